@@ -1,0 +1,1339 @@
+# %% [markdown]
+r"""
+# 01 Tensor
+
+Every number that a network reads, learns or predicts lives in a tensor: an array with a shape and a dtype.
+NumPy has arrays already. What it does not have is the discipline that training needs:
+
+- float32 everywhere, unless you ask for something else (NumPy turns to float64 at every opportunity, at half the speed),
+- errors that name both shapes when two shapes do not fit,
+- operations that can *remember* what they were applied to, so that module 05 can go back through them.
+
+In this module you write nine small functions. Around them stands a class `Tensor` that answers to PyTorch's names:
+`x @ w + b`, `x.mean(axis=0)`, `x.reshape(2, -1)`. At the end a two-layer network computes with nothing but your code,
+and gives the same numbers as PyTorch.
+"""
+
+# %%
+from tinytorch.notebook import check_home, expect_error
+
+check_home()
+
+# %%
+#| default_exp core.tensor
+
+# %% nbgrader={"grade": false, "grade_id": "provided-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+import functools
+import importlib
+import math
+
+import numpy as np
+
+# %% [markdown]
+r"""
+## Which shape comes out?
+
+NumPy adds a column of shape (3, 1) and a row of shape (4,) and gives a table of shape (3, 4). It lines the shapes up
+**from the right**, and an axis of size 1 (or a missing one) stretches:
+
+    a        3  1
+    b           4
+    result   3  4
+
+In each column the two sizes must be equal, or one of them must be 1 or missing; otherwise there is no result.
+Careful with size 0: a 1 against a 0 gives 0, not 1.
+
+**Write `broadcast_shape(a, b)`**: the shape of the result. Where none exists, raise a `ValueError` whose message holds
+both shapes as Python writes them.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "broadcast_shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def broadcast_shape(a, b):
+    """The shape to which the shapes `a` and `b` broadcast. Raises ValueError naming both where they do not."""
+    ### BEGIN SOLUTION
+    ndim = max(len(a), len(b))
+    result = []
+    for m, n in zip((1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b), strict=True):
+        if m != n and 1 not in (m, n):
+            raise ValueError(f"shapes {tuple(a)} and {tuple(b)} do not broadcast: {m} meets {n}")
+        result.append(n if m == 1 else m)
+    return tuple(result)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-broadcast_shape", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+def test_unit_broadcast_shape():
+    cases = [
+        ((3, 1), (4,), (3, 4)),
+        ((4,), (3, 1), (3, 4)),
+        ((2, 3), (2, 3), (2, 3)),
+        ((), (5, 2), (5, 2)),
+        ((8, 1, 6, 1), (7, 1, 5), (8, 7, 6, 5)),
+    ]
+    for a, b, expected in cases:
+        got = broadcast_shape(a, b)
+        assert got == expected, f"{a} with {b}: expected {expected}, got {got}"
+    assert type(broadcast_shape((2,), (1,))) is tuple, "a shape is a tuple"
+    print("🔬 broadcast_shape")
+
+test_unit_broadcast_shape()
+
+# %% nbgrader={"grade": true, "grade_id": "test-broadcast_shape-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_unit_broadcast_shape_errors():
+    expect_error(ValueError, ["(2, 3)", "(2,)"], broadcast_shape, (2, 3), (2,))
+    expect_error(ValueError, ["(4,)", "(5, 3)"], broadcast_shape, (4,), (5, 3))
+    print("🔬 broadcast_shape: errors")
+
+test_unit_broadcast_shape_errors()
+
+# %% nbgrader={"grade": true, "grade_id": "test-broadcast_shape-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Withheld: more shapes, empty axes among them, against NumPy's own answer.
+### BEGIN HIDDEN TESTS
+for shapes in [((0,), (1,)), ((1, 3), (0, 1)), ((1,), (0,)), ((5, 1, 4), (1, 6, 1)), ((1, 1), ())]:
+    assert broadcast_shape(*shapes) == np.broadcast_shapes(*shapes), f"{shapes[0]} with {shapes[1]}"
+expect_error(ValueError, ["(0,)", "(3,)"], broadcast_shape, (0,), (3,))
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+The stretched axis costs nothing: NumPy does not copy the row three times, it reads the same four numbers again.
+You can see that in the *strides*, the bytes from one entry to the next along each axis. A stride of 0 stands still:
+"""
+
+# %%
+row = np.arange(4, dtype=np.float32)
+table = np.broadcast_to(row, (3, 4))
+print("row:  ", row.nbytes, "bytes, strides", row.strides)
+print("table:", table.shape, "strides", table.strides, "| shares memory with row:", np.shares_memory(row, table))
+
+# %% [markdown]
+r"""
+## Which dtype comes out?
+
+    np.arange(3) * np.float32(0.5)                 → float64
+    np.arange(3, dtype=np.int32) / 2               → float64
+    np.ones(3, np.float32) * np.float64(2)         → float64
+
+NumPy plays safe, and each of these would turn a network to float64: twice the memory, half the speed. PyTorch's rules
+keep what you chose. For arrays and Python numbers together:
+
+1. If any **array** is floating, the result has the widest of the floating arrays' dtypes. Integers and Python numbers
+   have no say: int64 with float32 gives float32.
+2. Otherwise, if a Python `float` takes part, or the operation always gives fractions (division, `exp`): float32.
+3. Otherwise all are integers or booleans, and NumPy's rule is fine: `np.result_type(*operands)`.
+
+**Write `result_dtype(*operands, floating=False)`**, where `floating=True` says that the operation always gives fractions.
+An array's dtype has a `kind`: `"f"` for floating.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "result_dtype", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def result_dtype(*operands, floating=False):
+    """The dtype of an elementwise result.
+
+    operands: arrays and Python numbers. floating: the operation gives fractions even for integers.
+    """
+    ### BEGIN SOLUTION
+    floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    if floats:
+        return max(floats, key=lambda dtype: dtype.itemsize)
+    if floating or any(isinstance(x, float) for x in operands):
+        return np.dtype(np.float32)
+    return np.result_type(*operands)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-result_dtype", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_result_dtype():
+    f32, f64 = np.ones(2, np.float32), np.ones(2, np.float64)
+    i32, i64, flags = np.ones(2, np.int32), np.ones(2, np.int64), np.ones(2, bool)
+    cases = [
+        ("float32 with float32", (f32, f32), np.float32),
+        ("float32 with float64", (f32, f64), np.float64),
+        ("int64 with float32", (i64, f32), np.float32),
+        ("float32 with the number 2.5", (f32, 2.5), np.float32),
+        ("float64 with the number 2", (2, f64), np.float64),
+        ("int64 with the number 2.5", (i64, 2.5), np.float32),
+        ("int32 with the number 2", (i32, 2), np.int32),
+        ("int32 with int64", (i32, i64), np.int64),
+        ("bool with bool", (flags, flags), np.bool_),
+    ]
+    for what, operands, expected in cases:
+        got = result_dtype(*operands)
+        assert got == expected, f"{what}: expected {np.dtype(expected)}, got {got}"
+    got = result_dtype(i64, i64, floating=True)
+    assert got == np.float32, f"a division of integers gives float32, got {got}"
+    got = result_dtype(f64, floating=True)
+    assert got == np.float64, f"exp of a float64 array stays float64, got {got}"
+    print("🔬 result_dtype")
+
+test_unit_result_dtype()
+
+# %% nbgrader={"grade": true, "grade_id": "test-result_dtype-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: other dtypes, other orders.
+### BEGIN HIDDEN TESTS
+half, single, double = (np.zeros(1, kind) for kind in (np.float16, np.float32, np.float64))
+assert result_dtype(half, single, np.zeros(1, np.int64)) == np.float32
+assert result_dtype(double, half) == np.float64 and result_dtype(half, double) == np.float64
+assert result_dtype(half, 1e6) == np.float16, "a Python number does not widen an array"
+assert result_dtype(np.zeros(1, bool), 3) == np.int64
+assert result_dtype(np.zeros(1, np.uint8), np.zeros(1, np.int8)) == np.int16
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+## Operations and the Tensor
+
+Two classes are given, because you should read them rather than type them.
+
+An **`Op`** wraps a function of plain NumPy arrays. Called with Tensors, it hands their arrays to the function, wraps
+what comes back, and remembers (which operation, which inputs) if one of the inputs wants a gradient. It has an empty
+slot, `rule`, for the gradient: module 05 fills it, and nothing that you write until then has to change.
+
+What is not a Tensor takes over the dtype of the Tensors beside it, so that `x * np.ones(3)` stays float32. `None` goes
+through as it is (a layer without a bias). Everything that is not data, such as an axis, is a *setting* and passed by name.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-op", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+class Node:
+    """One recorded operation: what it was, which inputs want a gradient (None elsewhere), and its arrays."""
+
+    __slots__ = ("op", "inputs", "arrays", "settings")
+
+    def __init__(self, op, inputs, arrays, settings):
+        self.op = op
+        self.inputs = inputs
+        self.arrays = arrays
+        self.settings = settings
+
+
+class Op:
+    """A function from arrays to an array that takes Tensors, and has a slot for its gradient rule.
+
+    Inputs are positional: Tensors, arrays, Python numbers or None. Settings are keyword-only. If recording is on and an
+    input requires a gradient, a floating result remembers the call in its `node`. Inputs are recorded as they are now:
+    an array that is changed in place afterwards gives a wrong gradient.
+    """
+
+    engine = None  # backward(tensor, grad), put here by module 05
+    recording = True  # switched off inside no_grad, in every thread
+
+    def __init__(self, forward):
+        functools.update_wrapper(self, forward)
+        self.forward = forward
+        self.rule = None
+
+    def __repr__(self):
+        return f"Op({self.__name__})"
+
+    def gradient(self, rule):
+        """Decorator: make `rule(grad, out, *arrays, **settings)` this operation's gradient rule."""
+        self.rule = rule
+        return rule
+
+    def __call__(self, *inputs, **settings):
+        for name, value in settings.items():
+            if isinstance(value, Tensor):
+                raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item() or .numpy()")
+        arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
+        out = Tensor.wrap(self.forward(*arrays, **settings))
+        if Op.recording and out.data.dtype.kind == "f":
+            wanting = tuple([x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs])
+            if any(x is not None for x in wanting):
+                out.requires_grad = True
+                out.node = Node(self, wanting, arrays, settings)
+        return out
+
+    def _plain(self, x, inputs):
+        """What `forward` gets for an input that is no Tensor: a Python number, an array or None."""
+        if isinstance(x, np.generic):
+            return x.item()  # a NumPy scalar would widen the result; a Python number does not
+        if isinstance(x, np.ndarray):
+            dtypes = [other.dtype for other in inputs if isinstance(other, Tensor)]
+            floats = [dtype for dtype in dtypes if dtype.kind == "f"]
+            if x.dtype.kind != "f" or not dtypes:
+                return x
+            return x.astype(floats[0] if floats else np.float32, copy=False)
+        if x is None or isinstance(x, (int, float)):
+            return x
+        raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {type(x).__name__}; wrap it: Tensor(...)")
+
+# %% [markdown]
+r"""
+The **`Tensor`** holds an array in `data`. Its methods are one line each and call an operation *by name*, so they work
+as soon as you have written that operation, and not before. Its constructor copies what it is given, turns Python floats
+and float64 arrays into float32 unless `dtype` says otherwise, and keeps integers and booleans as they are.
+
+Skim it now; come back when a test below uses a method that you have not met.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-tensor", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+class Tensor:
+    """An array with a dtype, which operations can record.
+
+    data: numbers, nested lists, an array or a Tensor; always copied. dtype: a NumPy dtype; without one, Python floats
+    and float64 become float32, and integers and booleans stay. Raises TypeError for what is not a number.
+
+    `axis` and `keepdims` answer to PyTorch's `dim` and `keepdim` too. `grad` is None or an array of the same shape.
+    """
+
+    __slots__ = ("data", "requires_grad", "grad", "node", "__weakref__")
+    __array_ufunc__ = None  # array * tensor asks the Tensor, instead of making an array of objects
+
+    def __init__(self, data, requires_grad=False, dtype=None):
+        array = np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"a Tensor holds real numbers, not {array.dtype} (from a {type(data).__name__})")
+        if dtype is None and array.dtype == np.float64 and not isinstance(data, Tensor):
+            array = array.astype(np.float32)
+        self.data = array
+        self.grad = None
+        self.node = None
+        self.requires_grad = False
+        self.requires_grad_(requires_grad)
+
+    @staticmethod
+    def wrap(array):
+        """A Tensor around `array` itself: no copy, no cast."""
+        tensor = Tensor.__new__(Tensor)
+        tensor.data = array if type(array) is np.ndarray else np.asarray(array)
+        tensor.requires_grad = False
+        tensor.grad = None
+        tensor.node = None
+        return tensor
+
+    # what it is
+    shape = property(lambda self: self.data.shape)
+    ndim = property(lambda self: self.data.ndim)
+    dtype = property(lambda self: self.data.dtype)
+    nbytes = property(lambda self: self.data.nbytes)
+    is_leaf = property(lambda self: self.node is None)
+    T = property(lambda self: self.permute(*reversed(range(self.ndim))))
+
+    def size(self, dim=None):
+        return self.shape if dim is None else self.shape[dim]
+
+    def numel(self):
+        return self.data.size
+
+    def stride(self):
+        """The entries (not bytes) from one entry to the next along each axis."""
+        return tuple(step // self.data.itemsize for step in self.data.strides)
+
+    def is_contiguous(self):
+        """Whether the entries lie in memory in the order in which they are read. Axes of size 1 cannot disturb it."""
+        steps = zip(self.shape, self.stride(), row_major_strides(self.shape), strict=True)
+        return self.data.size == 0 or all(size == 1 or step == dense for size, step, dense in steps)
+
+    def __len__(self):
+        if self.ndim == 0:
+            raise TypeError("a Tensor of shape () has no length")
+        return self.shape[0]
+
+    def __repr__(self):
+        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        dtype = "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        return f"Tensor({text}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+
+    # out of it
+    def numpy(self):
+        """The array itself, not a copy."""
+        return self.data
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def item(self):
+        if self.data.size != 1:
+            raise ValueError(f"item() needs exactly one entry; this Tensor has shape {self.shape}")
+        return self.data.item()
+
+    def tolist(self):
+        return self.data.tolist()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __format__(self, spec):
+        return format(self.item(), spec) if spec else repr(self)
+
+    def detach(self):
+        """The same memory, without the history."""
+        return Tensor.wrap(self.data)
+
+    def astype(self, dtype):
+        return cast(self, dtype=np.dtype(dtype))
+
+    # gradients
+    def requires_grad_(self, requires_grad=True):
+        if requires_grad and self.dtype.kind != "f":
+            raise RuntimeError(f"only floating Tensors have gradients, and this one is {self.dtype}")
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    def backward(self, grad=None):
+        """Fill `grad` of every leaf that this Tensor was computed from (module 05)."""
+        if Op.engine is None and __name__ != "__main__":
+            try:
+                importlib.import_module("tinytorch.core.autograd")
+            except ModuleNotFoundError as error:
+                if error.name != "tinytorch.core.autograd":
+                    raise
+        if Op.engine is None:
+            raise RuntimeError("backward() arrives with module 05. Next: tito module start 05_autograd")
+        Op.engine(self, grad)
+
+    # arithmetic
+    def __add__(self, other): return add(self, other)
+    def __radd__(self, other): return add(other, self)
+    def __sub__(self, other): return sub(self, other)
+    def __rsub__(self, other): return sub(other, self)
+    def __mul__(self, other): return mul(self, other)
+    def __rmul__(self, other): return mul(other, self)
+    def __truediv__(self, other): return div(self, other)
+    def __rtruediv__(self, other): return div(other, self)
+    def __pow__(self, other): return power(self, other)
+    def __rpow__(self, other): return power(other, self)
+    def __matmul__(self, other): return matmul(self, other)
+    def __rmatmul__(self, other): return matmul(other, self)
+    def __neg__(self): return neg(self)
+    def __abs__(self): return absolute(self)
+    def exp(self): return exp(self)
+    def log(self): return log(self)
+    def sqrt(self): return sqrt(self)
+    def abs(self): return absolute(self)
+    def clip(self, min=None, max=None): return clip(self, low=min, high=max)  # noqa: A002 - PyTorch's names
+    clamp = clip
+
+    # comparisons: booleans, entry by entry
+    __hash__ = object.__hash__
+    def __eq__(self, other): return eq(self, other)
+    def __ne__(self, other): return ne(self, other)
+    def __lt__(self, other): return lt(self, other)
+    def __le__(self, other): return le(self, other)
+    def __gt__(self, other): return gt(self, other)
+    def __ge__(self, other): return ge(self, other)
+
+    # reductions
+    def sum(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        return reduce_sum(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+
+    def mean(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        return reduce_mean(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+
+    def max(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        """The largest values only, as PyTorch's `amax`; `argmax` gives the places."""
+        return reduce_max(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+
+    def min(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        """The smallest values only, as PyTorch's `amin`."""
+        return reduce_min(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+
+    def var(self, axis=None, keepdims=False, *, correction=1, dim=None, keepdim=False):
+        return variance(self, axis if dim is None else dim, keepdims or keepdim, correction)
+
+    def argmax(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        return argmax(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
+
+    # shapes
+    def reshape(self, *shape): return reshape(self, shape=as_shape(shape))
+    view = reshape
+    def permute(self, *axes): return permute(self, axes=as_shape(axes))
+    def transpose(self, dim0, dim1): return permute(self, axes=swapped(self.ndim, dim0, dim1))
+    def squeeze(self, axis=None, *, dim=None): return reshape(self, shape=squeezed(self.shape, axis if dim is None else dim))
+    def unsqueeze(self, dim): return reshape(self, shape=unsqueezed(self.shape, dim))
+    def flatten(self, start_dim=0, end_dim=-1): return reshape(self, shape=flattened(self.shape, start_dim, end_dim))
+    def __getitem__(self, key): return take(self, key)
+    def __iter__(self): return (self[i] for i in range(len(self)))
+
+    def __setitem__(self, key, value):
+        raise TypeError("a Tensor's entries cannot be assigned: recorded operations rely on them. Change tensor.data, or use where()")
+
+# %% [markdown]
+r"""
+## The first operation
+
+    Tensor([1., 2.]) + Tensor([[10.], [20.]])   =   [[11., 12.],
+                                                     [21., 22.]]
+
+`np.add(a, b, dtype=…)` does the arithmetic and the broadcasting. Two things are yours: the dtype, by your rule, and the
+error. NumPy's own says *operands could not be broadcast together*; yours comes from `broadcast_shape`. Checking the
+shapes before every addition would cost more than a small addition itself, so ask for forgiveness: let NumPy try, and
+when it raises a `ValueError`, call `broadcast_shape(np.shape(a), np.shape(b))`, which says it better.
+
+**Write `add(a, b)`.** The line `@Op` above turns your function of arrays into an operation on Tensors.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "add", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@Op
+def add(a, b):
+    """a + b, entry by entry, with broadcasting. Raises ValueError naming both shapes where they do not fit."""
+    ### BEGIN SOLUTION
+    try:
+        return np.add(a, b, dtype=result_dtype(a, b))
+    except ValueError:
+        broadcast_shape(np.shape(a), np.shape(b))
+        raise
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-add", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_add():
+    got = Tensor([1.0, 2.0]) + Tensor([[10.0], [20.0]])
+    assert isinstance(got, Tensor), f"an operation returns a Tensor, got {type(got).__name__}"
+    assert got.tolist() == [[11.0, 12.0], [21.0, 22.0]], f"expected [[11, 12], [21, 22]], got {got.tolist()}"
+
+    x = Tensor([1.0, 2.0])
+    for what, got in [("x + 1", x + 1), ("1 + x", 1 + x), ("np.float64(1) + x", np.float64(1) + x), ("x + array", x + np.ones(2))]:
+        assert got.tolist() == [2.0, 3.0], f"{what}: expected [2, 3], got {got.tolist()}"
+        assert got.dtype == np.float32, f"{what}: expected float32, got {got.dtype}"
+    got = Tensor([1, 2]) + Tensor([0.5, 0.5])
+    assert got.dtype == np.float32 and got.tolist() == [1.5, 2.5], f"int64 + float32: expected float32 [1.5, 2.5], got {got!r}"
+    assert x.tolist() == [1.0, 2.0], "an operation leaves its inputs alone"
+    print("🔬 add")
+
+test_unit_add()
+
+# %% nbgrader={"grade": true, "grade_id": "test-add-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_unit_add_errors():
+    expect_error(ValueError, ["(2, 3)", "(2,)"], add, Tensor([[1, 2, 3], [4, 5, 6]]), Tensor([1, 2]))
+    expect_error(TypeError, "list", add, Tensor([1.0]), [1.0])
+    print("🔬 add: errors")
+
+test_unit_add_errors()
+
+# %% nbgrader={"grade": true, "grade_id": "test-add-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Withheld: other shapes and dtypes, and that a sum can be recorded.
+### BEGIN HIDDEN TESTS
+left, right = np.arange(6.0).reshape(2, 3, 1), np.arange(4.0) - 7
+got = add(Tensor(left, dtype=np.float64), Tensor(right, dtype=np.float64))
+assert got.dtype == np.float64 and np.array_equal(got.numpy(), left + right)
+assert (Tensor([1, 2]) + 2.5).dtype == np.float32 and (Tensor([1, 2]) + 2).dtype == np.int64
+assert (Tensor(np.zeros((0, 3))) + Tensor([1.0, 2.0, 3.0])).shape == (0, 3)
+recorded = Tensor([1.0], requires_grad=True) + 1
+assert recorded.requires_grad and recorded.node.op is add and not (Tensor([1.0]) + 1).requires_grad
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+## A family of operations
+
+Subtraction, multiplication, `exp` and `sqrt` are the same eight lines with another NumPy function in the middle.
+Instead of typing them twelve times, write a function that *makes* operations:
+
+    sub = elementwise("sub", np.subtract)
+    div = elementwise("div", np.divide, floating=True)     # 1 / 2 is 0.5, also for integers
+
+The inner function `forward` takes one or two operands and does for `function` what `add` did for `np.add`. It is a
+*closure*: it remembers `function` and `floating` of the call that made it.
+
+**Write the body of `forward`.** With two operands, a `ValueError` of NumPy means that the shapes do not fit; with one
+operand there is nothing to compare, so pass NumPy's own error on.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "elementwise", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def elementwise(name, function, floating=False):
+    """Make an operation of `function`, a NumPy function of one or two arrays that works entry by entry.
+
+    floating: the result is floating even for integers. The operation raises ValueError naming both shapes where they
+    do not broadcast.
+    """
+
+    def forward(*operands):
+        ### BEGIN SOLUTION
+        try:
+            return function(*operands, dtype=result_dtype(*operands, floating=floating))
+        except ValueError:
+            if len(operands) == 2:
+                broadcast_shape(*map(np.shape, operands))
+            raise
+        ### END SOLUTION
+
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
+    return Op(forward)
+
+# %% nbgrader={"grade": true, "grade_id": "test-elementwise", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_elementwise():
+    minus = elementwise("minus", np.subtract)
+    over = elementwise("over", np.divide, floating=True)
+    root = elementwise("root", np.sqrt, floating=True)
+
+    got = minus(Tensor([[5.0], [7.0]]), Tensor([1.0, 2.0]))
+    assert got.tolist() == [[4.0, 3.0], [6.0, 5.0]], f"[[5], [7]] - [1, 2]: expected [[4, 3], [6, 5]], got {got.tolist()}"
+    got = over(Tensor([1, 2]), Tensor([2, 4]))
+    assert got.tolist() == [0.5, 0.5], f"1 / 2 and 2 / 4: expected [0.5, 0.5], got {got.tolist()}"
+    assert got.dtype == np.float32, f"integers divided: expected float32, got {got.dtype}"
+    got = root(Tensor([4, 9]))
+    assert got.tolist() == [2.0, 3.0] and got.dtype == np.float32, f"sqrt of integers: expected float32 [2, 3], got {got!r}"
+    got = minus(Tensor([5, 7]), 2)
+    assert got.dtype == np.int64, f"integers minus an integer stay int64, got {got.dtype}"
+    assert repr(minus) == "Op(minus)", f"the operation carries its name, got {minus!r}"
+    expect_error(ValueError, ["(3,)", "(2,)"], minus, Tensor([1, 2, 3]), Tensor([1, 2]))
+    print("🔬 elementwise")
+
+test_unit_elementwise()
+
+# %% nbgrader={"grade": true, "grade_id": "test-elementwise-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: the same rules for other functions, and two operations made one after the other.
+### BEGIN HIDDEN TESTS
+larger, hyperbolic = elementwise("larger", np.maximum), elementwise("hyperbolic", np.tanh, floating=True)
+assert larger(Tensor([[1.0], [5.0]]), Tensor([2.0, 9.0])).tolist() == [[2.0, 9.0], [5.0, 9.0]]
+assert np.allclose(hyperbolic(Tensor([0.5, -2.0])).numpy(), [0.46211716, -0.96402758])
+assert hyperbolic(Tensor([0.5], dtype=np.float64)).dtype == np.float64
+assert larger(Tensor([1, 5], dtype=np.int32), 3).dtype == np.int32
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+With it the family is a list. A few members do not fit the pattern (three inputs, booleans out) and are given.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-family", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+sub = elementwise("sub", np.subtract)
+mul = elementwise("mul", np.multiply)
+div = elementwise("div", np.divide, floating=True)
+neg = elementwise("neg", np.negative)
+absolute = elementwise("absolute", np.absolute)
+exp = elementwise("exp", np.exp, floating=True)
+log = elementwise("log", np.log, floating=True)
+sqrt = elementwise("sqrt", np.sqrt, floating=True)
+maximum = elementwise("maximum", np.maximum)
+minimum = elementwise("minimum", np.minimum)
+
+
+@Op
+def power(a, b):
+    """a ** b, entry by entry. The operator knows short ways for exponents like 2 and 0.5, which np.power does not."""
+    broadcast_shape(np.shape(a), np.shape(b))
+    dtype = result_dtype(a, b)
+    return np.asarray(a, dtype) ** (b if isinstance(b, (int, float)) else np.asarray(b, dtype))
+
+
+@Op
+def where(condition, a, b):
+    """`a` where `condition` holds, else `b`, with broadcasting."""
+    broadcast_shape(broadcast_shape(np.shape(condition), np.shape(a)), np.shape(b))
+    dtype = result_dtype(a, b)
+    return np.where(condition, np.asarray(a, dtype), np.asarray(b, dtype))
+
+
+@Op
+def clip(x, *, low, high):
+    """Entries below `low` become `low`, entries above `high` become `high`; None is no bound."""
+    bounds = [bound for bound in (low, high) if bound is not None]
+    return np.clip(x, low, high, dtype=result_dtype(x, *bounds)) if bounds else x
+
+
+@Op
+def cast(x, *, dtype):
+    """A copy of `x` with another dtype."""
+    return x.astype(dtype)
+
+
+def comparison(name, function):
+    """Make an operation whose result is boolean, and which therefore has no gradient."""
+
+    def forward(a, b):
+        broadcast_shape(np.shape(a), np.shape(b))
+        return function(a, b)
+
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
+    return Op(forward)
+
+
+eq = comparison("eq", np.equal)
+ne = comparison("ne", np.not_equal)
+lt = comparison("lt", np.less)
+le = comparison("le", np.less_equal)
+gt = comparison("gt", np.greater)
+ge = comparison("ge", np.greater_equal)
+
+# %%
+x = Tensor([-2.0, 0.0, 3.0])
+print((2 * x - 1) / 4)
+print(where(x > 0, x, 0.1 * x), x.clip(0, 1), x**2, sep="\n")
+
+# %% [markdown]
+r"""
+## Matrix multiplication
+
+Nearly all the arithmetic of a network is this one operation. Entry (i, j) of `a @ b` is row i of `a` times column j of `b`:
+
+    [1 2 3]     [1 0]      [1·1+2·0+3·2   1·0+2·1+3·0]     [7 2]
+    [4 5 6]  @  [0 1]   =  [4·1+5·0+6·2   4·0+5·1+6·0]  =  [16 5]
+                [2 0]
+
+    (2, 3)  @  (3, 2)   →  (2, 2)          the inner sizes must agree, and vanish
+
+A 1-D operand counts as a row on the left and as a column on the right, and its axis vanishes from the result: (3,) @ (3,)
+is a number. More than two axes are a *batch* of matrices: (8, 2, 3) @ (8, 3, 5) → (8, 2, 5), and the batch axes broadcast
+like any others.
+
+`np.matmul` does all of that, fast. What it does not do is explain itself: wrong inner sizes give *matmul: Input operand 1 has a
+mismatch in its core dimension 0, with gufunc signature (n?,k),(k,m?)->(n?,m?)*.
+
+**Write `matmul(a, b)`**: raise a `ValueError` that names both shapes when an operand has no axis at all, or when the inner
+sizes differ (the last axis of `a`; the last but one of `b`, or its only one). The result has the `result_dtype` of the operands.
+Batch axes that do not broadcast must name both shapes as well: `broadcast_shape` can do that for `a.shape[:-2]` and
+`b.shape[:-2]`, but then it names those parts only, so catch it or check it in your own message.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "matmul", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@Op
+def matmul(a, b):
+    """The matrix product of (…, n, k) and (…, k, m), shape (…, n, m); a 1-D operand is a row or a column.
+
+    Raises ValueError naming both shapes where the inner sizes or the batch axes do not fit.
+    """
+    ### BEGIN SOLUTION
+    a, b = np.asarray(a), np.asarray(b)
+    try:
+        return np.matmul(a, b, dtype=result_dtype(a, b))
+    except ValueError as error:
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-matmul", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_matmul():
+    a, b = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), Tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
+    got = a @ b
+    assert got.tolist() == [[7.0, 2.0], [16.0, 5.0]], f"expected [[7, 2], [16, 5]], got {got.tolist()}"
+    assert got.dtype == np.float32, f"expected float32, got {got.dtype}"
+
+    row, column = Tensor([1.0, 2.0, 3.0]), Tensor([1.0, 0.0, -1.0])
+    got = row @ column
+    assert got.shape == () and got.item() == -2, f"(3,) @ (3,) is the number 1·1 + 2·0 - 3·1 = -2, got {got!r}"
+    got = a @ column
+    assert got.tolist() == [-2.0, -2.0], f"(2, 3) @ (3,): expected [-2, -2], got {got.tolist()}"
+    got = row @ b
+    assert got.tolist() == [7.0, 2.0], f"(3,) @ (3, 2): expected [7, 2], got {got.tolist()}"
+
+    batch = Tensor(np.arange(12).reshape(2, 2, 3))
+    got = batch @ b
+    assert got.shape == (2, 2, 2), f"(2, 2, 3) @ (3, 2): expected shape (2, 2, 2), got {got.shape}"
+    assert got.tolist()[1] == [[22.0, 7.0], [31.0, 10.0]], f"second matrix of the batch: expected [[22, 7], [31, 10]], got {got.tolist()[1]}"
+    print("🔬 matmul")
+
+test_unit_matmul()
+
+# %% nbgrader={"grade": true, "grade_id": "test-matmul-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_unit_matmul_errors():
+    zeros23, zeros2 = Tensor(np.zeros((2, 3))), Tensor(np.zeros(2))
+    expect_error(ValueError, ["(2, 3)", "(2, 3)"], matmul, zeros23, zeros23)
+    expect_error(ValueError, ["(2, 3)", "(2,)"], matmul, zeros23, zeros2)
+    expect_error(ValueError, ["(2, 3)", "()"], matmul, zeros23, Tensor(2.0))
+    print("🔬 matmul: errors")
+
+test_unit_matmul_errors()
+
+# %% nbgrader={"grade": true, "grade_id": "test-matmul-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Withheld: batches that broadcast, empty matrices, dtypes, batches that do not fit.
+### BEGIN HIDDEN TESTS
+p, q = np.arange(24.0).reshape(4, 1, 2, 3), np.arange(30.0).reshape(5, 3, 2) - 11
+got = matmul(Tensor(p, dtype=np.float64), Tensor(q, dtype=np.float64))
+assert got.shape == (4, 5, 2, 2) and np.allclose(got.numpy(), np.einsum("abij,cjk->acik", p, q))
+assert matmul(Tensor(np.zeros((2, 0))), Tensor(np.zeros((0, 3)))).tolist() == [[0.0] * 3] * 2
+assert (Tensor(np.ones((2, 2), int)) @ Tensor(np.ones(2))).dtype == np.float32
+expect_error(ValueError, ["(3, 2, 2)", "(4, 2, 2)"], matmul, Tensor(np.zeros((3, 2, 2))), Tensor(np.zeros((4, 2, 2))))
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+## Reductions: axes that vanish
+
+A reduction makes many numbers into one along some axes:
+
+    x = [[1, 2, 3],        x.sum(axis=0) = [5, 7, 9]       down each column
+         [4, 5, 6]]        x.sum(axis=1) = [6, 15]         along each row
+                           x.sum()       = 21
+
+With `keepdims=True` a reduced axis stays, with size 1: `x.sum(axis=1, keepdims=True)` has shape (2, 1) and so broadcasts
+against `x` again. `x / x.sum(axis=1, keepdims=True)` makes each row sum to 1; without `keepdims` it is an error here, and on a
+square matrix it is silently wrong.
+
+Sums, largest and smallest are given. They share `normalize_axes`, which turns `None`, `-1` or `(0, -1)` into a tuple of axis numbers.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-reductions", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+def normalize_axes(axis, ndim):
+    """The axes meant by `axis` (None for all, an integer or several, negative ones from the end) as a sorted tuple.
+
+    Raises IndexError for an axis that does not exist and ValueError for one named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    for a in axes:
+        if not -ndim <= a < ndim:
+            raise IndexError(f"axis {a} does not exist: the Tensor has {ndim} axes")
+    if len({a % ndim for a in axes}) != len(axes):
+        raise ValueError(f"axis {axis} names an axis twice")
+    return tuple(sorted(a % ndim for a in axes))
+
+
+@Op
+def reduce_sum(x, *, axis=None, keepdims=False):
+    """The sum over `axis`. Sums of booleans and of small integers are int64."""
+    return np.sum(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+
+
+@Op
+def reduce_max(x, *, axis=None, keepdims=False):
+    """The largest entry over `axis`. Raises ValueError where there is none."""
+    return np.max(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+
+
+@Op
+def reduce_min(x, *, axis=None, keepdims=False):
+    """The smallest entry over `axis`. Raises ValueError where there is none."""
+    return np.min(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+
+
+@Op
+def argmax(x, *, axis=None, keepdims=False):
+    """The place of the largest entry along one axis, or in the flattened Tensor; the first of equals."""
+    return np.argmax(x, axis=axis, keepdims=keepdims)
+
+# %% [markdown]
+r"""
+The mean is the sum divided by **how many entries went into each result**: not by `x.size`, unless all axes are reduced.
+For `x` of shape (2, 3), `axis=0` gives three means of 2 entries each. That count is the product of the sizes of the reduced axes.
+
+**Write `reduce_mean(x, *, axis, keepdims)`.** The result has the dtype `result_dtype(x, floating=True)`. Over no entries the mean is
+`nan`, as in PyTorch: floating 0 divided by 0, which NumPy computes too, but with a warning. `with np.errstate(invalid="ignore"):`
+keeps it quiet.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "reduce_mean", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@Op
+def reduce_mean(x, *, axis=None, keepdims=False):
+    """The mean over `axis`: floating, and nan over no entries."""
+    ### BEGIN SOLUTION
+    axes = normalize_axes(axis, x.ndim)
+    count = math.prod(x.shape[a] for a in axes)
+    total = np.sum(x, axis=axes, keepdims=keepdims, dtype=result_dtype(x, floating=True))
+    with np.errstate(invalid="ignore"):
+        return total / np.asarray(count, total.dtype)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-reduce_mean", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_reduce_mean():
+    x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    cases = [
+        ({}, 3.5),
+        ({"axis": 0}, [2.5, 3.5, 4.5]),
+        ({"axis": 1}, [2.0, 5.0]),
+        ({"axis": -1, "keepdims": True}, [[2.0], [5.0]]),
+        ({"axis": (0, 1), "keepdims": True}, [[3.5]]),
+    ]
+    for settings, expected in cases:
+        got = x.mean(**settings)
+        assert got.tolist() == expected, f"mean with {settings}: expected {expected}, got {got.tolist()}"
+        assert got.dtype == np.float32, f"mean with {settings}: expected float32, got {got.dtype}"
+    got = Tensor([1, 2]).mean()
+    assert got.item() == 1.5 and got.dtype == np.float32, f"mean of the integers 1 and 2: expected float32 1.5, got {got!r}"
+    expect_error(IndexError, "axis 2", reduce_mean, x, axis=2)
+    print("🔬 reduce_mean")
+
+test_unit_reduce_mean()
+
+# %% nbgrader={"grade": true, "grade_id": "test-reduce_mean-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: three axes, float64, and the mean over no entries.
+### BEGIN HIDDEN TESTS
+block = np.arange(24.0).reshape(2, 3, 4) ** 2
+for axis in [0, -2, (0, 2), (2, 0), (0, 1, 2), ()]:
+    got = reduce_mean(Tensor(block, dtype=np.float64), axis=axis)
+    assert got.dtype == np.float64 and np.allclose(got.numpy(), block.mean(axis=axis)), f"axis {axis}"
+assert np.isnan(Tensor(np.zeros((2, 0))).mean(axis=1).numpy()).all() and Tensor(np.zeros((0, 3))).mean(axis=1).shape == (0,)
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+The variance needs no operation of its own: it is composed of operations that exist, `keepdims` at work. PyTorch divides by
+`count - 1` unless told otherwise (`correction=1`): the mean was fitted to the same numbers, which makes them look closer to it than they are.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-variance", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+def variance(x, axis=None, keepdims=False, correction=1):
+    """The mean squared distance from the mean over `axis`, divided by count - correction; nan where that is 0."""
+    count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim))
+    centered = x - x.mean(axis, keepdims=True)
+    total = (centered * centered).sum(axis, keepdims)
+    return total / (count - correction) if count > correction else total * math.nan
+
+# %%
+heights = Tensor([[150.0, 160.0, 170.0], [155.0, 155.0, 155.0]])
+print("mean", heights.mean(axis=1), "variance", heights.var(axis=1), "of the rows of shape", heights.shape)
+
+# %% [markdown]
+r"""
+## Reshape: the same numbers, counted differently
+
+(2, 6), (3, 4) and (12,) hold the same 12 numbers in the same order. One size may be left open as −1; it follows from the rest:
+
+    12 entries as (3, -1)   →  (3, 4)
+    12 entries as (5, -1)   →  an error: 12 is no multiple of 5
+
+**Write `resolve_shape(shape, count)`**: the tuple with −1 replaced, for `count` entries. Raise a `ValueError` whose message holds the
+shape and the count if they do not fit, if more than one size is −1, or if a size is below −1. An open size beside a 0 is an error
+as well: any number would do.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "resolve_shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def resolve_shape(shape, count):
+    """`shape` for `count` entries, with a size of -1 worked out. Raises ValueError naming both where they do not fit."""
+    ### BEGIN SOLUTION
+    known = math.prod(size for size in shape if size != -1)
+    open_sizes = shape.count(-1)
+    divides = known > 0 and count % known == 0 if open_sizes else count == known
+    if open_sizes > 1 or min(shape, default=0) < -1 or not divides:
+        raise ValueError(f"{count} entries cannot take the shape {shape}")
+    return tuple(count // known if size == -1 else size for size in shape)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-resolve_shape", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+def test_unit_resolve_shape():
+    cases = [((3, 4), 12, (3, 4)), ((3, -1), 12, (3, 4)), ((-1,), 12, (12,)), ((2, -1, 2), 12, (2, 3, 2)), ((), 1, ()), ((0, 3), 0, (0, 3))]
+    for shape, count, expected in cases:
+        got = resolve_shape(shape, count)
+        assert got == expected, f"{count} entries as {shape}: expected {expected}, got {got}"
+    print("🔬 resolve_shape")
+
+test_unit_resolve_shape()
+
+# %% nbgrader={"grade": true, "grade_id": "test-resolve_shape-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_unit_resolve_shape_errors():
+    for shape in [(5, -1), (3, 5), (-1, -1), (-2, -6)]:
+        expect_error(ValueError, ["12", str(shape)], resolve_shape, shape, 12)
+    expect_error(ValueError, "(0, -1)", resolve_shape, (0, -1), 0)
+    print("🔬 resolve_shape: errors")
+
+test_unit_resolve_shape_errors()
+
+# %% nbgrader={"grade": true, "grade_id": "test-resolve_shape-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Withheld: more shapes, against NumPy's own reshape.
+### BEGIN HIDDEN TESTS
+for shape, count in [((-1, 1), 7), ((2, 3, -1, 5), 120), ((-1, 4), 0), ((1, 1, 1), 1), ((7, -1), 7), ((2, 0, 5), 0)]:
+    assert resolve_shape(shape, count) == np.empty(count).reshape(shape).shape, f"{count} entries as {shape}"
+for shape, count in [((), 2), ((2, -3), 6), ((4,), 5), ((-1, 3), 8)]:
+    expect_error(ValueError, [str(shape), str(count)], resolve_shape, shape, count)
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+The other operations that only rearrange are given. All of them return a *view* of the same memory where NumPy can,
+and so cost next to nothing, however large the Tensor. Indexing takes what NumPy takes: integers, slices, `...`, `None`, masks, arrays and
+Tensors of integers.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-shapes", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+def as_shape(sizes):
+    """`(2, 3)` from `f(2, 3)`, `f((2, 3))` and `f([2, 3])` alike."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    return tuple(int(size) for size in sizes)
+
+
+def swapped(ndim, dim0, dim1):
+    """All axes in order, but for two that change places."""
+    axes = list(range(ndim))
+    (first,), (second,) = normalize_axes(dim0, ndim), normalize_axes(dim1, ndim)
+    axes[first], axes[second] = second, first
+    return tuple(axes)
+
+
+def squeezed(shape, axis=None):
+    """`shape` without its axes of size 1, or without those of them that `axis` names."""
+    axes = normalize_axes(axis, len(shape))
+    return tuple(size for i, size in enumerate(shape) if size != 1 or i not in axes)
+
+
+def unsqueezed(shape, dim):
+    """`shape` with an axis of size 1 put in, which will be axis number `dim`."""
+    (place,) = normalize_axes(dim, len(shape) + 1)
+    return shape[:place] + (1,) + shape[place:]
+
+
+def flattened(shape, start_dim=0, end_dim=-1):
+    """`shape` with the axes from `start_dim` to `end_dim` made into one."""
+    if not shape:
+        return (1,)
+    (start,), (end,) = normalize_axes(start_dim, len(shape)), normalize_axes(end_dim, len(shape))
+    if start > end:
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} in shape {shape}")
+    return shape[:start] + (math.prod(shape[start : end + 1]),) + shape[end + 1 :]
+
+
+@Op
+def reshape(x, *, shape):
+    """The entries of `x`, in order, in another shape; one size may be -1."""
+    return x.reshape(resolve_shape(shape, x.size))
+
+
+@Op
+def permute(x, *, axes):
+    """`x` with its axes in the order `axes`. Raises ValueError where that is no order of all of them."""
+    if sorted(axis % x.ndim for axis in axes) != list(range(x.ndim)):
+        raise ValueError(f"permute: {axes} is not an order of the {x.ndim} axes of shape {x.shape}")
+    return x.transpose(axes)
+
+
+@Op
+def index(x, *arrays, key):
+    """x[key], where each ARRAY in `key` stands for the next of `arrays`: integers or a mask, without a gradient."""
+    return x[fill_key(key, arrays)]
+
+
+ARRAY = "array"
+
+
+def fill_key(key, arrays):
+    """`key` with each ARRAY replaced by the next of `arrays`."""
+    arrays = iter(arrays)
+    return tuple(next(arrays) if part is ARRAY else part for part in key)
+
+
+def take(x, key):
+    """tensor[key]: tells the arrays in `key`, which are inputs, from the slices and integers, which are settings."""
+    parts = [np.asarray(part) if isinstance(part, list) else part for part in (key if isinstance(key, tuple) else (key,))]
+    is_array = [isinstance(part, (Tensor, np.ndarray)) for part in parts]
+    key = tuple(ARRAY if array else part for part, array in zip(parts, is_array, strict=True))
+    return index(x, *(part for part, array in zip(parts, is_array, strict=True) if array), key=key)
+
+# %% [markdown]
+r"""
+## The address of an entry
+
+Memory has one axis. An array of shape (2, 3) lies in it row after row, so entry [i, j] is found at position 3·i + 1·j:
+
+    shape (2, 3)      [0,0] [0,1] [0,2] [1,0] [1,1] [1,2]
+    strides (3, 1)      0     1     2     3     4     5
+
+The factors are the *strides*. The last axis has stride 1; every other has the stride of its right neighbour times that
+neighbour's size. (NumPy counts strides in bytes, PyTorch and we in entries.)
+
+**Write `row_major_strides(shape)`**: the strides of an array that lies in memory row after row.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "row_major_strides", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+def row_major_strides(shape):
+    """The strides, in entries, of an array of `shape` that lies in memory row after row, the last axis densest."""
+    ### BEGIN SOLUTION
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides))
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-row_major_strides", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_row_major_strides():
+    for shape, expected in [((2, 3), (3, 1)), ((7,), (1,)), ((), ()), ((2, 3, 4), (12, 4, 1)), ((5, 1, 2), (2, 2, 1))]:
+        got = row_major_strides(shape)
+        assert got == expected, f"shape {shape}: expected {expected}, got {got}"
+
+    x = Tensor(np.arange(24).reshape(2, 3, 4))
+    i, j, k = 1, 2, 3
+    a, b, c = row_major_strides(x.shape)
+    assert x.numpy().ravel()[a * i + b * j + c * k] == x[i, j, k].item(), "the address a·i + b·j + c·k must lead to x[i, j, k]"
+    print("🔬 row_major_strides")
+
+test_unit_row_major_strides()
+
+# %% nbgrader={"grade": true, "grade_id": "test-row_major_strides-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: more shapes, against the strides of real arrays.
+### BEGIN HIDDEN TESTS
+for shape in [(3, 1), (1, 1, 1), (6, 5, 4, 3, 2), (9, 8)]:
+    expected = tuple(step // 2 for step in np.empty(shape, np.int16).strides)
+    assert row_major_strides(shape) == expected, f"shape {shape}: expected {expected}"
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+A transpose moves no number: it swaps two strides. Read in its own order, the transposed matrix then jumps through memory.
+Keep that in mind for the first measurement below.
+"""
+
+# %%
+m = Tensor(np.arange(6).reshape(2, 3))
+print("m  ", m.shape, "strides", m.stride(), "contiguous:", m.is_contiguous())
+print("m.T", m.T.shape, "strides", m.T.stride(), "contiguous:", m.T.is_contiguous(), "shares memory:", np.shares_memory(m.data, m.T.data))
+
+# %% [markdown]
+r"""
+## Joining Tensors
+
+    concatenate([[[1, 2]], [[3, 4], [5, 6]]], axis=0)  =  [[1, 2],        shapes (1, 2) and (2, 2)
+                                                           [3, 4],        →  (3, 2)
+                                                           [5, 6]]
+
+Along `axis` the sizes add up; along every other axis they must agree. To build the result, make an empty array of the right shape
+and copy each input into its place. A slice with a running start does it: `np.moveaxis(result, axis, 0)` is a view of `result` whose first axis
+is the one to be filled.
+
+**Write `concat(*arrays, axis)`.** The dtype is `result_dtype(*arrays)`. Where the shapes do not fit, raise a `ValueError` that
+names the first array's shape and the one that does not fit it. (`normalize_axes(axis, ndim)` gives you a tuple with the non-negative
+axis.)
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "concat", "locked": false, "schema_version": 3, "solution": true, "task": false}
+#| export
+@Op
+def concat(*arrays, axis):
+    """The arrays one after another along `axis`. Raises ValueError naming two shapes that do not fit."""
+    ### BEGIN SOLUTION
+    first = arrays[0].shape
+    (axis,) = normalize_axes(axis, len(first))
+    for other in arrays:
+        if len(other.shape) != len(first) or other.shape[:axis] + other.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+            raise ValueError(f"concatenate along axis {axis}: shapes {first} and {other.shape} do not fit")
+    total = sum(array.shape[axis] for array in arrays)
+    result = np.empty(first[:axis] + (total,) + first[axis + 1 :], result_dtype(*arrays))
+    lines, start = np.moveaxis(result, axis, 0), 0
+    for array in arrays:
+        lines[start : start + array.shape[axis]] = np.moveaxis(array, axis, 0)
+        start += array.shape[axis]
+    return result
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "test-concat", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_concat():
+    a, b = Tensor([[1, 2]]), Tensor([[3, 4], [5, 6]])
+    got = concat(a, b, axis=0)
+    assert got.tolist() == [[1, 2], [3, 4], [5, 6]], f"axis 0: expected [[1, 2], [3, 4], [5, 6]], got {got.tolist()}"
+    got = concat(b, a.T, b, axis=-1)
+    expected = [[3, 4, 1, 3, 4], [5, 6, 2, 5, 6]]
+    assert got.tolist() == expected, f"axis -1: expected {expected}, got {got.tolist()}"
+    got = concat(Tensor([1]), Tensor([0.5]), axis=0)
+    assert got.dtype == np.float32 and got.tolist() == [1.0, 0.5], f"int64 with float32: expected float32 [1, 0.5], got {got!r}"
+    print("🔬 concat")
+
+test_unit_concat()
+
+# %% nbgrader={"grade": true, "grade_id": "test-concat-errors", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_unit_concat_errors():
+    expect_error(ValueError, ["(1, 2)", "(1, 3)"], concat, Tensor([[1, 2]]), Tensor([[1, 2, 3]]), axis=0)
+    expect_error(ValueError, ["(2,)", "(1, 2)"], concat, Tensor([1, 2]), Tensor([[1, 2]]), axis=0)
+    print("🔬 concat: errors")
+
+test_unit_concat_errors()
+
+# %% nbgrader={"grade": true, "grade_id": "test-concat-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# Withheld: three axes, empty pieces, a single piece.
+### BEGIN HIDDEN TESTS
+for axis, sizes in [(0, (1, 0, 3)), (1, (2, 5)), (-1, (4, 1, 1)), (2, (3,))]:
+    shapes = [tuple(size if i == axis % 3 else 2 for i in range(3)) for size in sizes]
+    pieces = [np.arange(math.prod(shape), dtype=np.float64).reshape(shape) + 100 * i for i, shape in enumerate(shapes)]
+    got = concat(*(Tensor(piece, dtype=np.float64) for piece in pieces), axis=axis)
+    assert got.dtype == np.float64 and np.array_equal(got.numpy(), np.concatenate(pieces, axis)), f"axis {axis}, sizes {sizes}"
+expect_error(ValueError, ["(2, 2)", "(2, 3)"], concat, Tensor(np.ones((2, 2))), Tensor(np.ones((2, 3))), axis=0)
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+What is left is typing: the functions that take a list, as PyTorch's do, and those that make Tensors from nothing. Random numbers
+come from one generator, which `manual_seed` sets back, so that a run can be repeated.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-creation", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+def concatenate(tensors, axis=0, *, dim=None):
+    """Join a list of Tensors along an axis that they have. PyTorch's `cat`."""
+    tensors = list(tensors)
+    if not tensors:
+        raise ValueError("concatenate needs at least one Tensor")
+    return concat(*tensors, axis=axis if dim is None else dim)
+
+
+def stack(tensors, axis=0, *, dim=None):
+    """Join a list of Tensors of the same shape along a new axis."""
+    axis = axis if dim is None else dim
+    return concatenate([tensor.unsqueeze(axis) for tensor in tensors], axis)
+
+
+def zeros(*shape, dtype=np.float32, requires_grad=False):
+    return Tensor(np.zeros(as_shape(shape), dtype), requires_grad, dtype)
+
+
+def ones(*shape, dtype=np.float32, requires_grad=False):
+    return Tensor(np.ones(as_shape(shape), dtype), requires_grad, dtype)
+
+
+def full(shape, fill_value, dtype=None, requires_grad=False):
+    return Tensor(np.full(shape, fill_value), requires_grad, dtype)
+
+
+def arange(*bounds, dtype=None, requires_grad=False):
+    """arange(stop), arange(start, stop) or arange(start, stop, step), without `stop` itself."""
+    return Tensor(np.arange(*bounds), requires_grad, dtype)
+
+
+def eye(n, m=None, dtype=np.float32, requires_grad=False):
+    return Tensor(np.eye(n, m, dtype=dtype), requires_grad, dtype)
+
+
+class Random:
+    """The generator behind `randn` and `rand`, in one place so that `manual_seed` reaches every user of it."""
+
+    generator = np.random.default_rng()
+
+
+def manual_seed(seed):
+    """Restart the random numbers: the same seed, the same numbers. Returns the generator."""
+    Random.generator = np.random.default_rng(seed)
+    return Random.generator
+
+
+def randn(*shape, dtype=np.float32, requires_grad=False, generator=None):
+    """Normal random numbers with mean 0 and variance 1. generator: a numpy.random.Generator of one's own."""
+    numbers = (generator or Random.generator).standard_normal(as_shape(shape), dtype=dtype)
+    return Tensor(numbers, requires_grad, dtype)
+
+
+def rand(*shape, dtype=np.float32, requires_grad=False, generator=None):
+    """Random numbers spread evenly over [0, 1). generator: a numpy.random.Generator of one's own."""
+    numbers = (generator or Random.generator).random(as_shape(shape), dtype=dtype)
+    return Tensor(numbers, requires_grad, dtype)
+
+# %% [markdown]
+r"""
+## Put together: a network without a framework
+
+Two layers, `max(0, x W₁ + b₁) W₂ + b₂`, on a batch of two inputs. PyTorch 2.13 gives the outputs that stand in the test.
+Everything in it is yours: the products, the broadcast biases, the dtypes.
+"""
+
+# %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+def test_module():
+    x = Tensor(np.linspace(-1, 1, 6).reshape(2, 3))
+    w1 = Tensor(np.cos(np.arange(12)).reshape(3, 4))
+    b1 = Tensor([0.1, -0.2, 0.3, 0.0])
+    w2 = Tensor(np.sin(np.arange(8)).reshape(4, 2))
+    b2 = Tensor([1.0, -1.0])
+
+    hidden = maximum(x @ w1 + b1, 0)
+    out = hidden @ w2 + b2
+    assert hidden.dtype == out.dtype == np.float32, f"float32 throughout: got {hidden.dtype}, {out.dtype}"
+    expected = [[0.617031, -0.942565], [0.927696, -0.829993]]
+    assert np.allclose(out.numpy(), expected, atol=1e-6), f"expected {expected}, got {out.tolist()}"
+
+    scores = out - out.max(axis=1, keepdims=True)
+    shares = scores.exp() / scores.exp().sum(axis=1, keepdims=True)
+    assert np.allclose(shares.sum(axis=1).numpy(), 1), f"each row of shares sums to 1, got {shares.sum(axis=1).tolist()}"
+
+    joined = concatenate([out[0], out[1]]).reshape(-1, 2)
+    assert (joined == out).numpy().all(), "split and joined again: expected the same numbers"
+    print("🔬 module 01: a two-layer network")
+
+test_module()
+
+# %% [markdown]
+r"""
+## Measure: the order in memory
+
+A matrix of 4,096 × 4,096 float32 numbers takes 64 MiB. Adding up one row reads 16 KiB that lie side by side. Adding up one column reads as many
+numbers, but each from another place, 16 KiB further on; and memory hands out 64 bytes at a time, wanted or not.
+
+**Predict:** how many times longer does a column take than a row? Then run.
+"""
+
+# %% tags=["measure"]
+import matplotlib.pyplot as plt
+
+from tinytorch.notebook import best_seconds
+
+
+def analyze_memory_order():
+    """Time per entry of summing one row and one column of square matrices, plotted over their size."""
+    sizes, by_row, by_column = [64, 256, 1024, 4096], [], []
+    for n in sizes:
+        x = np.ones((n, n), np.float32)
+        rows, columns = list(x[:: n // 64]), list(x.T[:: n // 64])
+        by_row.append(best_seconds(lambda rows=rows: [row.sum() for row in rows]) / (64 * n))
+        by_column.append(best_seconds(lambda columns=columns: [column.sum() for column in columns]) / (64 * n))
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    axes.loglog(sizes, np.array(by_row) * 1e9, "o-", label="one row: neighbours in memory")
+    axes.loglog(sizes, np.array(by_column) * 1e9, "s--", label="one column: far apart")
+    axes.set(xlabel="rows and columns of the matrix", ylabel="nanoseconds per entry", xticks=sizes, xticklabels=sizes)
+    axes.set_title("Reading across memory or against it")
+    axes.legend()
+    plt.show()
+    print(f"📊 at {sizes[-1]} × {sizes[-1]} an entry of a column costs {by_column[-1] / by_row[-1]:.1f} times one of a row")
+
+
+analyze_memory_order()
+
+# %% [markdown]
+r"""
+For the small matrix everything fits into the cache, and what you see is the price of the call itself. The large one does not fit: now each number
+of a column drags a whole cache line of 16 numbers along, of which one is used.
+
+## Measure: broadcasting and dtypes
+
+**Predict:** adding a row of 4,096 numbers to each of 4,096 rows. How many bytes does the row take once it is stretched? And how much longer does the
+same addition take in float64?
+"""
+
+# %% tags=["measure"]
+def analyze_broadcasting():
+    """Bytes and time of adding a row to a matrix: broadcast against copied, float32 against float64."""
+    n, bars = 4096, []
+    for dtype in (np.float32, np.float64):
+        matrix, row, out = np.ones((n, n), dtype), np.ones(n, dtype), np.empty((n, n), dtype)
+        tiled = np.tile(row, (n, 1))
+        stretched = np.broadcast_to(row, (n, n))
+        name = np.dtype(dtype).name
+        print(f"📊 {name}: broadcast {stretched.base.nbytes:,} bytes, copied {tiled.nbytes:,} bytes")
+        bars.append((f"{name}\nbroadcast", best_seconds(lambda m=matrix, r=row, o=out: np.add(m, r, out=o))))
+        bars.append((f"{name}\ncopied", best_seconds(lambda m=matrix, t=tiled, o=out: np.add(m, t, out=o))))
+    labels, times = zip(*bars, strict=True)
+    figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    drawn = axes.bar(labels, np.array(times) * 1e3, color="0.6", edgecolor="0.2", hatch=["", "//", "", "//"])
+    axes.bar_label(drawn, fmt="%.1f ms", padding=2)
+    axes.set(ylabel="milliseconds", title="Adding one row to 4,096 rows")
+    axes.margins(y=0.15)
+    plt.show()
+
+
+analyze_broadcasting()
+
+# %% [markdown]
+r"""
+An addition does one operation for every 8 or 12 bytes that it moves, so it waits for memory, not for arithmetic: half the bytes, about half the time.
+That is why a framework guards its dtypes.
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-float64", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+r"""
+A class mate's network suddenly trains at half the speed. In the loss, somebody wrote `targets = np.array([0.1, 0.9])`
+and `loss = ((out.numpy() - targets) ** 2).mean()`. Which dtype does each intermediate result have, where does it change, and
+what are two ways to mend it? (A rubric for graders: the place of the change, 1 point; why NumPy does that, 1 point; two
+working repairs, 1 point.)
+"""
+
+# %% [markdown]
+r"""
+## What comes next
+
+Module 02 puts functions between the products that are not straight lines: ReLU, sigmoid, softmax. They are operations as you have written them
+here, and they will have to survive inputs like ±1000. Next: `tito module complete 01_tensor`.
+"""

@@ -1,0 +1,22 @@
+"""TinyTorch: a machine-learning framework with PyTorch's names, built by the person who uses it.
+
+The names below come from `tinytorch.core`, which the notebooks of the course export; each is imported when it is
+first asked for.
+"""
+
+from numpy import bool_, float32, float64, int32, int64
+
+from tinytorch._lazy import facade
+
+__getattr__, __dir__, __all__ = facade(
+    __name__,
+    {
+        "tensor": (
+            "Tensor", "Op", "arange", "concatenate", "eye", "full", "manual_seed", "maximum", "minimum", "ones",
+            "rand", "randn", "stack", "where", "zeros",
+        ),
+        "autograd": ("gradcheck", "no_grad"),
+    },
+    aliases={"tensor": "Tensor", "cat": "concatenate"},
+)  # fmt: skip
+__all__ += ["bool_", "float32", "float64", "int32", "int64"]

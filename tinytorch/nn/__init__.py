@@ -1,0 +1,12 @@
+"""Layers, activations and losses under PyTorch's names: `from tinytorch import nn; nn.Linear(784, 10)`."""
+
+from tinytorch._lazy import facade
+
+__getattr__, __dir__, __all__ = facade(
+    __name__,
+    {
+        "activations": ("GELU", "ReLU", "Sigmoid", "Softmax", "Tanh"),
+        "layers": ("Dropout", "Linear", "Module", "Parameter", "Sequential"),
+        "losses": ("BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"),
+    },
+)
