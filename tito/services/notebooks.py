@@ -1,0 +1,266 @@
+"""Notebooks: read from a percent source or an .ipynb file into one form, asked what their cells are, and written.
+
+Whatever a file holds, `load` returns a valid notebook of format 4.5 or raises a WorkError that says what is wrong
+with which file. Cell ids are derived from the content, so that the same source always gives the same notebook.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tito.errors import WorkError
+from tito.services.files import atomic_write, digest
+
+EXPORT = re.compile(r"#\|\s*export\s*")
+MARKER = re.compile(r"\s*#\s*%%+(?P<options>\s.*)?")
+QUOTES = tuple(prefix + quote for prefix in ("", "r", "R") for quote in ('"' * 3, "'" * 3))
+KEPT_METADATA = ("nbgrader", "tags")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A notebook and where it came from.
+
+    label: the path as a person types it; node: the notebook; starts: for each cell the line of the percent file on
+    which its source starts, or None for an .ipynb file.
+    """
+
+    path: Path
+    label: str
+    node: dict
+    starts: list | None
+
+
+def load(project, path):
+    """The notebook in `path`, a percent source or an .ipynb file. Raises WorkError (code "unreadable")."""
+    path = Path(path)
+    label = project.relative(path)
+    text = _read_text(path, label)
+    if path.suffix == ".ipynb":
+        node, starts = _parse_notebook(text, label, path), None
+    else:
+        node, starts = _parse_percent(text, label)
+    _set_ids(node)
+    return Source(path, label, node, starts)
+
+
+def where(source, index, line=None):
+    """The place of cell `index` (from 0), or of a `line` (from 1) of it, as a person finds it."""
+    if source.starts is not None:
+        return f"{source.label}:{source.starts[index] + (line or 1) - 1} (cell {index + 1})"
+    return f"{source.label}, cell {index + 1}" + (f", line {line}" if line else "")
+
+
+def write(node, path):
+    """Write a notebook to `path` as .ipynb: atomic, with the same bytes for the same notebook everywhere."""
+    from nbformat import v4
+
+    atomic_write(path, (v4.writes(node).rstrip("\n") + "\n").encode("utf-8", "replace"))
+
+
+# What a cell is: the kinds of the course's conventions, read from the cell's metadata.
+
+
+def grading(cell):
+    """The nbgrader metadata of a cell, {} where it has none."""
+    metadata = cell.metadata.get("nbgrader")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def grade_id(cell):
+    """nbgrader's name for the cell, or None."""
+    name = grading(cell).get("grade_id")
+    return name if isinstance(name, str) and name else None
+
+
+def is_solution(cell):
+    """A code cell that the student writes."""
+    return bool(grading(cell).get("solution")) and not grading(cell).get("grade")
+
+
+def is_test(cell):
+    """A cell that earns points by running."""
+    return bool(grading(cell).get("grade")) and not grading(cell).get("solution")
+
+
+def is_written(cell):
+    """An answer in words, graded by a person."""
+    return bool(grading(cell).get("grade")) and bool(grading(cell).get("solution"))
+
+
+def is_locked(cell):
+    """A cell that is restored from the pristine copy where it was edited."""
+    return bool(grading(cell).get("locked"))
+
+
+def points(cell):
+    """What the cell is worth; 0 where it says nothing usable."""
+    value = grading(cell).get("points", 0)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+
+
+def is_measure(cell):
+    """A cell that only measures, trains or plots: skipped by testing and grading."""
+    tags = cell.metadata.get("tags")
+    return isinstance(tags, list) and "measure" in tags
+
+
+def is_exported(cell):
+    """A code cell that becomes part of the package."""
+    return cell.cell_type == "code" and EXPORT.fullmatch(cell.source.split("\n", 1)[0]) is not None
+
+
+def is_withheld(cell):
+    """A test whose code stays with the instructor: nothing but comments is left of it."""
+    lines = (line.strip() for line in cell.source.splitlines())
+    return is_test(cell) and cell.cell_type == "code" and all(not line or line.startswith("#") for line in lines)
+
+
+def questions(node):
+    """{grade_id of a test: grade_id of the closest solution above it, None where there is none}."""
+    answers, question = {}, None
+    for cell in node.cells:
+        if is_solution(cell):
+            question = grade_id(cell)
+        elif is_test(cell) and grade_id(cell):
+            answers[grade_id(cell)] = question
+    return answers
+
+
+# Reading.
+
+
+def _unreadable(label, reason, hint):
+    return WorkError(f"{label} {reason}", hint, code="unreadable")
+
+
+def _start_over(path):
+    if path.suffix == ".ipynb":
+        return f"tito module reset {path.parent.name}   (keeps a backup of the file)"
+    return "restore the file"
+
+
+def _read_text(path, label):
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        hint = f"tito module start {path.parent.name}" if path.suffix == ".ipynb" else "restore the file"
+        raise _unreadable(label, "does not exist", hint) from None
+    except OSError as error:
+        raise _unreadable(label, f"cannot be read: {error.strerror}", "check the file and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise _unreadable(label, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
+    if not text.strip():
+        raise _unreadable(label, "is empty", _start_over(path))
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse_percent(text, label):
+    """The notebook in a percent source, and the line on which each cell's source starts."""
+    import jupytext
+
+    lines = text.splitlines()
+    if not MARKER.fullmatch(lines[0]):
+        raise _unreadable(f"{label}:1", "does not start with a cell marker", "begin the file with: # %% [markdown]")
+    # comment_magics=False: otherwise jupytext takes a comment such as "# copy the array" for a shell command
+    # and uncomments it
+    cells = jupytext.reads(text, fmt={"extension": ".py", "format_name": "percent", "comment_magics": False}).cells
+    starts, end = [], 0
+    for cell in cells:
+        marker = next(number for number in range(end, len(lines)) if MARKER.fullmatch(lines[number]))
+        _require_metadata(cell, lines[marker], f"{label}:{marker + 1}")
+        quoted = "cell_marker" in cell.metadata and lines[marker + 1].strip() in QUOTES
+        start = marker + (2 if quoted else 1)
+        starts.append(start + 1)
+        end = start + cell.source.count("\n")
+        cell.metadata = {key: cell.metadata[key] for key in KEPT_METADATA if key in cell.metadata}
+    return _clean(cells, {}), starts
+
+
+def _require_metadata(cell, marker, place):
+    """Refuse a cell whose metadata jupytext could not parse and dropped."""
+    options = (MARKER.fullmatch(marker)["options"] or "").replace(f"[{cell.cell_type}]", "")
+    kept = any(key in cell.metadata for key in KEPT_METADATA)
+    if any(sign in options for sign in "{[=") and (not kept or "incorrectly_encoded_metadata" in cell.metadata):
+        raise _unreadable(
+            place,
+            f"has cell metadata that cannot be parsed: {options.strip()}",
+            "write it as key=value with JSON values: true and false, not True and False",
+        )
+
+
+def _parse_notebook(text, label, path):
+    """The notebook in the JSON `text` of a file that anybody may have edited with anything."""
+    import nbformat
+
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(label, f"is not valid JSON: {error}", _start_over(path)) from error
+    if not isinstance(data, dict) or not isinstance(data.get("nbformat"), int):
+        raise _unreadable(label, "is JSON, but not a notebook", _start_over(path))
+    if data["nbformat"] > 4:
+        version = data["nbformat"]
+        raise _unreadable(label, f"has notebook format {version}; tito reads up to 4", "save it as format 4")
+    try:
+        node = nbformat.from_dict(data)
+        if node.nbformat < 4:
+            node = nbformat.convert(node, 4)
+        return _clean(node.cells, node.get("metadata"))
+    except Exception as error:  # nbformat's converters and validators fail on malformed cells in any way
+        reason = (str(error).splitlines() or [""])[0]
+        reason = f"is not a valid notebook ({type(error).__name__}: {reason})"
+        raise _unreadable(label, reason, _start_over(path)) from error
+
+
+def _clean(cells, metadata):
+    """A valid notebook of format 4.5 with what is usable in `cells`. Raises where a cell is not one.
+
+    Outputs are dropped where one is malformed: they can be computed again.
+    """
+    import nbformat
+    from nbformat import v4
+
+    makers = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}
+    node = v4.new_notebook(metadata=metadata if isinstance(metadata, dict) else {})
+    for number, cell in enumerate(cells, 1):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in makers:
+            raise ValueError(f"cell {number} is neither code nor markdown nor raw")
+        new = makers[cell["cell_type"]](_text(cell.get("source", "")))
+        for key in ("metadata", "attachments"):
+            if isinstance(cell.get(key), dict) and (key == "metadata" or new.cell_type != "code"):
+                new[key] = cell[key]
+        if new.cell_type == "code":
+            new.outputs, new.execution_count = cell.get("outputs"), cell.get("execution_count")
+        node.cells.append(new)
+    try:
+        nbformat.validate(node)
+    except nbformat.ValidationError:
+        for cell in node.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        nbformat.validate(node)
+    return node
+
+
+def _text(source):
+    """The source of a cell, which the format allows to be a list of lines."""
+    if isinstance(source, list):
+        source = "".join(line for line in source if isinstance(line, str))
+    text = source if isinstance(source, str) else ""
+    # half a surrogate pair is valid JSON, and no text that a file could hold
+    return text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace").decode("utf-8")
+
+
+def _set_ids(node):
+    """Give every cell an id that depends on its content only: its grade_id, else a hash of its source."""
+    taken = set()
+    for cell in node.cells:
+        name = re.sub(r"[^A-Za-z0-9_-]", "-", grade_id(cell) or "")[:56]
+        base = name or digest(f"{cell.cell_type}\n{cell.source}".encode())[:16]
+        number = 1
+        while (unique := base if number == 1 else f"{base}-{number}") in taken:
+            number += 1
+        taken.add(unique)
+        cell.id = unique

@@ -1,0 +1,87 @@
+"""Views: copies of the package that hold the exports of some modules only, for child processes to import.
+
+The notebook of module N is tested against the exports below N. Yesterday's export of N, or of a later module, is
+not in the view, so nothing but the notebook itself can make its tests pass.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from tito.errors import ProjectError
+from tito.services.files import atomic_write, remove_tree
+
+START_SECONDS = 60
+
+
+@contextmanager
+def view(project, modules, extra=None):
+    """A temporary folder with a copy of `tinytorch` whose core holds the exports of `modules`, as far as built.
+
+    extra: {file name: text} put into core besides. The folder is below `project.state`, on the file system of the
+    package, so that a file can be moved from one to the other in one step.
+    """
+    parent = project.state / "views"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="view-", dir=parent))
+    try:
+        _copy_package(project, modules, folder / "tinytorch")
+        for name, text in (extra or {}).items():
+            atomic_write(folder / "tinytorch" / "core" / name, text)
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
+def _copy_package(project, modules, target):
+    if not (project.package / "__init__.py").is_file():
+        raise ProjectError(
+            f"{project.relative(project.package)}/__init__.py is missing", "restore the folder tinytorch"
+        )
+    shutil.copytree(project.package, target, ignore=shutil.ignore_patterns("__pycache__"))
+    wanted = {"__init__.py", *(module.core_file for module in modules)}
+    for file in (target / "core").glob("*.py"):
+        if file.name not in wanted:
+            file.unlink()
+
+
+def child_environment(folder, *, is_view):
+    """The environment of a child process that is to import `tinytorch` from `folder` and from nowhere else."""
+    environment = {name: value for name, value in os.environ.items() if name != "TINYTORCH_VIEW"}
+    environment.update(PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUTF8="1")
+    if is_view:
+        environment["TINYTORCH_VIEW"] = str(folder)
+    return environment
+
+
+def check_child(folder):
+    """Raise ProjectError where a child process for `folder` would import another `tinytorch` than the one in it."""
+    program = "import json, tinytorch; print(json.dumps(list(tinytorch.__path__)))"
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=folder,
+            env=child_environment(folder, is_view=True),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=START_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProjectError(f"importing tinytorch took more than {START_SECONDS} seconds", "tito doctor") from error
+    if child.returncode != 0:
+        reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+        raise ProjectError(f"tinytorch cannot be imported: {reason}", "tito doctor")
+    for path in json.loads(child.stdout.splitlines()[-1]):
+        if not Path(path).resolve().is_relative_to(Path(folder).resolve()):
+            raise ProjectError(
+                f"a new process imports tinytorch from {path}, not from {folder}",
+                "tito doctor",
+                code="wrong-environment",
+            )
