@@ -26,6 +26,7 @@ check_home()
 #| export
 import functools
 import importlib
+import inspect
 import math
 
 import numpy as np
@@ -223,13 +224,18 @@ class Op:
         functools.update_wrapper(self, forward)
         self.forward = forward
         self.rule = None
+        self.rule_takes_needs = False
 
     def __repr__(self):
         return f"Op({self.__name__})"
 
     def gradient(self, rule):
-        """Decorator: make `rule(grad, out, *arrays, **settings)` this operation's gradient rule."""
+        """Decorator: make `rule(grad, out, *arrays, **settings)` this operation's gradient rule.
+
+        A rule with a parameter `needs` is told there, in a bool per input, which gradients are wanted.
+        """
         self.rule = rule
+        self.rule_takes_needs = "needs" in inspect.signature(rule).parameters
         return rule
 
     def __call__(self, *inputs, **settings):
