@@ -196,7 +196,18 @@ def analyze_double():
 analyze_double()
 """,
     ),
-    cell("written", "Why is doubling linear?", "written-linear", 2),
+    cell(
+        "written",
+        """
+Why is doubling linear?
+
+### BEGIN SOLUTION
+Twice a sum is the sum of the doubles (1 point), and so on (1 point).
+### END SOLUTION
+""",
+        "written-linear",
+        2,
+    ),
 ]
 
 BETA = [

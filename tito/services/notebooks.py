@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tito.errors import WorkError
+from tito.services import syntax
 from tito.services.files import atomic_write, digest
 
 EXPORT = re.compile(r"#\|\s*export\s*")
@@ -115,6 +116,19 @@ def is_withheld(cell):
     """A test whose code stays with the instructor: nothing but comments is left of it."""
     lines = (line.strip() for line in cell.source.splitlines())
     return is_test(cell) and cell.cell_type == "code" and all(not line or line.startswith("#") for line in lines)
+
+
+def code_cells(node):
+    """(index, cell) of every code cell."""
+    return [(index, cell) for index, cell in enumerate(node.cells) if cell.cell_type == "code"]
+
+
+def exported_definitions(node):
+    """(cell index, name, line, top-level statement) of all that the exported cells define, in order."""
+    for index, cell in code_cells(node):
+        tree = syntax.parsed(cell.source) if is_exported(cell) else None
+        for name, line, statement in syntax.definitions(tree) if tree else []:
+            yield index, name, line, statement
 
 
 def questions(node):

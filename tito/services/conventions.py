@@ -1,0 +1,252 @@
+"""What a percent source of the course has to follow, besides what export refuses.
+
+Each rule yields (cell index, line in the cell or None, message) for every breach; `rules.check` runs them all.
+"""
+
+import ast
+import builtins
+import re
+
+from tito.services import syntax
+from tito.services.notebooks import (
+    code_cells,
+    exported_definitions,
+    grade_id,
+    grading,
+    is_exported,
+    is_measure,
+    is_withheld,
+    points,
+    questions,
+)
+
+HIDDEN_SHARE = 0.3
+GRADE_ID = re.compile(r"[A-Za-z0-9_-]+")
+KINDS = {  # (cell type, grade, locked, solution): what the cell is
+    ("code", False, False, True): "solution",
+    ("code", True, True, False): "test",
+    ("code", False, True, False): "provided",
+    ("markdown", True, False, True): "written",
+}
+PREFIXES = {"test": "test-", "provided": "provided-", "written": "written-"}
+ASSEMBLY_TEST = "test-module"  # it tests the module as a whole, not the answer above it
+
+
+def kind_of(cell):
+    """The row of the table of conventions that a cell's nbgrader metadata says it is, or None."""
+    return KINDS.get((cell.cell_type, *(grading(cell).get(key) for key in ("grade", "locked", "solution"))))
+
+
+def _opening(source, module):
+    if source.node.cells[0].cell_type != "markdown":
+        yield 0, None, "the first cell has to be markdown: # %% [markdown]"
+    index, cell = next(iter(code_cells(source.node)), (0, None))
+    tree = syntax.parsed(cell.source) if cell else None
+    names = {imported.name for imported in syntax.imports(tree)} if tree else set()
+    if "tinytorch.notebook.check_home" not in names or "check_home()" not in cell.source:
+        yield index, None, "the first code cell has to import check_home from tinytorch.notebook and call check_home()"
+
+
+def _markdown_is_raw(source, module):
+    lines = source.path.read_text(encoding="utf-8-sig").splitlines()
+    for index, cell in enumerate(source.node.cells):
+        if cell.cell_type == "markdown" and lines[source.starts[index] - 2].strip() != 'r"""':
+            yield index, None, 'markdown stands in a raw string, which opens with r""" on a line of its own'
+
+
+def _syntax(source, module):
+    for index, cell in code_cells(source.node):
+        try:
+            syntax.parse(cell.source)
+        except SyntaxError as error:
+            yield index, error.lineno, syntax.explain(error, cell.source)
+
+
+def _metadata(source, module):
+    for index, cell in enumerate(source.node.cells):
+        if "nbgrader" not in cell.metadata:
+            if is_exported(cell):
+                yield index, None, "an exported cell needs nbgrader metadata, as a solution or as provided and locked"
+            continue
+        metadata, kind = grading(cell), kind_of(cell)
+        if metadata.get("schema_version") != 3:
+            yield index, None, "nbgrader metadata needs schema_version 3"
+        if kind is None:
+            yield index, None, "grade, locked and solution fit no kind of cell: solution, test, provided or written"
+        elif not (grade_id(cell) or "").startswith(PREFIXES.get(kind, "")):
+            yield index, None, f"the grade_id of a {kind} cell starts with {PREFIXES[kind]!r}"
+        if not GRADE_ID.fullmatch(grade_id(cell) or ""):
+            yield index, None, "grade_id has to be letters, digits, hyphens and underscores"
+        if metadata.get("grade") and points(cell) <= 0:
+            yield index, None, "a graded cell needs points above 0"
+        if not metadata.get("grade") and "points" in metadata:
+            yield index, None, "points on a cell that is not graded"
+        if is_exported(cell) and kind in ("test", "written"):
+            yield index, None, f"a {kind} cell cannot be exported"
+
+
+def _markers(source, module):
+    homes = {syntax.SOLUTION: ("solution", "written"), syntax.HIDDEN_TESTS: ("test",), syntax.MARK_SCHEME: ()}
+    for index, cell in enumerate(source.node.cells):
+        for number, line in enumerate(cell.source.split("\n"), 1):
+            for kind in syntax.REGION_KINDS:
+                if f"BEGIN {kind}" not in line and f"END {kind}" not in line:
+                    continue
+                if not syntax.MARKER_LINE.fullmatch(line):
+                    yield index, number, f"a marker is a line of its own: ### BEGIN {kind} or ### END {kind}"
+                if kind_of(cell) not in homes[kind]:
+                    yield index, number, f"{kind} markers belong into a cell of kind {' or '.join(homes[kind]) or 'none'}"
+
+
+def _regions(cell, kind):
+    """The regions of a cell; none where the markers do not balance, which is reported elsewhere."""
+    try:
+        return syntax.regions(cell.source, kind)
+    except syntax.MarkerError:
+        return []
+
+
+def _solutions(source, module):
+    for index, cell in enumerate(source.node.cells):
+        tree = syntax.parsed(cell.source)
+        if kind_of(cell) != "solution" or tree is None:
+            continue
+        defined = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+        if [node.name for node in defined] != [grade_id(cell)]:
+            yield index, None, f"a solution cell defines one function or class, named like its grade_id: {grade_id(cell)}"
+            continue
+        found = _regions(cell, syntax.SOLUTION)
+        if len(found) not in ((1, 2) if isinstance(defined[0], ast.ClassDef) else (1,)):
+            yield index, None, f"a function has one solution region, a class one or two; here are {len(found)}"
+        for begin, end in found:
+            if not _has_code(cell.source.split("\n")[begin : end - 1]):
+                yield index, begin, "this solution region holds no code"
+        if found and _signatures(_with_stubs(cell.source, found)) != _signatures(cell.source):
+            yield index, None, "signatures and decorators belong outside the solution region"
+
+
+def _has_code(lines):
+    return any(line.strip() and not line.strip().startswith("#") for line in lines)
+
+
+def _with_stubs(code, found):
+    """`code` with `pass` in place of the regions."""
+    lines = code.split("\n")
+    for begin, end in reversed(found):
+        marker = lines[begin - 1]
+        lines[begin - 1 : end] = [marker[: len(marker) - len(marker.lstrip())] + "pass"]
+    return "\n".join(lines)
+
+
+def _signatures(code):
+    """Name, parameters and decorators of every function and method at the top of `code`; None if it does not parse."""
+    tree = syntax.parsed(code)
+    if tree is None:
+        return None
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    functions = [node for scope in (tree, *classes) for node in scope.body if isinstance(node, ast.FunctionDef)]
+    return [(node.name, *map(ast.dump, [node.args, *node.decorator_list])) for node in functions]
+
+
+def _tests(source, module):
+    answers = questions(source.node)
+    for index, cell in enumerate(source.node.cells):
+        if kind_of(cell) != "test":
+            continue
+        name, hidden = grade_id(cell) or "", _regions(cell, syntax.HIDDEN_TESTS)
+        subjects = {f"test-{answers.get(name)}", ASSEMBLY_TEST}
+        if not any(name == subject or name.startswith(f"{subject}-") for subject in subjects):
+            yield index, None, f"the closest solution above is {answers.get(name)!r}, which {name!r} does not name"
+        if name.endswith("-hidden"):
+            yield from _hidden_test(index, cell, hidden)
+        elif hidden:
+            yield index, hidden[0][0], "hidden tests stand in a cell of their own, test-<question>-hidden"
+        elif is_withheld(cell):
+            yield index, None, "this test holds no code"
+
+
+def _hidden_test(index, cell, hidden):
+    if len(hidden) != 1 or not _has_code(syntax.lines_inside(cell.source, hidden)):
+        yield index, None, "a hidden test has one region ### BEGIN HIDDEN TESTS … ### END HIDDEN TESTS with code in it"
+        return
+    outside = [line for line in syntax.lines_outside(cell.source, hidden) if line.strip()]
+    if len(outside) != 1 or not outside[0].startswith("#"):
+        yield index, None, "outside the region of a hidden test stands one line, a comment that says what is withheld"
+
+
+def _scores(source, module):
+    answers = questions(source.node)
+    for index, cell in enumerate(source.node.cells):
+        if kind_of(cell) != "solution":
+            continue
+        tests = [
+            test
+            for test in source.node.cells
+            if kind_of(test) == "test"
+            and answers.get(grade_id(test)) == grade_id(cell)
+            and not grade_id(test).startswith(ASSEMBLY_TEST)
+        ]
+        hidden = sum(points(test) for test in tests if grade_id(test).endswith("-hidden"))
+        total = sum(points(test) for test in tests)
+        if total == hidden:
+            yield index, None, f"{grade_id(cell)} has no visible test"
+        elif hidden == 0:
+            yield index, None, f"{grade_id(cell)} has no hidden test"
+        elif hidden > HIDDEN_SHARE * total:
+            yield index, None, f"{hidden} of {total} points of {grade_id(cell)} are hidden, more than {HIDDEN_SHARE:.0%}"
+
+
+def _written_answers(source, module):
+    for index, cell in enumerate(source.node.cells):
+        if kind_of(cell) != "written":
+            continue
+        found = _regions(cell, syntax.SOLUTION)
+        if len(found) != 1 or not "".join(syntax.lines_outside(cell.source, found)).strip():
+            yield index, None, (
+                "a written cell holds the question, then one solution region with the rubric: "
+                "without a region the question is stripped as well"
+            )
+
+
+def _measures(source, module):
+    for index, cell in enumerate(source.node.cells):
+        if is_measure(cell) and (cell.cell_type != "code" or "nbgrader" in cell.metadata or is_exported(cell)):
+            yield index, None, "a measure cell is code, has no nbgrader metadata and is not exported"
+
+
+def _measures_are_not_needed(source, module):
+    """Testing skips the measure cells, so that nothing they alone define may be read elsewhere."""
+    globals_of = {
+        index: syntax.bound_and_needed(cell.source)
+        for index, cell in code_cells(source.node)
+        if syntax.parsed(cell.source) is not None
+    }
+    measures = {index for index in globals_of if is_measure(source.node.cells[index])}
+    elsewhere = {name for index in globals_of.keys() - measures for name in globals_of[index][0]}
+    only_measured = {name for index in measures for name in globals_of[index][0]} - elsewhere
+    for index in globals_of.keys() - measures:
+        cell = source.node.cells[index]
+        for name in only_measured & globals_of[index][1] if kind_of(cell) or is_exported(cell) else []:
+            yield index, None, f"needs {name}, which only a measure cell defines"
+
+
+def _builtins(source, module):
+    for index, name, line, _ in exported_definitions(source.node):
+        if hasattr(builtins, name):
+            yield index, line, f"{name} shadows Python's builtin of that name"
+
+
+RULES = (
+    _opening,
+    _markdown_is_raw,
+    _syntax,
+    _metadata,
+    _markers,
+    _solutions,
+    _tests,
+    _scores,
+    _written_answers,
+    _measures,
+    _measures_are_not_needed,
+    _builtins,
+)

@@ -1,0 +1,139 @@
+"""What is wrong with a module's source, cell by cell: every problem, in the order of the file.
+
+`export_problems` is what export refuses, in the course and in a student's notebook. `check` adds the conventions that
+only a percent source of the course has to follow.
+"""
+
+import re
+from dataclasses import dataclass
+
+from tito.catalog import FOLDER
+from tito.services import conventions, syntax
+from tito.services.notebooks import code_cells, exported_definitions, grade_id, is_exported, where
+
+DIRECTIVE = re.compile(r"#\|\s*(?P<name>\w+)\s*(?P<value>.*?)\s*")
+OUTSIDE_THE_COURSE = ("tito", "tests", "milestones")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a source, and where as a person finds it."""
+
+    where: str
+    message: str
+
+
+def export_problems(source, module):
+    """What export refuses."""
+    return _problems(source, module, EXPORT_RULES)
+
+
+def check(source, module):
+    """Every breach of the conventions of a percent source."""
+    return _problems(source, module, (*EXPORT_RULES, *conventions.RULES))
+
+
+def _problems(source, module, rules):
+    """Run the rules; each yields (cell index, line in the cell or None, message)."""
+    found = {finding for rule in rules for finding in rule(source, module)}
+    ordered = sorted(found, key=lambda finding: (finding[0], finding[1] or 0, finding[2]))
+    return [Problem(where(source, index, line), message) for index, line, message in ordered]
+
+
+def _directives(source, module):
+    targets = []
+    for index, cell in code_cells(source.node):
+        for number, line in enumerate(cell.source.split("\n"), 1):
+            directive = DIRECTIVE.fullmatch(line)
+            if directive is None:
+                continue
+            name, value = directive["name"], directive["value"]
+            if name == "default_exp":
+                targets.append(value)
+                if value != f"core.{module.short}":
+                    yield index, number, f"default_exp is {value!r}; module {module.name} exports core.{module.short}"
+                elif len(targets) > 1:
+                    yield index, number, "default_exp stands here a second time"
+            elif name.startswith("export") and (name != "export" or value):
+                yield index, number, f"only a plain #| export is understood, not {line.strip()!r}"
+            elif name == "export" and number != 1:
+                yield index, number, "#| export has to be the first line of its cell"
+    if not targets:
+        yield 0, None, f"no cell holds the line: #| default_exp core.{module.short}"
+    if not any(is_exported(cell) for _, cell in code_cells(source.node)):
+        yield 0, None, "no cell starts with #| export, so that there is nothing to export"
+
+
+def _exported_syntax(source, module):
+    for index, cell in code_cells(source.node):
+        if is_exported(cell):
+            try:
+                syntax.parse(cell.source)
+            except SyntaxError as error:
+                yield index, error.lineno, syntax.explain(error, cell.source)
+
+
+def _imports(source, module):
+    numbers = _module_numbers(module)
+    for index, cell in code_cells(source.node):
+        tree = syntax.parsed(cell.source)
+        for imported in syntax.imports(tree) if tree else []:
+            reason = _import_reason(imported, module, numbers)
+            if reason:
+                yield index, imported.line, reason
+
+
+def _import_reason(imported, module, numbers):
+    parts = imported.name.split(".")
+    if imported.is_star:
+        return f"star import from {imported.name}: name what is needed"
+    if parts[0] in OUTSIDE_THE_COURSE:
+        return f"imports {parts[0]}, which is no part of the course's package"
+    if parts[:2] != ["tinytorch", "core"] or len(parts) < 3:
+        return None
+    if parts[2] == module.short:
+        return f"imports its own export, tinytorch.core.{module.short}: use the names of the notebook"
+    if numbers.get(parts[2], 0) > module.number:
+        return f"imports tinytorch.core.{parts[2]}, which is module {numbers[parts[2]]:02d} and comes later"
+    return None
+
+
+def _module_numbers(module):
+    """{core name: number} for `module` and the ones beside it."""
+    matches = (FOLDER.fullmatch(folder.name) for folder in module.folder.parent.iterdir())
+    return {match["short"]: int(match["number"]) for match in matches if match}
+
+
+def _defined_once(source, module):
+    first = {}
+    for index, name, line, statement in exported_definitions(source.node):
+        earlier, place = first.setdefault(name, (statement, where(source, index, line)))
+        if earlier is not statement and name != "_":
+            yield index, line, f"{name} is defined a second time; first in {place}"
+
+
+def _markers_balance(source, module):
+    for index, cell in enumerate(source.node.cells):
+        for kind in syntax.REGION_KINDS:
+            try:
+                syntax.regions(cell.source, kind)
+            except syntax.MarkerError as error:
+                yield index, error.line, str(error)
+
+
+def _grade_ids_unique(source, module):
+    first = {}
+    for index, cell in enumerate(source.node.cells):
+        name = grade_id(cell)
+        if name and first.setdefault(name, index) != index:
+            yield index, None, f"grade_id {name!r} is taken by {where(source, first[name])}"
+
+
+EXPORT_RULES = (
+    _directives,
+    _exported_syntax,
+    _imports,
+    _defined_once,
+    _markers_balance,
+    _grade_ids_unique,
+)
