@@ -44,7 +44,8 @@ def arrays(draw, shape, low=-3.0, high=3.0, dtype=np.float64, gap=0.0):
     if layout == "transposed":
         array = generator.uniform(low, high, shape[::-1]).T
     elif layout == "strided":
-        array = generator.uniform(low, high, tuple(2 * size for size in shape))[tuple(slice(None, None, 2) for _ in shape)]
+        every_other = tuple(slice(None, None, 2) for _ in shape)
+        array = generator.uniform(low, high, tuple(2 * size for size in shape))[every_other]
     elif layout == "reversed":
         array = generator.uniform(low, high, shape)[tuple(slice(None, None, -1) for _ in shape)]
     else:

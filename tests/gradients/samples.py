@@ -1,0 +1,179 @@
+"""One sample for each operation of the framework: what it is called with, and what PyTorch calls the same thing.
+
+`test_operations.py` finds every `Op` of the built modules and fails for one that has no sample here. A sample draws
+inputs with Hypothesis: empty axes, axes of size 1, broadcasting both ways, memory that is not contiguous.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from strategies import SIDES, arrays, axes, broadcastable, distinct_arrays, shapes
+
+NOT_EMPTY = st.sampled_from([1, 2, 3, 5])
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`draw` gives (inputs, settings); `torch(torch, *inputs, **settings)` is the same operation there.
+
+    gradient False: the result is boolean or integer, and nothing is to be differentiated.
+    """
+
+    draw: st.SearchStrategy
+    torch: Callable[..., Any]
+    gradient: bool = True
+
+
+def unary(name, low=-3.0, high=3.0, gap=0.0):
+    draw = shapes().flatmap(lambda shape: arrays(shape, low, high, gap=gap)).map(lambda x: ((x,), {}))
+    return Sample(draw, name if callable(name) else lambda torch, x: getattr(torch, name)(x))
+
+
+@st.composite
+def pairs(draw, low=-3.0, high=3.0, gap=0.0, second=None):
+    left, right = draw(broadcastable())
+    low2, high2 = second or (low, high)
+    return (draw(arrays(left, low, high, gap=gap)), draw(arrays(right, low2, high2, gap=gap))), {}
+
+
+def binary(name, gradient=True, **range_of_entries):
+    return Sample(pairs(**range_of_entries), lambda torch, a, b: getattr(torch, name)(a, b), gradient)
+
+
+@st.composite
+def reductions(draw, sides=SIDES, distinct=False, several=True):
+    shape = draw(shapes(min_dims=0 if several else 1, sides=sides))
+    settings = {"axis": draw(axes(len(shape), several)), "keepdims": draw(st.booleans())}
+    return (draw(distinct_arrays(shape) if distinct else arrays(shape)),), settings
+
+
+def reduce_like(function, gradient=True, **how):
+    def oracle(torch, x, *, axis, keepdims):
+        return function(torch, x, tuple(range(x.ndim)) if axis is None else axis, keepdims)
+
+    return Sample(reductions(**how), oracle, gradient)
+
+
+@st.composite
+def along_an_axis(draw):
+    shape = draw(shapes(min_dims=1, max_dims=3))
+    return (draw(arrays(shape, -20, 20)),), {"axis": draw(axes(len(shape), several=False))}
+
+
+@st.composite
+def products(draw):
+    inner, rows, columns = draw(SIDES), draw(SIDES), draw(SIDES)
+    left, right = draw(broadcastable(max_dims=2))
+    kind = draw(st.sampled_from(["matrices", "row", "column", "dot"]))
+    a = (inner,) if kind in ("row", "dot") else (*left, rows, inner)
+    b = (inner,) if kind in ("column", "dot") else (*right, inner, columns)
+    return (draw(arrays(a)), draw(arrays(b))), {}
+
+
+@st.composite
+def reshapes(draw):
+    shape = draw(shapes())
+    count = int(np.prod(shape, dtype=int))
+    targets = [(count,), (1, count), (count, 1, 1), (-1,) if count else (0,)]
+    targets += [(2, count // 2), (-1, 2)] if count and count % 2 == 0 else []
+    return (draw(arrays(shape)),), {"shape": draw(st.sampled_from(targets))}
+
+
+@st.composite
+def permutations(draw):
+    shape = draw(shapes(min_dims=1))
+    order = draw(st.permutations(range(len(shape))))
+    return (draw(arrays(shape)),), {"axes": tuple(a - len(shape) if draw(st.booleans()) else a for a in order)}
+
+
+@st.composite
+def indexings(draw):
+    """x of shape (4, 3, 2) under keys of every kind; "array" marks the places of the index arrays, as in `take`."""
+    x = draw(arrays((4, 3, 2)))
+    rows, columns, mask = np.array([0, -1, 2, 0]), np.array([[2], [0]]), np.arange(12).reshape(4, 3) % 3 == 0
+    keys = [
+        ((), (1,)), ((), (-2, slice(None), 1)), ((), (slice(1, None, 2),)), ((), (..., 0)), ((), (None, 3, ..., None)),
+        ((rows,), ("array",)), ((rows,), ("array", 1)),
+        ((rows, columns), ("array", "array")), ((mask,), ("array",)), ((columns,), (slice(None), "array")),
+        ((np.array([], dtype=np.int64),), ("array",)), ((), (slice(2, 2),)),
+    ]  # fmt: skip
+    index_arrays, key = draw(st.sampled_from(keys))
+    return (x, *index_arrays), {"key": key}
+
+
+def torch_index(torch, x, *index_arrays, key):
+    index_arrays = iter(index_arrays)
+    return x[tuple(next(index_arrays) if isinstance(part, str) else part for part in key)]
+
+
+@st.composite
+def joins(draw):
+    shape = draw(shapes(min_dims=1))
+    axis = draw(axes(len(shape), several=False))
+    sizes = draw(st.lists(SIDES, min_size=1, max_size=4))
+    parts = [tuple(size if i == axis % len(shape) else side for i, side in enumerate(shape)) for size in sizes]
+    return tuple(draw(arrays(part)) for part in parts), {"axis": axis}
+
+
+@st.composite
+def choices(draw):
+    mask, left, right = draw(broadcastable(3))
+    return (np.asarray(draw(arrays(mask)) > 0), draw(arrays(left)), draw(arrays(right))), {}
+
+
+@st.composite
+def clippings(draw):
+    low, high = draw(st.sampled_from([(-1.0, 1.0), (None, 0.5), (0.5, None), (0.0, 2), (2.0, -2.0)]))
+    return (draw(arrays(draw(shapes()))),), {"low": low, "high": high}
+
+
+@st.composite
+def casts(draw):
+    return (draw(arrays(draw(shapes()))),), {"dtype": np.dtype(np.float64)}
+
+
+SAMPLES = {
+    # 01 tensor
+    "add": binary("add"),
+    "sub": binary("sub"),
+    "mul": binary("mul"),
+    "div": binary("div", gap=0.3),
+    "power": binary("pow", low=0.3, high=3.0, second=(-2.5, 2.5)),
+    "neg": unary("neg"),
+    "absolute": unary("abs", gap=0.1),
+    "exp": unary("exp"),
+    "log": unary("log", low=0.1),
+    "sqrt": unary("sqrt", low=0.1),
+    "maximum": binary("maximum"),
+    "minimum": binary("minimum"),
+    "where": Sample(choices(), lambda torch, mask, a, b: torch.where(mask, a, b)),
+    "clip": Sample(clippings(), lambda torch, x, *, low, high: torch.clamp(x, low, high)),
+    "cast": Sample(casts(), lambda torch, x, *, dtype: x.to(getattr(torch, dtype.name))),
+    **{name: binary(name, gradient=False) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    "matmul": binary("matmul"),
+    "reduce_sum": reduce_like(lambda torch, x, axis, keep: torch.sum(x, axis, keep) if axis != () else x),
+    "reduce_mean": reduce_like(lambda torch, x, axis, keep: torch.mean(x, axis, keep) if axis != () else x),
+    "reduce_max": reduce_like(lambda torch, x, axis, keep: torch.amax(x, axis, keep), sides=NOT_EMPTY, distinct=True),
+    "reduce_min": reduce_like(lambda torch, x, axis, keep: torch.amin(x, axis, keep), sides=NOT_EMPTY, distinct=True),
+    "argmax": reduce_like(
+        lambda torch, x, axis, keep: torch.argmax(x, axis, keep), False, sides=NOT_EMPTY, distinct=True, several=False
+    ),
+    "reshape": Sample(reshapes(), lambda torch, x, *, shape: x.reshape(shape)),
+    "permute": Sample(permutations(), lambda torch, x, *, axes: x.permute(axes)),
+    "index": Sample(indexings(), torch_index),
+    "concat": Sample(joins(), lambda torch, *parts, axis: torch.cat(parts, axis)),
+    # 02 activations
+    "relu": unary("relu", gap=0.1),
+    "sigmoid": unary("sigmoid", low=-30, high=30),
+    "tanh": unary("tanh"),
+    # 04 losses
+    "log_softmax": Sample(along_an_axis(), lambda torch, x, *, axis: torch.log_softmax(x, axis)),
+    "softplus": unary(lambda torch, x: torch.logaddexp(x, torch.zeros_like(x)), low=-30, high=30),
+}  # fmt: skip
+SAMPLES["matmul"] = Sample(products(), lambda torch, a, b: torch.matmul(a, b))
+
+# Operations that are no part of the framework's arithmetic, each with the reason.
+EXEMPT = {"released": "the marker that backward leaves behind; its rule raises"}
