@@ -1332,8 +1332,12 @@ That is why a framework guards its dtypes.
 r"""
 A class mate's network suddenly trains at half the speed. In the loss, somebody wrote `targets = np.array([0.1, 0.9])`
 and `loss = ((out.numpy() - targets) ** 2).mean()`. Which dtype does each intermediate result have, where does it change, and
-what are two ways to mend it? (A rubric for graders: the place of the change, 1 point; why NumPy does that, 1 point; two
-working repairs, 1 point.)
+what are two ways to mend it?
+
+### BEGIN SOLUTION
+For graders: the place of the change, `out.numpy() - targets`, where float64 meets float32, 1 point; why NumPy does that (an
+array of Python floats is float64, and the wider dtype wins), 1 point; two working repairs, 1 point.
+### END SOLUTION
 """
 
 # %% [markdown]

@@ -169,6 +169,15 @@ def test_unit_add_mul_gradient():
 
 test_unit_add_mul_gradient()
 
+# %% nbgrader={"grade": true, "grade_id": "test-add_mul_gradient-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: other numbers, and that the arrays that came in are left alone.
+### BEGIN HIDDEN TESTS
+upstream, first, second = np.array([[2.0, -1.0]]), np.array([[0.5, 3.0]]), np.array([[-4.0, 0.25]])
+assert [g.tolist() for g in mul_gradient(upstream, first * second, first, second)] == [[[-8.0, -0.25]], [[1.0, -3.0]]]
+assert [g.tolist() for g in add_gradient(upstream, first + second, first, second)] == [[[2.0, -1.0]]] * 2
+assert upstream.tolist() == [[2.0, -1.0]] and first.tolist() == [[0.5, 3.0]] and second.tolist() == [[-4.0, 0.25]]
+### END HIDDEN TESTS
+
 # %% [markdown]
 r"""
 ## In which order?
@@ -1519,7 +1528,11 @@ print("📊 mistakes (is, read as):", ", ".join(f"({label}, {guess})" for _, lab
 r"""
 Two questions. (a) A training loop collects `losses.append(loss)` to plot them later, and runs out of memory after a while, although each batch is small. Would it, with this engine, if `backward` was called on every loss? And for the
 validation losses, on which it was not? (b) Why does `backward` need the graph in topological order, when depth-first order visits every Tensor too? Give the smallest expression for which a plain depth-first walk gives a wrong gradient.
-(A rubric for graders: (a) released nodes against kept graphs, 2 points; (b) a Tensor with two users of different depth and the incomplete gradient passed on, 2 points.)
+
+### BEGIN SOLUTION
+For graders: (a) after `backward` only the small loss Tensors are left, their nodes are released; the validation losses keep their graphs, hence `no_grad` or `.item()`: 2 points. (b) A Tensor with two users
+of different depth, such as t = a·b in t + t·t or y = a·b + b: its incomplete gradient would be passed on: 2 points.
+### END SOLUTION
 """
 
 # %% [markdown]
