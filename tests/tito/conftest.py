@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tito.catalog import read_catalog
+from tito.project import read_project
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 PYPROJECT = """\
@@ -366,3 +369,20 @@ def tito(mini_course):
         return run_tito(root, *args, cwd=cwd)
 
     return run
+
+
+@pytest.fixture
+def project(mini_course):
+    """The tiny course as services see it."""
+    return read_project(mini_course)
+
+
+@pytest.fixture
+def catalog(project):
+    return read_catalog(project)
+
+
+@pytest.fixture
+def alpha(catalog):
+    """The tiny module that shows every kind of cell."""
+    return catalog.find("alpha")

@@ -65,7 +65,7 @@ def write(node, path):
 
 def grading(cell):
     """The nbgrader metadata of a cell, {} where it has none."""
-    metadata = cell.metadata.get("nbgrader")
+    metadata = cell["metadata"].get("nbgrader") if isinstance(cell.get("metadata"), dict) else None
     return metadata if isinstance(metadata, dict) else {}
 
 
@@ -214,6 +214,8 @@ def _parse_notebook(text, label, path):
         raise _unreadable(label, f"is not valid JSON: {error}", _start_over(path)) from error
     if not isinstance(data, dict) or not isinstance(data.get("nbformat"), int):
         raise _unreadable(label, "is JSON, but not a notebook", _start_over(path))
+    if not isinstance(data.get("cells", data.get("worksheets")), list):
+        raise _unreadable(label, "has no list of cells", _start_over(path))
     if data["nbformat"] > 4:
         version = data["nbformat"]
         raise _unreadable(label, f"has notebook format {version}; tito reads up to 4", "save it as format 4")
@@ -229,33 +231,30 @@ def _parse_notebook(text, label, path):
 
 
 def _clean(cells, metadata):
-    """A valid notebook of format 4.5 with what is usable in `cells`. Raises where a cell is not one.
+    """A notebook of format 4.5 with what is valid in `cells`. Raises ValueError where one is no cell at all."""
+    from nbformat import ValidationError, v4
 
-    Outputs are dropped where one is malformed: they can be computed again.
-    """
-    import nbformat
-    from nbformat import v4
-
-    makers = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}
-    node = v4.new_notebook(metadata=metadata if isinstance(metadata, dict) else {})
-    for number, cell in enumerate(cells, 1):
-        if not isinstance(cell, dict) or cell.get("cell_type") not in makers:
-            raise ValueError(f"cell {number} is neither code nor markdown nor raw")
-        new = makers[cell["cell_type"]](_text(cell.get("source", "")))
-        for key in ("metadata", "attachments"):
-            if isinstance(cell.get(key), dict) and (key == "metadata" or new.cell_type != "code"):
-                new[key] = cell[key]
-        if new.cell_type == "code":
-            new.outputs, new.execution_count = cell.get("outputs"), cell.get("execution_count")
-        node.cells.append(new)
     try:
-        nbformat.validate(node)
-    except nbformat.ValidationError:
-        for cell in node.cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        nbformat.validate(node)
+        node = v4.new_notebook(metadata=metadata)
+    except ValidationError:
+        node = v4.new_notebook()
+    for number, cell in enumerate(cells, 1):
+        if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
+            raise ValueError(f"cell {number} is neither code nor markdown nor raw")
+        node.cells.append(_clean_cell(cell))
     return node
+
+
+def _clean_cell(cell):
+    from nbformat import ValidationError, v4
+
+    maker = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}[cell["cell_type"]]
+    keys = ("metadata", "outputs", "execution_count") if cell["cell_type"] == "code" else ("metadata", "attachments")
+    source = _text(cell.get("source"))
+    try:
+        return maker(source, **{key: cell[key] for key in keys if key in cell})
+    except ValidationError:  # keep what decides about points; outputs can be computed again
+        return maker(source, metadata={"nbgrader": grading(cell)} if grading(cell) else {})
 
 
 def _text(source):
