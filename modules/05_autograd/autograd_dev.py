@@ -32,8 +32,8 @@ import math
 
 import numpy as np
 
-from tinytorch.core.activations import relu, tanh
-from tinytorch.core.losses import log_softmax
+from tinytorch.core.activations import erf, gelu, relu, sigmoid, softmax_along, tanh
+from tinytorch.core.losses import bce_terms, log_softmax, softplus
 from tinytorch.core.tensor import (
     Node, Op, Tensor, absolute, add, cast, clip, concat, div, exp, fill_key, index, log, matmul, maximum, minimum, mul,
     neg, normalize_axes, permute, power, reduce_max, reduce_mean, reduce_min, reduce_sum, reshape, sqrt, sub, where,
@@ -1097,6 +1097,44 @@ for function, at, slope in [(relu, 1e-3, 1), (relu, -1e-3, 0), (tanh, -0.3, 0.91
     function(point).backward()
     assert abs(point.grad - slope) < 1e-7, f"{function} at {at}"
 ### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+The other activations and losses in the same manner, given: sigmoid's slope is out · (1 − out), that of softplus is the sigmoid; softmax, like `log_softmax`, spreads a change over its whole row; GELU's slope is found by the
+product rule; and `bce_terms` has its denominator bounded, as module 04 promised, so that a probability of exactly 0 or 1 gives a large slope and not `nan`.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-activation_gradients", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
+@sigmoid.gradient
+def sigmoid_gradient(grad, out, x):
+    return grad * out * (1 - out)
+
+
+@softplus.gradient
+def softplus_gradient(grad, out, x):
+    return grad * sigmoid.forward(x)
+
+
+@softmax_along.gradient
+def softmax_gradient(grad, out, x, *, axis):
+    return out * (grad - (grad * out).sum(axis=axis, keepdims=True))
+
+
+@gelu.gradient
+def gelu_gradient(grad, out, x, *, approximate="none"):
+    if approximate == "tanh":
+        scale, cubic = math.sqrt(2 / math.pi), 0.044715
+        t = np.tanh(scale * (x + cubic * x * x * x))
+        return grad * 0.5 * (1 + t + x * (1 - t * t) * scale * (1 + 3 * cubic * x * x))
+    share = 0.5 * (1 + erf(x * math.sqrt(0.5)))
+    return grad * (share + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+
+
+@bce_terms.gradient
+def bce_terms_gradient(grad, out, p, y, *, needs):
+    for_y = grad * (np.maximum(np.log1p(-p), -100) - np.maximum(np.log(p), -100)) if needs[1] else None
+    return grad * (p - y) / np.maximum(p * (1 - p), 1e-12), for_y
 
 # %% [markdown]
 r"""
