@@ -1,5 +1,7 @@
 """The errors that a user of tito is meant to read."""
 
+from contextlib import contextmanager
+
 EXIT_OK = 0
 EXIT_WORK = 1
 EXIT_USAGE = 2
@@ -43,3 +45,16 @@ class ProjectError(TitoError):
 
     exit_code = EXIT_PROJECT
     code = "project"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user pressed Ctrl-C after something may have been changed; the text says what to look at."""
+
+
+@contextmanager
+def changing(consequence):
+    """Around what changes files: an interruption in here says that `consequence` may be left behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(consequence) from None

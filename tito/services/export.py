@@ -18,7 +18,8 @@ from tito.project import Project
 from tito.services import rules
 from tito.services.files import atomic_write, backup
 from tito.services.module_text import module_text
-from tito.services.notebooks import is_exported, load, where, write
+from tito.services.notebooks import is_exported, where, write
+from tito.services.pristine import load_source
 from tito.services.views import child_environment, view
 
 IMPORT_SECONDS = 120
@@ -86,7 +87,7 @@ def stage(project, catalog, modules):
 
     Raises WorkError naming the module, and the cell where it is known, for what cannot be rendered or imported.
     """
-    sources = {module: load(project, module.source(project)) for module in modules}
+    sources = {module: load_source(project, module) for module in modules}
     texts = {module: render(project, module, source) for module, source in sources.items()}
     with view(project, catalog, {module.core_file: text for module, text in texts.items()}) as folder:
         _require_imports(project, catalog, sources, folder)
@@ -172,7 +173,7 @@ def check(project, catalog, modules):
     """How the core files of `modules` differ from what their sources export now, byte for byte; and every orphan."""
     differences = []
     for module in modules:
-        text = render(project, module, load(project, module.source(project)))
+        text = render(project, module, load_source(project, module))
         path = project.core / module.core_file
         if not path.is_file():
             differences.append(Difference(module, "missing", f"{project.relative(path)} has not been exported"))

@@ -1,0 +1,133 @@
+"""The root of the command line, and the only place that catches exceptions and chooses exit codes."""
+
+import contextlib
+import errno
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+from tito.commands import doctor, export, init, module, test
+from tito.console import console
+from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted, TitoError
+
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+# Typer's or, before Typer 0.20 or so, click's: the class of everything that is wrong with a command line
+CommandLineError = typer.BadParameter.__base__
+# what goes wrong on a machine and not in tito
+MACHINE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO}
+
+app = typer.Typer(
+    name="tito",
+    help="Build your own machine-learning framework, module by module.",
+    epilog="Every command also takes --json (one JSON document) and -v, --verbose (the traceback of an error).",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")):
+    if version:
+        found = _version()
+        console.show({"version": found}, lambda: console.line(f"tito {found}"))
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def _version():
+    from tito.project import read_project
+
+    own = read_project(Path(__file__).resolve().parents[1])
+    if own is not None:
+        return own.version
+    from importlib import metadata
+
+    return metadata.version("tinytorch")
+
+
+for group in (init, doctor, module, export, test):
+    group.register(app)
+
+
+def main(arguments=None):
+    """Run one command and return the exit code."""
+    arguments, as_json, verbose = _take_common_options(sys.argv[1:] if arguments is None else list(arguments))
+    console.configure(json=as_json)
+    try:
+        code = _report(arguments, verbose)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # whoever read our output has gone; the interpreter must not complain about it at its end either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+
+
+def _take_common_options(arguments):
+    """(the other arguments, --json, --verbose): they are known before parsing, so that its errors obey them too."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    ours = {"--json", "-v", "--verbose"}
+    rest = [argument for argument in arguments[:end] if argument not in ours] + arguments[end:]
+    return rest, "--json" in arguments[:end], bool({"-v", "--verbose"} & set(arguments[:end]))
+
+
+def _report(arguments, verbose):
+    """Run, then print what went wrong or the document. Returns the exit code."""
+    # with --json nothing else may reach stdout, whatever a library prints
+    quiet = contextlib.redirect_stdout(sys.stderr) if console.json else contextlib.nullcontext()
+    try:
+        with quiet:
+            code = _invoke(arguments)
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        return _report_error(error, verbose)
+    if console.json:
+        console.document()
+    return code
+
+
+def _invoke(arguments):
+    # not app(): its own handling of errors would print before ours
+    try:
+        with typer.main.get_command(app).make_context("tito", arguments) as context:
+            context.command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    return EXIT_OK
+
+
+def _report_error(error, verbose):
+    code, exit_code, message, hint = _describe(error)
+    if getattr(error, "data", None) is not None:
+        console.data = error.data
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    console.error(message, hint)
+    if console.json:
+        console.document({"code": code, "message": message, "hint": hint})
+    return exit_code
+
+
+def _describe(error):
+    """(stable word, exit code, what happened, what to type next)"""
+    if isinstance(error, TitoError):
+        return error.code, error.exit_code, error.message, error.hint
+    if isinstance(error, CommandLineError):
+        command = error.ctx.command_path if error.ctx else "tito"
+        return "usage", EXIT_USAGE, error.format_message(), f"{command} --help"
+    if isinstance(error, Interrupted):
+        return "interrupted", EXIT_INTERRUPTED, f"interrupted; {error}", ""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED, "interrupted; nothing was changed", ""
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        return "file", EXIT_PROJECT, f"{error.filename or 'a file'}: {error.strerror}", "tito doctor"
+    hint = "run it again with -v to see where, and report it"
+    return "bug", EXIT_BUG, f"this is a bug in tito: {type(error).__name__}: {error}", hint

@@ -1,0 +1,16 @@
+"""What most commands begin with."""
+
+
+def open_project():
+    """(project, catalog) of the working folder. Raises ProjectError where it is not in order."""
+    from tito.catalog import read_catalog
+    from tito.project import find_project
+
+    project = find_project()
+    return project, read_catalog(project)
+
+
+def find_modules(catalog, names):
+    """The modules that `names` mean, in the order of the course, each once."""
+    wanted = {catalog.find(name).name for name in names}
+    return [module for module in catalog if module.name in wanted]

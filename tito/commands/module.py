@@ -1,0 +1,252 @@
+"""`tito module`: a student's way through the modules."""
+
+import typer
+
+from tito.commands.context import open_project
+from tito.console import console
+
+Name = typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial")
+CellSeconds = typer.Option(60, "--cell-seconds", min=0.1, help="The limit for one cell.")
+TotalSeconds = typer.Option(600, "--total-seconds", min=0.1, help="The limit for the notebook.")
+
+app = typer.Typer(help="The way through the modules: list, status, start, test, complete, reset.")
+
+
+def register(root):
+    root.add_typer(app, name="module")
+
+
+@app.command("list")
+def list_modules():
+    """Show the path: modules, hours, difficulty and prerequisites."""
+    _, catalog = open_project()
+    data = [
+        {
+            "name": module.name,
+            "title": module.title,
+            "summary": module.summary,
+            "hours": module.hours,
+            "difficulty": module.difficulty,
+            "prerequisites": list(module.prerequisites),
+        }
+        for module in catalog
+    ]
+    console.show({"modules": data}, lambda: _print_list(catalog))
+
+
+def _print_list(catalog):
+    rows = [
+        (module.name, f"{module.hours:g}", str(module.difficulty), ", ".join(module.prerequisites), module.summary)
+        for module in catalog
+    ]
+    console.table(["module", ">hours", ">difficulty", "needs", "what it is for"], rows)
+
+
+@app.command()
+def status():
+    """Show what is done, what is stale and what is next."""
+    from tito.services import modules
+
+    project, catalog = open_project()
+    found = modules.status(project, catalog)
+    data = {
+        "modules": [_standing_data(standing) for standing in found.standings],
+        "done": found.done,
+        "total": len(found.standings),
+        "next": found.next,
+        "warnings": found.warnings,
+    }
+    console.show(data, lambda: _print_status(found))
+
+
+def _standing_data(standing):
+    record = standing.record
+    return {
+        "name": standing.module,
+        "title": standing.title,
+        "state": standing.state,
+        "detail": standing.detail,
+        "missing": standing.missing,
+        "completed_at": record.completed_at if record else None,
+        "points": record.points if record else None,
+        "max_points": record.max_points if record else None,
+    }
+
+
+def _print_status(found):
+    _print_warnings(found.warnings)
+    console.table(
+        ["state", "module", ">points", ""],
+        [(one.state, one.module, _recorded_points(one.record), one.detail) for one in found.standings],
+    )
+    console.line(f"{found.done} of {len(found.standings)} modules complete")
+    _print_next(found.next)
+
+
+def _recorded_points(record):
+    return f"{record.points:g}/{record.max_points:g}" if record else ""
+
+
+def _print_next(name):
+    console.line(f"next: tito module start {name}" if name else "next: nothing, every module is complete")
+
+
+@app.command()
+def start(
+    module: str = Name,
+    no_open: bool = typer.Option(False, "--no-open", help="Do not open JupyterLab."),
+):
+    """Check the prerequisites, create the notebook where it is absent, and open it in JupyterLab."""
+    from tito.services import modules
+
+    project, catalog = open_project()
+    started = modules.start(project, catalog, catalog.find(module))
+    path = project.relative(started.path)
+    data = {"module": started.module, "path": path, "created": started.created, "opened": not no_open}
+    console.show(data, lambda: _print_started(path, started.created))
+    if not no_open:
+        modules.open_in_jupyter(project, started.path)
+
+
+def _print_started(path, created):
+    console.line(f"{path} was created" if created else f"{path} is there, as you left it")
+
+
+@app.command()
+def test(
+    module: str = Name,
+    everything: bool = typer.Option(False, "--all", help="Also run the cells that only measure."),
+    cell_seconds: float = CellSeconds,
+    total_seconds: float = TotalSeconds,
+):
+    """Run the notebook as it is saved, in a fresh process, and show what each graded cell earned."""
+    from tito.services import modules, runner
+
+    project, catalog = open_project()
+    found = catalog.find(module)
+    modules.require_built(project, catalog, found)
+    with console.progress(f"running {found.name}") as advance:
+        report = runner.run(
+            project,
+            catalog,
+            found,
+            on_cell=advance,
+            cell_seconds=cell_seconds,
+            total_seconds=total_seconds,
+            measure=everything,
+        )
+    console.show(_report_data(report), lambda: _print_report(report))
+    modules.require_passed(report)
+
+
+def _report_data(report):
+    return {
+        "module": report.module,
+        "source": report.source,
+        "saved": report.saved,
+        "points": report.points,
+        "max_points": report.max_points,
+        "withheld": report.withheld,
+        "written": report.written,
+        "cells": report.cells,
+        "stopped": report.stopped,
+        "warnings": report.warnings,
+        "seconds": report.seconds,
+    }
+
+
+def _print_report(report):
+    _print_warnings(report.warnings)
+    console.line(f"{report.source} as saved at {report.saved:%Y-%m-%d %H:%M:%S}")
+    console.table(["status", ">points", "cell", ">seconds", ""], [_row(cell) for cell in report.cells])
+    for text in report.stopped:
+        console.line(f"stopped: {text}")
+    console.line(_points(report))
+
+
+def _row(cell):
+    message = "\n".join(text for text in (cell.message, cell.where) if text)
+    return cell.status, f"{cell.points:g}/{cell.max_points:g}", cell.grade_id, f"{cell.seconds:.2f}", message
+
+
+def _points(report):
+    parts = [f"{report.points:g} of {report.max_points:g} points"]
+    if report.withheld:
+        parts.append(f"{report.withheld:g} more in tests that are withheld")
+    if report.written:
+        parts.append(f"{report.written:g} in answers that a person grades")
+    return "; ".join(parts)
+
+
+def _print_warnings(warnings):
+    for warning in warnings:
+        console.warn(warning)
+
+
+@app.command()
+def complete(
+    module: str = Name,
+    cell_seconds: float = CellSeconds,
+    total_seconds: float = TotalSeconds,
+):
+    """Test the notebook, put what it exports into the package, and recheck the modules that depend on it."""
+    from tito.services import modules
+
+    project, catalog = open_project()
+    found = catalog.find(module)
+    with console.progress(f"running {found.name}") as advance:
+        completion = modules.complete(
+            project,
+            catalog,
+            found,
+            on_cell=advance,
+            on_report=lambda report: console.show(_report_data(report), lambda: _print_report(report)),
+            cell_seconds=cell_seconds,
+            total_seconds=total_seconds,
+        )
+    console.show(_completion_data(project, completion), lambda: _print_completion(project, completion))
+
+
+def _completion_data(project, completion):
+    report, tests = completion.report, completion.tests
+    return {
+        **_report_data(report),
+        "warnings": [*report.warnings, *completion.warnings],
+        "tests": {"passed": tests.passed, "failed": tests.failed, "skipped": tests.skipped},
+        "replaced": [project.relative(path) for path in completion.replaced],
+        "kept": [project.relative(path) for path in completion.kept],
+        "rechecked": completion.rechecked,
+        "broken": completion.broken,
+        "next": completion.next,
+    }
+
+
+def _print_completion(project, completion):
+    _print_warnings(completion.warnings)
+    console.line(f"{completion.tests.passed} tests of the exported module passed")
+    for path in completion.replaced:
+        console.line(f"{project.relative(path)} is in place")
+    for path in completion.kept:
+        console.line(f"the file it replaced is kept: {project.relative(path)}")
+    for one in completion.broken:
+        console.warn(f"{one.module} no longer passes its tests: {one.message}")
+    console.line(f"{completion.report.module} is complete")
+    _print_next(completion.next)
+
+
+@app.command()
+def reset(module: str = Name):
+    """Put the untouched notebook back; yours is kept."""
+    from tito.services import modules
+
+    project, catalog = open_project()
+    done = modules.reset(project, catalog, catalog.find(module))
+    path = project.relative(done.path)
+    kept = project.relative(done.backup) if done.backup else None
+    console.show({"module": done.module, "path": path, "backup": kept}, lambda: _print_reset(path, kept))
+
+
+def _print_reset(path, kept):
+    console.line(f"{path} is as it was handed out")
+    if kept:
+        console.line(f"yours is kept: {kept}")

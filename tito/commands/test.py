@@ -1,0 +1,43 @@
+"""`tito test`: the tests of what the modules export."""
+
+import typer
+
+from tito.commands.context import find_modules, open_project
+from tito.console import console
+from tito.errors import UsageError, WorkError
+
+HOURS = 3600
+
+
+def register(app):
+    app.command()(test)
+
+
+def test(
+    modules: list[str] = typer.Argument(None, metavar="[M]...", help="9, 09, spatial or 09_spatial"),
+    module: list[str] = typer.Option([], "--module", metavar="M", help="The same as naming it."),
+    all_: bool = typer.Option(False, "--all", help="All tests: of every built module, and of the course repository."),
+):
+    """Run the tests of modules against the package as it is now."""
+    from tito.services import testing
+
+    project, catalog = open_project()
+    names = [*(modules or []), *module]
+    if bool(names) == all_:
+        raise UsageError("name the modules to test, or all of them", "tito test --all")
+    chosen = testing.ALL if all_ else find_modules(catalog, names)
+    run = testing.run_tests(
+        project, catalog, chosen, seconds=HOURS, on_line=None if console.json else console.line
+    )
+    data = {
+        "modules": [one.name for one in (catalog if all_ else chosen)],
+        "passed": run.passed,
+        "failed": run.failed,
+        "skipped": run.skipped,
+        "failures": run.failures,
+        "output": run.output,
+    }
+    console.show(data, lambda: None)
+    if not run.ok:
+        message = f"{run.failed} of {run.passed + run.failed} tests failed" if run.failed else run.problem
+        raise WorkError(message, "read the first failure above, mend the notebook, then: tito module complete M", code="tests-failed")

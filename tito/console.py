@@ -1,0 +1,125 @@
+"""The only printer: tables and progress on a terminal, plain text in a pipe, one JSON document on request."""
+
+import json
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+
+SCHEMA = 1
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+STYLES = {
+    "passed": "green", "complete": "green", "ok": "green", "ready": "cyan", "started": "cyan", "todo": "yellow",
+    "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim", "failed": "red", "crashed": "red",
+    "timeout": "red", "broken": "red", "missing": "red",
+}  # fmt: skip
+
+
+class Console:
+    """What a command says, to whoever listens."""
+
+    def __init__(self):
+        self.json = False
+        self.data = None
+
+    def configure(self, *, json):
+        """Prepare the streams: UTF-8 whatever the locale, and nothing but the document on stdout with `json`."""
+        self.json, self.data = json, None
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+    @property
+    def on_terminal(self):
+        return not self.json and sys.stdout.isatty()
+
+    def show(self, data, lines):
+        """A result: `data` for the document, and what `lines()`, a function that prints, shows to a person."""
+        self.data = data
+        if not self.json:
+            lines()
+
+    def line(self, text=""):
+        if not self.json:
+            print(clean(text))
+
+    def warn(self, text):
+        """Beside the result, which has its warnings in its data."""
+        if not self.json:
+            print(f"warning: {clean(text)}", file=sys.stderr)
+
+    def table(self, columns, rows):
+        """`rows` of strings under `columns`; a column whose title starts with ">" is set flush right."""
+        titles = [title.lstrip(">") for title in columns]
+        right = [title.startswith(">") for title in columns]
+        rows = [[clean(text) for text in row] for row in rows]
+        if self.on_terminal:
+            _print_rich_table(titles, right, rows)
+        elif not self.json:
+            _print_plain_table(titles, right, rows)
+
+    @contextmanager
+    def progress(self, title):
+        """A bar on the terminal while a block runs; yields advance(done, total). In a pipe there is none."""
+        if not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console as Terminal
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+    def error(self, message, hint):
+        if not self.json:
+            sys.stdout.flush()
+            print(f"error: {clean(message)}", file=sys.stderr)
+            if hint:
+                print(f"  next: {clean(hint)}", file=sys.stderr)
+
+    def document(self, error=None):
+        """Print the one document of --json. error: {"code", "message", "hint"}, or None."""
+        document = {"schema": SCHEMA, "ok": error is None, "data": self.data, "error": error}
+        print(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+
+
+def clean(text):
+    """`text` without escape sequences and control characters: a student's message must not drive the terminal."""
+    return ESCAPES.sub("", text.replace("\r\n", "\n"))
+
+
+def _plain(value):
+    """What JSON does not know: dataclasses by their fields, times in ISO 8601, paths as text."""
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
+
+
+def _print_plain_table(titles, right, rows):
+    """Aligned columns; the further lines of the last cell of a row stand below it."""
+    first_lines = [[*row[:-1], row[-1].split("\n", 1)[0]] for row in rows]
+    widths = [max(len(row[column]) for row in [titles, *first_lines]) for column in range(len(titles))]
+    aligned = [str.rjust if flush else str.ljust for flush in right]
+    for row, further in zip([titles, *first_lines], ["", *(row[-1].partition("\n")[2] for row in rows)], strict=True):
+        print("  ".join(align(text, width) for align, text, width in zip(aligned, row, widths, strict=True)).rstrip())
+        for line in further.splitlines():
+            print(f"    {line}".rstrip())
+
+
+def _print_rich_table(titles, right, rows):
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console as Terminal
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for title, flush in zip(titles, right, strict=True):
+        table.add_column(title, justify="right" if flush else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in row))
+    Terminal().print(table)
+
+
+console = Console()

@@ -1,0 +1,150 @@
+"""Examines the environment and the project, also where neither is in order."""
+
+import os
+import platform
+import re
+import tomllib
+import uuid
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from tito.catalog import read_catalog
+from tito.errors import TitoError
+from tito.project import enclosing_project, require_own_tito
+from tito.services import pristine, views
+
+OWN_ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*>=\s*(?P<bound>[0-9.]+)")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. detail: what was found; fix: the command that mends it, "" where it is in order."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def examine(start=None):
+    """All checks, in the order in which they are worth mending."""
+    try:
+        project = enclosing_project(start)
+        problem = None
+    except TitoError as error:
+        project, problem = None, error
+    root = project.root if project else OWN_ROOT
+    return [
+        _python(root),
+        *_packages(root),
+        _found(project, problem),
+        *(_in_project(project) if project else []),
+    ]
+
+
+def _in_project(project):
+    checks = [
+        _try("tito", lambda: _own_tito(project)),
+        _try("write access", lambda: _writable(project)),
+        _try("modules", lambda: f"{len(read_catalog(project))} modules"),
+        _try("tinytorch", lambda: _child(project)),
+        _try("kernel", lambda: _kernel(project)),
+    ]
+    if not project.is_course:
+        checks.append(_try("untouched notebooks", lambda: _stubs(project)))
+    return checks
+
+
+def _try(name, look):
+    """The check that `look` makes: it returns what it found, or raises what is wrong with the command that mends it."""
+    try:
+        return Check(name, True, look())
+    except TitoError as error:
+        return Check(name, False, error.message, error.hint)
+    except ImportError as error:
+        return Check(name, False, str(error), "pip install -e .")
+
+
+def _python(root):
+    found, wanted = platform.python_version(), _project_table(root).get("requires-python", ">=3.11")
+    ok = _numbers(found) >= _numbers(wanted)
+    fix = "" if ok else f"install Python {wanted.lstrip('>=')} or newer, and make a new environment with it"
+    return Check("Python", ok, f"{found} (needs {wanted})", fix)
+
+
+def _packages(root):
+    """One check for each dependency with a lower bound."""
+    checks = []
+    for requirement in _project_table(root).get("dependencies", []):
+        match = REQUIREMENT.match(requirement)
+        if match is None:
+            continue
+        name, bound = match["name"], match["bound"]
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            checks.append(Check(name, False, f"not installed (needs {bound} or newer)", f'pip install "{name}>={bound}"'))
+            continue
+        ok = _numbers(found) >= _numbers(bound)
+        fix = "" if ok else f'pip install "{name}>={bound}"'
+        checks.append(Check(name, ok, f"{found} (needs {bound} or newer)", fix))
+    return checks
+
+
+def _project_table(root):
+    try:
+        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
+    except (OSError, ValueError):
+        return {}
+
+
+def _numbers(version):
+    """(3, 11, 2) of `3.11.2rc1`: what comes after the first three numbers says nothing about a lower bound."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _found(project, problem):
+    if problem is not None:
+        return Check("project", False, problem.message, problem.hint)
+    if project is None:
+        return Check("project", False, f"none in {Path.cwd()} or above", "cd into your workspace, or: tito init DEST")
+    return Check("project", True, f"{project.role} {project.version} in {project.root}")
+
+
+def _own_tito(project):
+    require_own_tito(project)
+    return f"the project's own, in {OWN_ROOT / 'tito'}"
+
+
+def _writable(project):
+    for folder in (project.root, project.modules, project.package):
+        probe = folder / f".tito-{uuid.uuid4().hex}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            fix = f"make {folder} writable" + ("" if os.name == "nt" else f": chmod -R u+w {folder}")
+            raise TitoError(f"{folder} cannot be written to: {error.strerror}", fix) from error
+    return str(project.root)
+
+
+def _child(project):
+    views.check_child(project.root)
+    return f"a new process imports {project.package}"
+
+
+def _kernel(project):
+    from tito.services import kernel
+
+    with views.view(project, ()) as folder:
+        kernel.run_cells(["pass"], folder=folder, cwd=project.root, limits=kernel.Limits())
+    return "a Jupyter kernel starts and imports the package"
+
+
+def _stubs(project):
+    catalog = read_catalog(project)
+    for module in catalog:
+        pristine.stub_bytes(project, module)
+    return f"all {len(catalog)} as they came"

@@ -1,0 +1,242 @@
+"""Runs the cells of a notebook in a fresh Jupyter kernel, with time limits, and says what became of each.
+
+The kernel is this Python's own ipykernel whatever kernelspecs the user has installed. What a cell prints is thrown
+away: the outcome of a cell is the kernel's reply to it, so no output can look like one.
+"""
+
+import ast
+import asyncio
+import logging
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tito.errors import ProjectError
+from tito.services import views
+
+START_SECONDS = 60
+INTERRUPT_SECONDS = 5  # what a cell gets to end after it was interrupted
+MESSAGE_LENGTH = 4000
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+FRAME = re.compile(r"\s*(?:Cell|Input) In ?\[(\d+)\],? line (\d+)")
+COMPILED_FILE = re.compile(r" \(\w+\.py, line \d+\)$")
+
+
+@dataclass(frozen=True)
+class Limits:
+    cell_seconds: float = 60
+    total_seconds: float = 600
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one cell.
+
+    status: "ok"; "error", with the name and the message of the exception; "timeout"; "died", where the kernel ended
+    in this cell; "skipped", where an earlier cell had ended the run. `message` says why for the last three.
+    cell and line: where the exception was raised, or the cell that ended the run. Cells are counted from 0 among the
+    cells that were to run, lines from 1.
+    """
+
+    status: str
+    seconds: float = 0.0
+    error: str = ""
+    message: str = ""
+    cell: int | None = None
+    line: int | None = None
+
+
+def run_cells(sources, *, folder, cwd, limits, on_cell=None):
+    """Run the code `sources` one after the other, past errors, and return an Outcome for each.
+
+    folder: the view that `tinytorch` must come from; ProjectError where the kernel imports another one.
+    on_cell(index): called before each cell.
+    """
+    # the selector loop, because zmq cannot use Windows' default one
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        return runner.run(_run_cells(sources, folder, cwd, limits, on_cell))
+
+
+async def _run_cells(sources, folder, cwd, limits, on_cell):
+    with tempfile.TemporaryDirectory(prefix="tito-kernel-", ignore_cleanup_errors=True) as scratch:
+        session = _Session(sources, Path(scratch))
+        try:
+            await session.start(folder, cwd)
+            return await session.run(limits, on_cell)
+        finally:
+            await session.stop()
+
+
+class _Session:
+    """One kernel, from its start to its end."""
+
+    def __init__(self, sources, scratch):
+        from nbclient import NotebookClient
+        from nbformat import v4
+
+        log = logging.Logger("tito.kernel")
+        log.addHandler(logging.NullHandler())
+        self.scratch = scratch
+        self.manager = _kernel_manager(log)
+        self.client = NotebookClient(
+            v4.new_notebook(cells=[v4.new_code_cell(source) for source in sources]),
+            km=self.manager,
+            log=log,
+            timeout=None,
+            allow_errors=True,
+            on_cell_executed=self._keep_reply,
+        )
+        self.client.process_message = _read_status_only
+        self.replies = {}
+        self.executed = {}  # the number that IPython gave an execution -> index of the cell
+
+    def _keep_reply(self, cell, cell_index, execute_reply):
+        content = execute_reply["content"]
+        self.replies[cell_index] = content
+        self.executed[content.get("execution_count")] = cell_index
+
+    async def start(self, folder, cwd):
+        """Start the kernel in `cwd` and prove that it imports `tinytorch` from `folder`."""
+        environment = views.child_environment(folder, is_view=True)
+        # a profile of its own: the user's startup files and history are not part of the notebook
+        environment["IPYTHONDIR"] = str(self.scratch / "ipython")
+        environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        errors = self.scratch / "stderr.txt"
+        with errors.open("wb") as stderr:
+            await self.client.async_start_new_kernel(
+                cwd=str(cwd), env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+            )
+        try:
+            await asyncio.wait_for(self.client.async_start_new_kernel_client(), START_SECONDS)
+        except (RuntimeError, TimeoutError) as error:
+            lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [str(error)]
+            raise ProjectError(f"the Jupyter kernel does not start: {lines[-1]}", "tito doctor", code="kernel") from error
+        await self._prove_package(folder)
+
+    async def _prove_package(self, folder):
+        expressions = {"paths": "list(__import__('tinytorch').__path__)"}
+        reply = await self.client.kc.execute(
+            "", silent=True, user_expressions=expressions, reply=True, timeout=START_SECONDS
+        )
+        answer = reply["content"]["user_expressions"]["paths"]
+        if answer["status"] != "ok":
+            reason = f"{answer['ename']}: {answer['evalue']}"
+            raise ProjectError(f"tinytorch cannot be imported: {reason}", "tito doctor", code="package")
+        for path in ast.literal_eval(answer["data"]["text/plain"]):
+            if not Path(path).resolve().is_relative_to(Path(folder).resolve()):
+                raise ProjectError(
+                    f"the kernel imports tinytorch from {path}, not from {folder}",
+                    "tito doctor",
+                    code="wrong-environment",
+                )
+
+    async def run(self, limits, on_cell):
+        deadline = time.monotonic() + limits.total_seconds
+        outcomes, end = [], None
+        for index in range(len(self.client.nb.cells)):
+            if end is not None:
+                outcomes.append(end)
+                continue
+            if on_cell:
+                on_cell(index)
+            outcome = await self._run_cell(index, min(limits.cell_seconds, deadline - time.monotonic()))
+            outcomes.append(outcome)
+            reason = await self._reason_to_end(outcome, deadline, limits)
+            end = Outcome("skipped", message=reason, cell=index) if reason else None
+        return outcomes
+
+    async def _run_cell(self, index, seconds):
+        from nbclient.exceptions import DeadKernelError
+
+        start = time.monotonic()
+        task = asyncio.ensure_future(self.client.async_execute_cell(self.client.nb.cells[index], index))
+        done, _ = await asyncio.wait({task}, timeout=max(0, seconds))
+        in_time = bool(done)
+        if not in_time:
+            await self._interrupt(task)
+        took = time.monotonic() - start
+        try:
+            await task
+        except DeadKernelError:
+            if in_time:
+                return Outcome("died", took, message=_describe_exit(await self.manager.provisioner.poll()))
+        if not in_time:
+            return Outcome("timeout", took, message=f"did not finish within {seconds:.3g} s")
+        return self._read_reply(self.replies[index], took)
+
+    async def _interrupt(self, task):
+        """End a cell that ran too long: ask it first, then end the whole kernel."""
+        await self.manager.interrupt_kernel()
+        done, _ = await asyncio.wait({task}, timeout=INTERRUPT_SECONDS)
+        if not done:
+            await self.manager.shutdown_kernel(now=True)
+
+    def _read_reply(self, content, took):
+        if any(item.get("source") == "ask_exit" for item in content.get("payload", [])):
+            return Outcome("died", took, message="it called exit()")
+        if content["status"] == "ok":
+            return Outcome("ok", took)
+        # IPython prints the innermost frame last
+        frames = [match for text in content.get("traceback", []) if (match := FRAME.match(ANSI.sub("", text)))]
+        count, line = map(int, frames[-1].groups()) if frames else (None, None)
+        return Outcome(
+            "error",
+            took,
+            error=content.get("ename", "error"),
+            message=COMPILED_FILE.sub("", content.get("evalue", ""))[:MESSAGE_LENGTH],
+            cell=self.executed.get(count),
+            line=line,
+        )
+
+    async def _reason_to_end(self, outcome, deadline, limits):
+        if outcome.status == "died":
+            return "the kernel died"
+        if not await self.manager.is_alive():
+            return "the kernel had to be stopped"
+        if time.monotonic() >= deadline:
+            return f"the time for the whole notebook, {limits.total_seconds:g} s, was over"
+        return ""
+
+    async def stop(self):
+        if self.manager.has_kernel:
+            await self.manager.shutdown_kernel(now=True)
+        if self.client.kc is not None:
+            self.client.kc.stop_channels()
+
+
+def _kernel_manager(log):
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    class ThisPython(KernelSpecManager):
+        """Knows one kernel: the ipykernel of the Python that runs tito."""
+
+        def get_kernel_spec(self, kernel_name):
+            return KernelSpec(
+                argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                display_name="Python 3",
+                language="python",
+            )
+
+    return AsyncKernelManager(kernel_spec_manager=ThisPython(log=log), log=log)
+
+
+def _read_status_only(message, cell, cell_index):
+    """In place of nbclient's handling of output: an endless print must not fill the memory."""
+    from nbclient.exceptions import CellExecutionComplete
+
+    if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+        raise CellExecutionComplete
+
+
+def _describe_exit(code):
+    if code is None:
+        return "it answers no more"
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}" if -code in set(signal.Signals) else f"signal {-code}"
+    return f"exit code {code}"

@@ -1,0 +1,70 @@
+"""The record of what was completed: `.tito/progress.json`, one versioned document, always written whole."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+
+from tito.services.files import atomic_write, backup
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One completed module.
+
+    completed_at: local time with its offset, ISO 8601. source_digest: of the exported cells of the notebook;
+    export_digest: of the file that was put into the package. broken: the first failure of the module's tests after
+    something that it depends on was replaced, "" where there is none.
+    """
+
+    completed_at: str
+    points: float
+    max_points: float
+    source_digest: str
+    export_digest: str
+    broken: str = ""
+
+
+def progress_path(project):
+    return project.state / "progress.json"
+
+
+def read_progress(project):
+    """{module name: Record} and a warning, "" where all is well.
+
+    A file that cannot be read is kept aside in the backups, and the record starts anew.
+    """
+    path = progress_path(project)
+    try:
+        return _parse(path.read_text(encoding="utf-8")), ""
+    except FileNotFoundError:
+        return {}, ""
+    except (ValueError, KeyError, TypeError, AttributeError):
+        kept = backup(path, project.state / "backups")
+        path.unlink()
+        return {}, (
+            f"{project.relative(path)} could not be read and was moved to {project.relative(kept)}; "
+            "complete your modules again, nothing else is lost"
+        )
+
+
+def write_progress(project, records):
+    document = {"schema": SCHEMA, "modules": {name: asdict(records[name]) for name in sorted(records)}}
+    atomic_write(progress_path(project), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _parse(text):
+    document = json.loads(text)
+    if document["schema"] != SCHEMA:
+        raise ValueError(f"schema {document['schema']!r}")
+    return {name: _record(entry) for name, entry in document["modules"].items()}
+
+
+def _record(entry):
+    record = Record(**entry)
+    for field in fields(Record):
+        value = getattr(record, field.name)
+        wanted = (int, float) if field.type is float else str
+        if not isinstance(value, wanted):
+            raise TypeError(f"{field.name} is {value!r}")
+    return record

@@ -1,0 +1,118 @@
+"""Runs a module's notebook, as it is on disk, and says what each graded cell earned."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tito.errors import WorkError
+from tito.services import kernel, notebooks, views
+from tito.services.pristine import read_pristine, restore
+from tito.services.verdicts import Judge
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One graded cell. status: passed, failed, todo, crashed, timeout or blocked."""
+
+    grade_id: str
+    points: float
+    max_points: float
+    status: str
+    message: str
+    seconds: float
+    where: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a module's notebook earned.
+
+    saved: when the file that ran was saved. withheld: points of tests that stay with the instructor; written: points
+    of answers in words. stopped: where cells without points stopped, where all cells had to run.
+    """
+
+    module: str
+    source: str
+    saved: datetime
+    cells: tuple
+    withheld: float
+    written: float
+    warnings: tuple
+    stopped: tuple
+    seconds: float
+
+    @property
+    def points(self):
+        return sum(cell.points for cell in self.cells)
+
+    @property
+    def max_points(self):
+        return sum(cell.max_points for cell in self.cells)
+
+    @property
+    def passed(self):
+        return bool(self.cells) and all(cell.status == "passed" for cell in self.cells) and not self.stopped
+
+
+def run(
+    project, catalog, module, *, on_cell=None, cell_seconds=60, total_seconds=600, measure=False
+):
+    """Run the notebook of `module` in a fresh kernel against the exports of the modules below it.
+
+    measure: also run the cells that only measure; then every cell has to run. on_cell(done, total): called before
+    each cell. Raises WorkError where the file cannot be read or has no test to run, ProjectError where no kernel
+    starts or it imports another package.
+    """
+    start = datetime.now()
+    path = module.source(project)
+    source = notebooks.load(project, path)
+    saved = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    pristine, warning = read_pristine(project, module)
+    placed, warnings = restore(source, pristine)
+    running = [one for one in placed if _runs(one.cell, measure)]
+    graded = [number for number, one in enumerate(running) if notebooks.is_test(one.cell)]
+    if not graded:
+        hint = "restore the file" if project.is_course else f"tito module reset {module.name}   (keeps a backup of the file)"
+        raise WorkError(f"{source.label} has no graded cell to run", hint, code="no-tests")
+    with views.view(project, catalog.below(module)) as folder:
+        outcomes = kernel.run_cells(
+            [one.cell.source for one in running],
+            folder=folder,
+            cwd=module.folder,
+            limits=kernel.Limits(cell_seconds, total_seconds),
+            on_cell=on_cell and (lambda number: on_cell(number, len(running))),
+        )
+    judge = Judge(running, outcomes, source, pristine)
+    return Report(
+        module=module.name,
+        source=source.label,
+        saved=saved,
+        cells=tuple(_cell(running[number].cell, judge.verdict(number), outcomes[number]) for number in graded),
+        withheld=_points(one.cell for one in placed if notebooks.is_withheld(one.cell)),
+        written=_points(cell for cell in (pristine or source.node).cells if notebooks.is_written(cell)),
+        warnings=tuple([warning, *warnings] if warning else warnings),
+        stopped=tuple(judge.stopped(set(graded))) if measure else (),
+        seconds=(datetime.now() - start).total_seconds(),
+    )
+
+
+def _runs(cell, measure):
+    if cell.cell_type != "code" or notebooks.is_withheld(cell):
+        return False
+    return measure or not notebooks.is_measure(cell)
+
+
+def _cell(cell, verdict, outcome):
+    points = notebooks.points(cell)
+    return Cell(
+        grade_id=notebooks.grade_id(cell) or cell.id,
+        points=points if verdict.status == "passed" else 0,
+        max_points=points,
+        status=verdict.status,
+        message=verdict.message,
+        seconds=round(outcome.seconds, 3),
+        where=verdict.where,
+    )
+
+
+def _points(cells):
+    return sum(notebooks.points(cell) for cell in cells)

@@ -1,0 +1,152 @@
+"""Runs `test_name.py` of modules, or the whole test suite, with pytest in a child process."""
+
+import subprocess
+import sys
+import tempfile
+import threading
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+from tito.errors import ProjectError, WorkError
+from tito.services import views
+
+ALL = "all"
+MESSAGE_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class Failure:
+    test: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """What pytest reported. problem: why the run counts as failed although no test did, "" where there is no reason."""
+
+    passed: int
+    failed: int
+    skipped: int
+    output: str
+    failures: tuple
+    problem: str
+
+    @property
+    def ok(self):
+        return not self.failed and not self.problem
+
+    @property
+    def first_failure(self):
+        if self.failures:
+            return f"{self.failures[0].test}: {self.failures[0].message}"
+        return self.problem
+
+
+def run_tests(project, catalog, modules, folder=None, *, seconds=600, on_line=None):
+    """Run the tests of `modules`, or all of the project's with ALL, against the package in `folder` or in place.
+
+    In a workspace ALL means the modules that are built. on_line(text): called for each line that pytest prints.
+    Raises WorkError for a module that is not in the package, ProjectError where the child would import another one.
+    """
+    if modules == ALL:
+        targets = [] if project.is_course else [module.tests for module in catalog if _is_built(project, module)]
+        if not project.is_course and not targets:
+            raise WorkError("no module is in the package yet", "tito module status", code="no-tests")
+    else:
+        targets = [module.tests for module in modules]
+        _require_files(project, modules, folder)
+    views.check_child(folder or project.root)
+    return _run_pytest(project, targets, folder, seconds, on_line)
+
+
+def _is_built(project, module):
+    return (project.core / module.core_file).is_file()
+
+
+def _require_files(project, modules, folder):
+    for module in modules:
+        if not module.tests.is_file():
+            raise ProjectError(f"{project.relative(module.tests)} is missing", "restore the file", code="no-tests")
+        if folder is None and not _is_built(project, module):
+            raise WorkError(
+                f"{module.name} is not in the package yet", f"tito module complete {module.name}", code="not-built"
+            )
+
+
+def _run_pytest(project, targets, folder, seconds, on_line):
+    with tempfile.TemporaryDirectory(prefix="tito-tests-") as scratch:
+        report = Path(scratch) / "report.xml"
+        # -P keeps the working folder, with its own tinytorch, from going in front of the stage
+        command = [sys.executable, "-P", "-m", "pytest", "-q", "--color=no", "--import-mode=importlib"]
+        command += ["-p", "no:cacheprovider", f"--rootdir={project.root}", f"--junitxml={report}"]
+        command += ["-o", "junit_family=xunit1", *map(str, targets)]
+        child = subprocess.Popen(
+            command,
+            cwd=project.root,
+            env=views.child_environment(folder or project.root, is_view=folder is not None),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        output, in_time = _follow(child, seconds, on_line)
+        problem = "" if in_time else f"the tests took more than {seconds:g} s"
+        return _read_report(report, output, child.returncode, problem)
+
+
+def _follow(child, seconds, on_line):
+    """Read what `child` prints until it ends; (text, whether it ended by itself in time)."""
+    late = threading.Event()
+
+    def end():
+        late.set()
+        child.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    lines = []
+    try:
+        for line in child.stdout:
+            lines.append(line)
+            if on_line:
+                on_line(line.rstrip("\n"))
+        child.wait()
+    finally:
+        timer.cancel()
+        child.kill()
+        child.stdout.close()
+        child.wait()
+    return "".join(lines), not late.is_set()
+
+
+def _read_report(report, output, exit_code, problem):
+    """The verdict comes from pytest's own report file and exit code, never from printed text."""
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    failures = []
+    if report.is_file():
+        for case in ElementTree.parse(report).iter("testcase"):
+            kind, message = _case(case)
+            counts[kind] += 1
+            if kind == "failed":
+                failures.append(Failure(_test_name(case), message[:MESSAGE_LENGTH]))
+    elif not problem:
+        problem = f"pytest ended without a report (exit code {exit_code})"
+    if not problem and not failures and counts["passed"] == 0:
+        problem = "no test ran"
+    if not problem and not failures and exit_code != 0:
+        problem = f"pytest ended with exit code {exit_code}"
+    return TestRun(**counts, output=output, failures=tuple(failures), problem=problem)
+
+
+def _case(case):
+    for tag in ("failure", "error"):
+        if (found := case.find(tag)) is not None:
+            return "failed", found.get("message", "") or (found.text or "").strip()
+    return ("skipped", "") if case.find("skipped") is not None else ("passed", "")
+
+
+def _test_name(case):
+    place = case.get("file") or case.get("classname", "").replace(".", "/")
+    return f"{place}::{case.get('name')}" if place else case.get("name", "")
