@@ -135,6 +135,17 @@ def casts(draw):
     return (draw(arrays(draw(shapes()))),), {"dtype": np.dtype(np.float64)}
 
 
+@st.composite
+def gelus(draw):
+    return (draw(arrays(draw(shapes()), -8, 8)),), {"approximate": draw(st.sampled_from(["none", "tanh"]))}
+
+
+@st.composite
+def probabilities(draw):
+    shape = draw(shapes())
+    return (draw(arrays(shape, 0.01, 0.99)), draw(arrays(shape, 0, 1))), {}
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -169,9 +180,14 @@ SAMPLES = {
     "relu": unary("relu", gap=0.1),
     "sigmoid": unary("sigmoid", low=-30, high=30),
     "tanh": unary("tanh"),
+    "softmax_along": Sample(along_an_axis(), lambda torch, x, *, axis: torch.softmax(x, axis)),
+    "gelu": Sample(gelus(), lambda torch, x, *, approximate: torch.nn.functional.gelu(x, approximate=approximate)),
     # 04 losses
     "log_softmax": Sample(along_an_axis(), lambda torch, x, *, axis: torch.log_softmax(x, axis)),
     "softplus": unary(lambda torch, x: torch.logaddexp(x, torch.zeros_like(x)), low=-30, high=30),
+    "bce_terms": Sample(
+        probabilities(), lambda torch, p, y: torch.nn.functional.binary_cross_entropy(p, y, reduction="none")
+    ),
 }  # fmt: skip
 SAMPLES["matmul"] = Sample(products(), lambda torch, a, b: torch.matmul(a, b))
 
