@@ -15,6 +15,8 @@ __getattr__, __dir__, __all__ = facade(
             "Tensor", "Op", "arange", "concatenate", "eye", "full", "manual_seed", "maximum", "minimum", "ones",
             "rand", "randn", "stack", "where", "zeros",
         ),
+        "activations": ("relu", "sigmoid", "softmax", "tanh"),
+        "losses": ("accuracy", "log_softmax"),
         "autograd": ("gradcheck", "no_grad"),
     },
     aliases={"tensor": "Tensor", "cat": "concatenate"},

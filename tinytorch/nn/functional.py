@@ -1,0 +1,10 @@
+"""Activations and losses as functions, under PyTorch's names: `import tinytorch.nn.functional as F; F.relu(x)`."""
+
+from tinytorch._lazy import facade
+
+__getattr__, __dir__, __all__ = facade(
+    __name__,
+    {
+        "activations": ("gelu", "relu", "sigmoid", "softmax", "tanh"),
+    },
+)
