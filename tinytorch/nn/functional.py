@@ -6,5 +6,13 @@ __getattr__, __dir__, __all__ = facade(
     __name__,
     {
         "activations": ("gelu", "relu", "sigmoid", "softmax", "tanh"),
+        "losses": (
+            "binary_cross_entropy",
+            "binary_cross_entropy_with_logits",
+            "cross_entropy",
+            "log_softmax",
+            "mse_loss",
+            "softplus",
+        ),
     },
 )

@@ -1,0 +1,394 @@
+"""Autograd: Gradient rules for every operation so far, and the walk that chains them.
+
+Exported from module 05_autograd by tito export. Edit the notebook of that module, not this file.
+"""
+
+import contextlib
+import math
+
+import numpy as np
+
+from .activations import erf, gelu, relu, sigmoid, softmax_along, tanh
+from .losses import bce_terms, log_softmax, softplus
+from .tensor import (
+    Node, Op, Tensor, absolute, add, cast, clip, concat, div, exp, fill_key, index, log, matmul, maximum, minimum, mul,
+    neg, normalize_axes, permute, power, reduce_max, reduce_mean, reduce_min, reduce_sum, reshape, sqrt, sub, where,
+)
+
+__all__ = [
+    "start", "numeric_gradient", "add_gradient", "mul_gradient", "topological_order", "released", "released_gradient",
+    "RELEASED", "input_gradients", "fitted", "backward", "unbroadcast", "exponent_gradient", "sub_gradient",
+    "div_gradient", "power_gradient", "exp_gradient", "log_gradient", "neg_gradient", "absolute_gradient",
+    "sqrt_gradient", "maximum_gradient", "minimum_gradient", "where_gradient", "clip_gradient", "cast_gradient",
+    "with_axes", "sum_gradient", "mean_gradient", "max_gradient", "matrix_gradients", "matmul_gradient",
+    "reshape_gradient", "permute_gradient", "index_gradient", "concat_gradient", "relu_gradient", "tanh_gradient",
+    "log_softmax_gradient", "sigmoid_gradient", "softplus_gradient", "softmax_gradient", "gelu_gradient",
+    "bce_terms_gradient", "no_grad", "gradcheck",
+]
+
+
+def start(tensor, grad):
+    """What `tensor.backward(grad)` calls: checks the request, then runs `backward`."""
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            "backward() on a Tensor without a history: nothing that it was computed from has requires_grad=True, "
+            "or it was computed inside no_grad"
+        )
+    if grad is not None:
+        grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad, dtype=tensor.dtype)
+        if grad.shape != tensor.shape:
+            raise ValueError(f"backward(grad): the Tensor has shape {tensor.shape}, grad has shape {grad.shape}")
+    with np.errstate(all="ignore"):  # the slope of a logarithm at 0 is inf: an answer, not an accident
+        backward(tensor, grad)
+
+
+Op.engine = start
+
+
+def numeric_gradient(function, x, eps=1e-6):
+    """The gradient at the array `x` of `function` (array to number), by central differences; float64, shape of x."""
+    x = np.array(x, dtype=np.float64)
+    grad = np.zeros_like(x)
+    for place in np.ndindex(x.shape):
+        middle = x[place]
+        x[place] = middle + eps
+        above = function(x)
+        x[place] = middle - eps
+        grad[place] = (above - function(x)) / (2 * eps)
+        x[place] = middle
+    return grad
+
+
+@add.gradient
+def add_gradient(grad, out, a, b):
+    return grad, grad
+
+
+@mul.gradient
+def mul_gradient(grad, out, a, b):
+    return grad * b, grad * a
+
+
+def topological_order(tensor):
+    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    order, seen, stack = [], set(), [(tensor, False)]
+    while stack:
+        current, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(current)
+        elif id(current) not in seen:
+            seen.add(id(current))
+            stack.append((current, True))
+            if current.node is not None:
+                stack.extend((x, False) for x in current.node.inputs if x is not None)
+    return order
+
+
+@Op
+def released():
+    """Stands in for an operation whose arrays `backward` has let go of."""
+
+
+@released.gradient
+def released_gradient(grad, out):
+    raise RuntimeError("backward() ran through this graph before and released it; compute the output again")
+
+
+RELEASED = Node(released, (), (), {})
+
+
+def input_gradients(node, grad, out):
+    """Ask the rule of `node`: one array per input that wants a gradient, with that input's shape and dtype, else None.
+
+    Raises RuntimeError naming the operation where it has no rule, or where the rule's answer cannot be right.
+    """
+    op, settings = node.op, node.settings
+    if op.rule is None:
+        raise RuntimeError(f"{op.__name__} has no gradient rule; give it one with @{op.__name__}.gradient, or detach() its input")
+    if op.rule_takes_needs:
+        settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
+    answers = op.rule(grad, out, *node.arrays, **settings)
+    answers = answers if isinstance(answers, tuple) else (answers,)
+    if len(answers) != len(node.inputs):
+        raise RuntimeError(f"the rule of {op.__name__} returned {len(answers)} gradients for {len(node.inputs)} inputs")
+    return [None if x is None else fitted(op, i, answers[i], node.arrays[i]) for i, x in enumerate(node.inputs)]
+
+
+def fitted(op, i, answer, array):
+    """The gradient `answer` for input `i` of `op`, in the shape and dtype of that input's `array`."""
+    if answer is None:
+        raise RuntimeError(f"the rule of {op.__name__} returned no gradient for input {i}, which wants one")
+    answer = np.asarray(answer)
+    if answer.shape != array.shape and answer.ndim >= array.ndim:
+        answer = unbroadcast(answer, array.shape)
+    if answer.shape != array.shape:
+        raise RuntimeError(f"the rule of {op.__name__} returned shape {answer.shape} for input {i} of shape {array.shape}")
+    return answer if answer.dtype == array.dtype else answer.astype(array.dtype)
+
+
+def backward(tensor, grad=None):
+    """Add the gradient of `tensor` to `grad` of every leaf it was computed from, and release the graph.
+
+    grad: the array that the walk starts from, of the Tensor's shape; 1 for a Tensor with one entry. Raises RuntimeError
+    without it for any other, for an operation without a rule, and on a graph that was released before.
+    """
+    if grad is None:
+        if tensor.data.size != 1:
+            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+        grad = np.ones_like(tensor.data)
+    collected = {id(tensor): grad}
+    order = topological_order(tensor)
+    while order:
+        current = order.pop()
+        grad, node = collected.pop(id(current)), current.node
+        if node is None:
+            if current.grad is None:
+                current.grad = np.zeros_like(current.data)
+            current.grad += grad
+            continue
+        for x, part in zip(node.inputs, input_gradients(node, grad, current.data), strict=True):
+            if x is not None:
+                collected[id(x)] = collected[id(x)] + part if id(x) in collected else part
+        current.node = RELEASED
+
+
+def unbroadcast(grad, shape):
+    """Sum `grad`, whose shape `shape` broadcasts to, down to `shape`."""
+    grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
+    stretched = tuple(i for i, size in enumerate(shape) if size == 1 and grad.shape[i] != 1)
+    return grad.sum(axis=stretched, keepdims=True)
+
+
+def exponent_gradient(grad, out, a, b):
+    """The gradient of a ** b for b. At a = 0 it is 0, as the limit from the right, where b is not negative."""
+    a = np.asarray(a, out.dtype)
+    return grad * np.where((a == 0) & (np.asarray(b) >= 0), 0, out * np.log(a))
+
+
+@sub.gradient
+def sub_gradient(grad, out, a, b):
+    return grad, -grad
+
+
+@div.gradient
+def div_gradient(grad, out, a, b):
+    return grad / b, -grad * (out / b)
+
+
+@power.gradient
+def power_gradient(grad, out, a, b, *, needs):
+    for_b = exponent_gradient(grad, out, a, b) if needs[1] else None
+    return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
+
+
+@exp.gradient
+def exp_gradient(grad, out, a):
+    return grad * out
+
+
+@log.gradient
+def log_gradient(grad, out, a):
+    return grad / a
+
+
+@neg.gradient
+def neg_gradient(grad, out, a):
+    return -grad
+
+
+@absolute.gradient
+def absolute_gradient(grad, out, a):
+    return np.where(a > 0, grad, np.where(a < 0, -grad, 0))
+
+
+@sqrt.gradient
+def sqrt_gradient(grad, out, a):
+    return grad / (2 * out)
+
+
+@maximum.gradient
+def maximum_gradient(grad, out, a, b):
+    share = np.where(np.equal(a, b), grad / 2, grad)
+    return np.where(np.less(a, b), 0, share), np.where(np.less(b, a), 0, share)
+
+
+@minimum.gradient
+def minimum_gradient(grad, out, a, b):
+    share = np.where(np.equal(a, b), grad / 2, grad)
+    return np.where(np.greater(a, b), 0, share), np.where(np.greater(b, a), 0, share)
+
+
+@where.gradient
+def where_gradient(grad, out, condition, a, b):
+    return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
+
+
+@clip.gradient
+def clip_gradient(grad, out, x, *, low, high):
+    return np.where((low is None or x >= low) & (high is None or x <= high), grad, 0)
+
+
+@cast.gradient
+def cast_gradient(grad, out, x, *, dtype):
+    return grad
+
+
+def with_axes(reduced, x, axis, keepdims):
+    """The result of reducing `x` over `axis`, with the reduced axes put back in size 1, so that it broadcasts against `x`."""
+    return reduced if keepdims else np.expand_dims(reduced, normalize_axes(axis, x.ndim))
+
+
+@reduce_sum.gradient
+def sum_gradient(grad, out, x, *, axis=None, keepdims=False):
+    return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
+
+
+@reduce_mean.gradient
+def mean_gradient(grad, out, x, *, axis=None, keepdims=False):
+    share = grad * (out.size / max(x.size, 1))
+    return np.broadcast_to(with_axes(share, x, axis, keepdims), x.shape)
+
+
+@reduce_max.gradient
+def max_gradient(grad, out, x, *, axis=None, keepdims=False):
+    is_largest = x == with_axes(out, x, axis, keepdims)
+    ties = is_largest.sum(axis=normalize_axes(axis, x.ndim), keepdims=True, dtype=grad.dtype)
+    return with_axes(grad, x, axis, keepdims) * is_largest / ties
+
+
+reduce_min.gradient(max_gradient)  # only where `out` stands counts, not whether it is large or small
+
+
+def matrix_gradients(grad, a, b):
+    """The gradients of a @ b for `a` of shape (…, n, k) and `b` of shape (…, k, m), from `grad` of shape (…, n, m)."""
+    return grad @ np.swapaxes(b, -1, -2), np.swapaxes(a, -1, -2) @ grad
+
+
+@matmul.gradient
+def matmul_gradient(grad, out, a, b):
+    rows, columns = (a[None, :] if a.ndim == 1 else a), (b[:, None] if b.ndim == 1 else b)
+    if b.ndim == 1:
+        grad = np.expand_dims(grad, -1)
+    if a.ndim == 1:
+        grad = np.expand_dims(grad, -2)
+    for_a, for_b = matrix_gradients(grad, rows, columns)
+    return for_a[..., 0, :] if a.ndim == 1 else for_a, for_b[..., 0] if b.ndim == 1 else for_b
+
+
+@reshape.gradient
+def reshape_gradient(grad, out, x, *, shape):
+    return grad.reshape(x.shape)
+
+
+@permute.gradient
+def permute_gradient(grad, out, x, *, axes):
+    return grad.transpose(np.argsort([axis % x.ndim for axis in axes]))
+
+
+@index.gradient
+def index_gradient(grad, out, x, *arrays, key):
+    back = np.zeros_like(x, dtype=grad.dtype)
+    if arrays:
+        np.add.at(back, fill_key(key, arrays), grad)
+    else:
+        back[key] = grad
+    return (back, *[None] * len(arrays))
+
+
+@concat.gradient
+def concat_gradient(grad, out, *arrays, axis):
+    """Each input gets back the part of `grad` that came from it."""
+    ends = np.cumsum([array.shape[axis] for array in arrays])
+    return tuple(np.split(grad, ends[:-1], axis))
+
+
+@relu.gradient
+def relu_gradient(grad, out, x):
+    return np.where(x <= 0, 0, grad)
+
+
+@tanh.gradient
+def tanh_gradient(grad, out, x):
+    return grad * (1 - out * out)
+
+
+@log_softmax.gradient
+def log_softmax_gradient(grad, out, x, *, axis):
+    return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
+
+
+@sigmoid.gradient
+def sigmoid_gradient(grad, out, x):
+    return grad * out * (1 - out)
+
+
+@softplus.gradient
+def softplus_gradient(grad, out, x):
+    return grad * sigmoid.forward(x)
+
+
+@softmax_along.gradient
+def softmax_gradient(grad, out, x, *, axis):
+    return out * (grad - (grad * out).sum(axis=axis, keepdims=True))
+
+
+@gelu.gradient
+def gelu_gradient(grad, out, x, *, approximate="none"):
+    if approximate == "tanh":
+        scale, cubic = math.sqrt(2 / math.pi), 0.044715
+        t = np.tanh(scale * (x + cubic * x * x * x))
+        return grad * 0.5 * (1 + t + x * (1 - t * t) * scale * (1 + 3 * cubic * x * x))
+    share = 0.5 * (1 + erf(x * math.sqrt(0.5)))
+    return grad * (share + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+
+
+@bce_terms.gradient
+def bce_terms_gradient(grad, out, p, y, *, needs):
+    for_y = grad * (np.maximum(np.log1p(-p), -100) - np.maximum(np.log(p), -100)) if needs[1] else None
+    return grad * (p - y) / np.maximum(p * (1 - p), 1e-12), for_y
+
+
+class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
+    """Inside `with no_grad():`, or a function decorated with `@no_grad()`, operations are not recorded."""
+
+    def __init__(self):
+        self.before = []
+
+    def __enter__(self):
+        self.before.append(Op.recording)
+        Op.recording = False
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        Op.recording = self.before.pop()
+
+
+def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
+    """Compare the gradients of `function` for all `inputs` that require one with central differences.
+
+    inputs: a tuple of float64 Tensors. Returns True, or raises AssertionError naming the operation, the input and the
+    place where they differ most.
+    """
+    inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
+    name = getattr(function, "__name__", repr(function))
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, function(*inputs).shape)
+    for x in inputs:
+        x.grad = None
+    function(*inputs).backward(weights)
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            continue
+
+        def loss(array, i=i):
+            nudged = [Tensor(array, dtype=np.float64) if j == i else other.detach() for j, other in enumerate(inputs)]
+            return float((function(*nudged).data * weights).sum())
+
+        expected = numeric_gradient(loss, x.data, eps)
+        got = np.zeros_like(expected) if x.grad is None else x.grad
+        excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
+        if not (excess <= 0).all():
+            worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
+            raise AssertionError(
+                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
+            )
+    return True
