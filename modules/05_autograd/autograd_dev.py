@@ -108,7 +108,12 @@ def test_unit_numeric_gradient():
     got = numeric_gradient(lambda x: float((x**2).sum() + x[0, 0] * x[1, 1]), x)
     assert got.shape == (2, 2), f"one derivative per entry: expected shape (2, 2), got {got.shape}"
     assert np.allclose(got, [[-2, 4], [6, -7]], rtol=1e-7), f"sum of squares plus a·d: expected [[-2, 4], [6, -7]], got {got.tolist()}"
+    got = numeric_gradient(lambda nudged: float((nudged * x).sum()), x)
+    assert np.allclose(got, [[1, 2], [3, -4]]), f"the caller's x must stay as it is while the function runs: expected {x.tolist()}, got {got.tolist()}"
     assert x.tolist() == [[1.0, 2.0], [3.0, -4.0]], "the caller's array must be as it was"
+
+    got = numeric_gradient(lambda x: float((x**3).sum() + x[0] * x[1]), np.array([1.0, 2.0]), eps=0.5)
+    assert np.allclose(got, [5.25, 13.25]), f"x³ + y³ + x·y at (1, 2) with eps = 0.5: expected [5.25, 13.25], got {got.tolist()}"
 
     got = numeric_gradient(lambda x: float(np.exp(x).sum()), np.array([1.0], dtype=np.float32))
     assert got.dtype == np.float64 and abs(got[0] - math.e) < 1e-7, f"exp at 1, from a float32 array: expected 2.7182818 in float64, got {got[0]!r}"
@@ -221,11 +226,11 @@ def topological_order(tensor):
 
 # %% nbgrader={"grade": true, "grade_id": "test-topological_order", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_topological_order():
-    a, b = Tensor([2.0], requires_grad=True), Tensor([3.0], requires_grad=True)
+    a, b = Tensor([2.0], requires_grad=True), Tensor([2.0], requires_grad=True)
     product = a * b
     y = product + b
     places = {id(tensor): place for place, tensor in enumerate(topological_order(y))}
-    assert len(places) == 4, f"y = a·b + b involves 4 Tensors, the order holds {len(places)} different ones"
+    assert len(places) == 4, f"y = a·b + b involves 4 Tensors (a and b hold equal numbers, and are two), the order holds {len(places)} different ones"
     assert places[id(y)] == 3, "the Tensor itself comes last"
     assert places[id(product)] == 2, "a·b comes after a and b, and before y"
     assert len(topological_order(y)) == 4, "each Tensor once: b has two users and was listed twice"
@@ -318,7 +323,7 @@ def input_gradients(node, grad, out):
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
     answers = op.rule(grad, out, *node.arrays, **settings)
-    answers = answers if isinstance(answers, tuple) else (answers,)
+    answers = answers if isinstance(answers, (tuple, list)) else (answers,)
     if len(answers) != len(node.inputs):
         raise RuntimeError(f"the rule of {op.__name__} returned {len(answers)} gradients for {len(node.inputs)} inputs")
     return [None if x is None else fitted(op, i, answers[i], node.arrays[i]) for i, x in enumerate(node.inputs)]
@@ -372,6 +377,8 @@ def test_unit_backward():
     assert a.grad is not None and a.grad == 3, f"y = a·b + b at a=2, b=3: expected a.grad = b = 3, got {a.grad}"
     assert b.grad == 3, f"b is used twice: expected b.grad = a + 1 = 3, got {b.grad}"
     assert isinstance(a.grad, np.ndarray) and a.grad.shape == (), f"grad is an array of the Tensor's shape, got {a.grad!r}"
+    assert a.grad.dtype == np.float32, f"the gradient of a float32 Tensor is float32, got {a.grad.dtype}"
+    assert y.grad is None, "only leaves keep a gradient, and y is none"
 
     (a * a * a).backward()
     assert a.grad == 15, f"a second loss adds up: expected 3 + 3·2² = 15, got {a.grad}"
@@ -379,6 +386,11 @@ def test_unit_backward():
     x = Tensor([1.0, 2.0], requires_grad=True)
     (x * x).backward(np.array([10.0, 100.0]))
     assert x.grad.tolist() == [20, 400], f"backward([10, 100]) of x²: expected [20, 400], got {x.grad.tolist()}"
+
+    for what, function in [("(p + q) + 3·p", lambda p, q: (p + q) + 3 * p), ("3·p + (p + q)", lambda p, q: 3 * p + (p + q))]:
+        p, q = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
+        function(p, q).backward()
+        assert p.grad.tolist() == [4] and q.grad.tolist() == [1], f"{what}: expected gradients [4] and [1], got {p.grad.tolist()} and {q.grad.tolist()}"
 
     x = Tensor(1.0, requires_grad=True)
     y = x
@@ -518,7 +530,7 @@ With broadcasting out of the way, a rule is one line: `grad` times a derivative.
 | `exp` eᵃ | out | |
 | `log` ln a | 1 / a | |
 
-    a = 6, b = 3, grad = 1:   div gives 1/3 and −6/9
+    a = 6, b = 3, grad = 10:   div gives 10 · 1/3 and 10 · (−6/9)
 
 In `power`, the exponent is usually a plain number that wants no gradient, so the second column is worth skipping: a rule with a parameter `needs` is told, in one bool per
 input, what is wanted. The exponent's part is given. For the base, take care of b = 0: the derivative of a⁰ is 0 everywhere, but 0 · a⁻¹ is `nan` at a = 0. (An exponent of
@@ -575,21 +587,21 @@ def log_gradient(grad, out, a):
 def test_unit_arithmetic_gradients():
     def gradients(function, *numbers):
         inputs = [Tensor(number, requires_grad=True, dtype=np.float64) for number in numbers]
-        function(*inputs).backward()
+        function(*inputs).backward(10.0)
         return [float(x.grad) for x in inputs]
 
     cases = [
-        ("6 - 3", lambda a, b: a - b, (6.0, 3.0), (1, -1)),
-        ("6 / 3", lambda a, b: a / b, (6.0, 3.0), (1 / 3, -6 / 9)),
-        ("2 ** 3", lambda a, b: a**b, (2.0, 3.0), (12, 8 * math.log(2))),
-        ("3 ** 2 with a plain exponent", lambda a: a**2, (3.0,), (6,)),
-        ("2 ** 3 with a plain base", lambda b: 2**b, (3.0,), (8 * math.log(2),)),
-        ("exp(2)", lambda a: a.exp(), (2.0,), (math.e**2,)),
-        ("log(4)", lambda a: a.log(), (4.0,), (0.25,)),
+        ("6 / 3", lambda a, b: a / b, (6.0, 3.0), (10 / 3, -60 / 9)),
+        ("6 - 3", lambda a, b: a - b, (6.0, 3.0), (10, -10)),
+        ("2 ** 3", lambda a, b: a**b, (2.0, 3.0), (120, 80 * math.log(2))),
+        ("3 ** 2 with a plain exponent", lambda a: a**2, (3.0,), (60,)),
+        ("2 ** 3 with a plain base", lambda b: 2**b, (3.0,), (80 * math.log(2),)),
+        ("exp(2)", lambda a: a.exp(), (2.0,), (10 * math.e**2,)),
+        ("log(4)", lambda a: a.log(), (4.0,), (2.5,)),
     ]
     for what, function, numbers, expected in cases:
         got = gradients(function, *numbers)
-        assert np.allclose(got, expected, rtol=1e-12), f"{what}: expected {list(map(float, expected))}, got {got}"
+        assert np.allclose(got, expected, rtol=1e-12), f"{what}, grad 10: expected {list(map(float, expected))}, got {got}"
     print("🔬 sub, div, power, exp, log")
 
 test_unit_arithmetic_gradients()
@@ -682,7 +694,7 @@ A sum adds every entry once, so each entry's gradient is that of the sum it went
          [4, 5, 6]]                                                                  [100, 100, 100]]
 
 To be handed back, `grad` needs the reduced axes again, with size 1. The given `with_axes` puts them there; `np.broadcast_to(array, shape)` stretches without copying. A mean
-is a sum divided by a count, and so is its gradient; the count is `x.size / out.size`.
+is a sum divided by a count, and so is its gradient; the count is `x.size / out.size`. (Take its reciprocal and `max(x.size, 1)`: a batch may be empty, and then any number will do, but 0 / 0 will not.)
 
 **Write the rules of `reduce_sum` and `reduce_mean`.** Mind the dtype: dividing a float32 array by a NumPy integer gives float64; a Python number does not.
 """
@@ -724,6 +736,15 @@ def test_unit_sum_mean_gradient():
         reduced = (x.sum if rule is sum_gradient else x.mean)(**settings)
         got = rule(np.array(grad), np.asarray(reduced), x, **settings)
         assert np.allclose(got, expected), f"{what}, grad {grad}: expected {expected}, got {np.asarray(got).tolist()}"
+
+    for rule in (sum_gradient, mean_gradient):
+        ones = np.ones((4, 3), np.float32)
+        got = rule(ones[0], ones[0], ones, axis=0)
+        assert got.dtype == np.float32, f"{rule.__name__} of float32 arrays: expected float32, got {got.dtype}"
+        for empty, axis in [((0, 3), 0), ((0, 3), 1), ((2, 0), 1)]:
+            reduced = np.ones(tuple(size for i, size in enumerate(empty) if i != axis))
+            got = rule(reduced, reduced, np.ones(empty), axis=axis)
+            assert got.shape == empty, f"{rule.__name__}, x of shape {empty}, axis {axis}: got shape {got.shape}"
     print("🔬 sum and mean")
 
 test_unit_sum_mean_gradient()
