@@ -85,9 +85,7 @@ def test_check_child_refuses_another_package(built, tmp_path):
     """What an editable installation elsewhere would do: the package's path leads out of the folder."""
     elsewhere = tmp_path / "elsewhere"
     (elsewhere / "tinytorch").mkdir(parents=True)
-    (elsewhere / "tinytorch" / "__init__.py").write_text(
-        f"__path__ = [{str(built.package)!r}]\n", encoding="utf-8"
-    )
+    (elsewhere / "tinytorch" / "__init__.py").write_text(f"__path__ = [{str(built.package)!r}]\n", encoding="utf-8")
     with pytest.raises(ProjectError, match="imports tinytorch from") as caught:
         views.check_child(elsewhere)
     assert str(built.package) in caught.value.message

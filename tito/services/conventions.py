@@ -208,10 +208,7 @@ def _written_answers(source, module):
             continue
         found = _regions(cell, syntax.SOLUTION)
         if len(found) != 1 or not "".join(syntax.lines_outside(cell.source, found)).strip():
-            yield index, None, (
-                "a written cell holds the question, then one solution region with the rubric: "
-                "without a region the question is stripped as well"
-            )
+            yield index, None, "a written cell is a question and one region with its rubric; all else would be stripped"
 
 
 def _measures(source, module):

@@ -59,9 +59,7 @@ def definitions(tree):
 
     Definitions inside `if`, `try` and `with` count. Variables of loops and imported names do not.
     """
-    return [
-        (name, node.lineno, top) for top in tree.body for node in _same_scope(top) for name in _defined_names(node)
-    ]
+    return [(name, node.lineno, top) for top in tree.body for node in _same_scope(top) for name in _defined_names(node)]
 
 
 def _same_scope(statement):

@@ -1,0 +1,280 @@
+"""Each rule, broken once in the tiny course: the breach is reported, at its place, and nothing else is."""
+
+import re
+
+import pytest
+
+from tito.services import notebooks, rules
+
+
+def problems(project, module, text=None, check=rules.check):
+    if text is not None:
+        module.percent.write_text(text, encoding="utf-8")
+    return check(notebooks.load(project, module.percent), module)
+
+
+def line_of(text, fragment):
+    return text[: text.index(fragment)].count("\n") + 1
+
+
+def test_the_tiny_course_follows_every_rule(project, catalog):
+    assert [problems(project, module) for module in catalog] == [[], [], []]
+
+
+# (what is replaced in 01_alpha, by what, a fragment of the line that is reported, a fragment of the message)
+REFUSED_BY_EXPORT = {
+    "syntax error": ("return twofold_of_the_number", "return return", "return return", "syntax error"),
+    "magic": ("import math", "import math\n%timeit 1", "%timeit", "magics and shell commands"),
+    "shell": ("import math", "!pip install x\nimport math", "!pip", "magics and shell commands"),
+    "no default_exp": (
+        "#| default_exp core.alpha\n",
+        "",
+        "# Alpha",
+        "no cell holds the line: #| default_exp core.alpha",
+    ),
+    "wrong default_exp": ("core.alpha\nfrom", "core.beta\nfrom", "#| default_exp", "exports core.alpha"),
+    "second default_exp": ("seen = [", "#| default_exp core.alpha\nseen = [", "core.alpha\nseen", "second time"),
+    "late export": ("import math", "import math\n#| export", "#| export\n\n", "first line of its cell"),
+    "another export": ("#| export\nimport", "#| exporti\nimport", "#| exporti", "only a plain #| export"),
+    "export elsewhere": ("#| export\nimport", "#| export nn\nimport", "#| export nn", "only a plain #| export"),
+    "own export": ("import math", "from tinytorch.core.alpha import Box", "from tinytorch.core.alpha", "own export"),
+    "own export, as module": ("import math", "import tinytorch.core.alpha as a", "import tinytorch.core", "own export"),
+    "own export, from core": (
+        "import math",
+        "from tinytorch.core import alpha",
+        "from tinytorch.core import alpha",
+        "own export",
+    ),
+    "own export, relative": ("import math", "from .alpha import Box", "from .alpha", "own export"),
+    "own export, relative module": ("import math", "from . import alpha", "from . ", "own export"),
+    "own export, inside": ("return Box(UNIT)", "import tinytorch.core.alpha", "import tinytorch", "own export"),
+    "own export, free cell": ("seen = [", "import tinytorch.core.alpha\nseen = [", "import tinytorch", "own export"),
+    "later module": (
+        "import math",
+        "from tinytorch.core.gamma import weight",
+        "from tinytorch.core.gamma",
+        "module 03 and comes later",
+    ),
+    "star": ("import math", "from math import *", "from math", "star import"),
+    "tito": ("import math", "import tito.catalog", "import tito", "imports tito"),
+    "tests": ("import math", "from tests import x", "from tests", "imports tests"),
+    "milestones": ("import math", "import milestones", "import milestones", "imports milestones"),
+    "function twice": (
+        "def unit_box",
+        "def double",
+        "def double():",
+        "double is defined a second time; first in modules",
+    ),
+    "variable twice": ("_HIDDEN_AWAY = 2", "UNIT = 2", "UNIT = 2", "UNIT is defined a second time"),
+    "variable over class": ("UNIT = 1", "Box = UNIT = 1", "Box = UNIT", "Box is defined a second time"),
+    "no end": ("    ### END SOLUTION\n", "", "    ### BEGIN SOLUTION", "without an END SOLUTION"),
+    "no begin": ("### BEGIN HIDDEN TESTS\n", "", "### END HIDDEN", "without a BEGIN HIDDEN TESTS"),
+    "duplicate id": (
+        '"test-double-errors"',
+        '"test-double"',
+        "expect_error(TypeError",
+        "'test-double' is taken by modules",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_BY_EXPORT)
+def test_what_export_refuses(project, alpha, name):
+    old, new, place, message = REFUSED_BY_EXPORT[name]
+    text = alpha.percent.read_text(encoding="utf-8")
+    assert old in text
+    text = text.replace(old, new, 1)
+    (problem,) = problems(project, alpha, text, rules.export_problems)
+    assert message in problem.message
+    label = rf"modules/01_alpha/alpha_dev\.py:{line_of(text, place)} \(cell \d+\)"
+    assert re.fullmatch(label, problem.where), (problem, line_of(text, place))
+    assert problem in problems(project, alpha)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import math", "import math\nimport tinytorch.threads"),
+        ("seen = [", "%timeit 1\nseen = ["),
+        ("seen = [", "!ls\nseen = ["),
+        ("UNIT = 1", "try:\n    UNIT = 1\nexcept ValueError:\n    UNIT = 2"),
+        ("UNIT = 1", "for _ in range(2):\n    pass\nUNIT = 1\nUNIT += 0"),
+        ("seen = [", "double = double\nseen = ["),
+        ('print("double")', 'print("# tinytorch.core.alpha")'),
+    ],
+)
+def test_what_export_accepts(project, alpha, old, new):
+    text = alpha.percent.read_text(encoding="utf-8")
+    assert problems(project, alpha, text.replace(old, new, 1), rules.export_problems) == []
+
+
+def test_lower_modules_may_be_imported_and_higher_ones_not(project, catalog):
+    gamma = catalog.find("gamma")
+    text = gamma.percent.read_text(encoding="utf-8")
+    lower = text.replace("from tinytorch.core.beta", "from tinytorch.core import alpha\nfrom tinytorch.core.beta")
+    assert problems(project, gamma, lower) == []
+
+
+def test_nothing_to_export_is_a_problem(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8").replace("#| export\n", "")
+    assert any("nothing to export" in problem.message for problem in problems(project, alpha, text))
+
+
+def test_a_student_notebook_is_held_to_the_export_rules_only(project, alpha):
+    """In a notebook without markers and metadata, places are cells and lines."""
+    from nbformat import v4
+
+    cells = ["#| default_exp core.alpha", "#| export\ndef double(x):\n    return x +", "%matplotlib inline"]
+    notebooks.write(v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells]), alpha.notebook)
+    (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha)
+    assert problem.where == "modules/01_alpha/alpha_dev.ipynb, cell 2, line 3"
+    assert "return x +" in problem.message
+
+
+WRITTEN = "# %% [markdown] nbgrader="
+MODULE_TEST = (
+    '# %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 5, "schema_version": 3, '
+    '"solution": false, "task": false}'
+)
+BREACHES_OF_CONVENTIONS = {
+    "code first": ('# %% [markdown]\nr"""\n# Alpha\n"""\n', "# %%\nimport sys\n", "first cell has to be markdown"),
+    "no check_home": ("\ncheck_home()\n", "", "call check_home()"),
+    "plain string": ('r"""\nWrite `double', '"""\nWrite `double', "raw string"),
+    "comments": ('r"""\nWrite `double(x)`: twice `x`, as in $2 \\sum x$.\n"""', "# Write it.", "raw string"),
+    "magic": ("seen = [", "%timeit 1\nseen = [", "syntax error"),
+    "no metadata": (
+        '# %% nbgrader={"grade": false, "grade_id": "provided-unit-box", "locked": true, "schema_version": 3, '
+        '"solution": false, "task": false}',
+        "# %%",
+        "an exported cell needs nbgrader metadata",
+    ),
+    "schema": ('"points": 4, "schema_version": 3', '"points": 4, "schema_version": 2', "schema_version 3"),
+    "kind": ('"grade_id": "double", "locked": false', '"grade_id": "double", "locked": true', "fit no kind of cell"),
+    "prefix of provided": ('"provided-unit-box"', '"unit-box"', "starts with 'provided-'"),
+    "prefix of written": ('"written-linear"', '"linear"', "starts with 'written-'"),
+    "prefix of test": ('"test-Box"', '"check-Box"', "starts with 'test-'"),
+    "letters": ('"test-double-errors"', '"test-double errors"', "letters, digits"),
+    "no points": ('"points": 4', '"points": 0', "points above 0"),
+    "points of provided": ('"grade_id": "double", ', '"grade_id": "double", "points": 1, ', "not graded"),
+    "exported test": ("def test_unit_double():", "#| export\ndef test_unit_double():", "test cell cannot be exported"),
+    "marker spelt": ("### BEGIN SOLUTION", "# BEGIN SOLUTION", "a line of its own"),
+    "solution in test": (
+        "    assert double(4)",
+        "    ### BEGIN SOLUTION\n    assert double(4)\n    ### END SOLUTION\n    assert double(4)",
+        "SOLUTION markers have no place",
+    ),
+    "hidden in solution": (
+        "    twofold",
+        "    ### BEGIN HIDDEN TESTS\n    ### END HIDDEN TESTS\n    twofold",
+        "HIDDEN TESTS markers have no place",
+    ),
+    "mark scheme": (
+        "Why is",
+        "### BEGIN MARK SCHEME\n### END MARK SCHEME\nWhy is",
+        "MARK SCHEME markers have no place",
+    ),
+    "grade_id of a function": ('"grade_id": "double"', '"grade_id": "twice"', "its grade_id is 'double'"),
+    "two regions": (
+        "    return twofold_of_the_number",
+        "    ### END SOLUTION\n    ### BEGIN SOLUTION\n    return twofold_of_the_number",
+        "functions with one region each",
+    ),
+    "no region": (
+        "        ### BEGIN SOLUTION\n        self.size = math.floor(size)\n        ### END SOLUTION\n\n"
+        '    def grown(self):\n        """A box of double the size."""\n'
+        "        ### BEGIN SOLUTION\n        return Box(double(self.size))\n        ### END SOLUTION\n",
+        "        self.size = 1\n",
+        "a class with one or two",
+    ),
+    "empty region": (
+        "        self.size = math.floor(size)\n        ### END SOLUTION",
+        "        # nothing\n        ### END SOLUTION\n        self.size = math.floor(size)",
+        "holds no code",
+    ),
+    "signature inside": (
+        '    def grown(self):\n        """A box of double the size."""\n        ### BEGIN SOLUTION\n',
+        '    ### BEGIN SOLUTION\n    def grown(self):\n        """A box of double the size."""\n',
+        "signatures and decorators belong outside",
+    ),
+    "test of another": ('"test-Box"', '"test-double-more"', "the closest solution above is 'Box'"),
+    "hidden test that is not": (
+        "### BEGIN HIDDEN TESTS\nassert Box(0)",
+        "assert Box(1)\n### BEGIN HIDDEN TESTS\nassert Box(0)",
+        "stands one line",
+    ),
+    "hidden without comment": ("# Withheld: a box of no size.\n", "", "stands one line"),
+    "hidden without code": (
+        "assert Box(0).grown().grown().grown().size == 0",
+        "# nothing",
+        "has one region",
+    ),
+    "hidden in visible": (
+        'assert Box(3.7).size == 3, "sizes are whole"',
+        "### BEGIN HIDDEN TESTS\nassert 1\n### END HIDDEN TESTS\nassert Box(3.7).size == 3",
+        "a cell of their own",
+    ),
+    "test without code": ('expect_error(TypeError, "number", double, "a")', "# later", "holds no code"),
+    "too much hidden": ('"points": 7', '"points": 6', "3 of 9 points of Box are hidden; 30% may be"),
+    "no visible": (
+        '"test-Box", "locked": true, "points": 7',
+        '"test-module", "locked": true, "points": 7',
+        "no visible",
+    ),
+    "no hidden": ('"test-Box-hidden"', '"test-module"', "Box has no hidden test"),
+    "question lost": (
+        "### BEGIN SOLUTION\nTwice a sum is the sum of the doubles (1 point), and so on (1 point).\n### END SOLUTION",
+        "Twice a sum.",
+        "a question and one region",
+    ),
+    "no question": ("Why is doubling linear?\n", "", "a question and one region"),
+    "measure exported": ("def analyze_double", "#| export\ndef analyze_double", "a measure cell is code"),
+    "measure needed": ("seen = [double(number)", "#| export\nseen = [analyze_double()", "needs analyze_double"),
+    "measure needed in a test": ('    print("double")', "    analyze_double()", "needs analyze_double"),
+    "builtin": ("def unit_box", "def sum", "sum shadows Python's builtin"),
+    "builtin variable": ("UNIT = 1", "UNIT = 1\nmax = 3", "max shadows Python's builtin"),
+}
+
+
+@pytest.mark.parametrize("name", BREACHES_OF_CONVENTIONS)
+def test_breaches_of_the_conventions(project, alpha, name):
+    old, new, message = BREACHES_OF_CONVENTIONS[name]
+    text = alpha.percent.read_text(encoding="utf-8")
+    assert old in text
+    messages = [problem.message for problem in problems(project, alpha, text.replace(old, new, 1))]
+    assert any(message in text for text in messages), messages
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # a free cell may use what a measure cell made, and a test may have a local variable of the same name
+        ("seen = [double(number)", "seen = [analyze_double()"),
+        ('    print("double")', "    analyze_double = 1\n    print(analyze_double)"),
+        ("def analyze_double():", "math = math\ndef analyze_double():"),
+        # the test of the whole module names no answer
+        (WRITTEN, f"{MODULE_TEST}\nassert double(Box(2).size) == 4\n\n{WRITTEN}"),
+    ],
+)
+def test_what_the_conventions_allow(project, alpha, old, new):
+    text = alpha.percent.read_text(encoding="utf-8")
+    assert old in text
+    assert problems(project, alpha, text.replace(old, new, 1)) == []
+
+
+def test_a_family_of_functions_has_one_region_each(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8").replace('"double", "locked": false', '"doubling", "locked": false')
+    text = text.replace('"test-double', '"test-doubling')
+    body = "    ### BEGIN SOLUTION\n    return number + 1 - 1\n    ### END SOLUTION\n"
+    end = "    return twofold_of_the_number\n    ### END SOLUTION\n"
+    family = text.replace(end, f"{end}\n\ndef same(number):\n{body}")
+    assert problems(project, alpha, family) == []
+    (problem,) = problems(project, alpha, family.replace(body, "    return number\n"))
+    assert "one region each" in problem.message
+
+
+def test_problems_come_in_the_order_of_the_file(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8")
+    broken = text.replace("UNIT = 1", "max = 1").replace("import math", "import tito").replace("# Alpha", "# Alpha", 1)
+    lines = [int(re.search(r":(\d+) ", problem.where)[1]) for problem in problems(project, alpha, broken)]
+    assert len(lines) >= 2
+    assert lines == sorted(lines)
