@@ -1,0 +1,59 @@
+"""What the READMEs promise: the path agrees with the registry, and the commands of the main README exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tito.catalog import read_catalog
+from tito.project import read_project
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = read_project(ROOT)
+CATALOG = read_catalog(PROJECT)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PATH = (ROOT / "modules" / "README.md").read_text(encoding="utf-8")
+READMES = [ROOT / "README.md", ROOT / "modules" / "README.md", *(module.folder / "README.md" for module in CATALOG)]
+
+
+def numbers(text):
+    """The module numbers meant by `01, 02` or `01–04` or a dash."""
+    found = set()
+    for first, last in re.findall(r"(\d\d)(?:–(\d\d))?", text):
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def test_the_path_agrees_with_the_registry():
+    rows = re.findall(r"^\| \[(\w+)\]\((.+?)\) \| .+? \| (.+?) \| (\S+) \| (\d) of 5 \|$", PATH, re.MULTILINE)
+    assert [row[0] for row in rows] == [module.name for module in CATALOG]
+    for module, (name, link, needs, hours, difficulty) in zip(CATALOG, rows, strict=True):
+        assert (ROOT / "modules" / link).is_file(), link
+        assert numbers(needs) == {other.number for other in CATALOG.prerequisites(module)}, name
+        assert float(hours) == module.hours, name
+        assert int(difficulty) == module.difficulty, name
+
+
+def test_the_first_command_line_completes_the_latest_module():
+    install = re.search(r"<!-- ci: install -->\n```bash\n(.+?)```", README, re.DOTALL)[1]
+    assert install.strip().endswith(f"tito module complete {CATALOG.modules[-1].name}")
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
+def test_links_lead_somewhere(readme):
+    text = readme.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (readme.parent / target).exists(), f"{readme.name} links to {target}"
+
+
+def test_every_command_in_a_readme_exists():
+    """Each `tito …` in a README is a command that knows its own --help."""
+    texts = [path.read_text(encoding="utf-8") for path in READMES]
+    commands = {tuple(match.split()) for text in texts for match in re.findall(r"tito ((?:module )?[a-z]+)", text)}
+    assert ("module", "complete") in commands
+    for command in sorted(commands):
+        arguments = [sys.executable, "-m", "tito", *command, "--help"]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+        assert done.returncode == 0, f"tito {' '.join(command)}: {done.stderr}"
