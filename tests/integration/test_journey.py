@@ -1,0 +1,310 @@
+"""A person's whole way, without a terminal: a fresh clone, fresh environments, the README's commands, five modules.
+
+One test after another in one workspace; each takes up where the one before it left off. Takes some minutes.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "grading"))
+from harness import read_answers
+
+from tito.catalog import read_catalog
+from tito.project import read_project
+from tito.services import leaks, strip
+
+ROOT = Path(__file__).resolve().parents[2]
+COURSE = read_project(ROOT)
+CATALOG = read_catalog(COURSE)
+NAMES = [module.name for module in CATALOG]
+MARKER = "solved by the stand-in student"
+
+pytestmark = [pytest.mark.journey, pytest.mark.kernel, pytest.mark.xdist_group("journey")]
+
+
+def person(command, folder, expect=0):
+    """Run a command line as somebody who just opened a shell in `folder`: no environment active, no terminal."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment["PATH"] = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if ".venv" not in p)
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        env={**environment, "MPLBACKEND": "agg"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == expect, f"{command}\nexit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout + done.stderr
+
+
+class Journey:
+    """Where the person is: the clone, the workspace, and what they have written so far."""
+
+    def __init__(self, folder):
+        self.clone = folder / "tinytorch"
+        self.workspace = folder / "my-tinytorch"
+
+    def tito(self, command, expect=0):
+        return person(f". .venv/bin/activate && tito {command}", self.workspace, expect)
+
+    def tito_json(self, command, expect=0):
+        return json.loads(self.tito(f"{command} --json", expect))
+
+    def notebook(self, name):
+        return self.workspace / "modules" / name / CATALOG[name].notebook.name
+
+    def exported(self, name):
+        return self.workspace / "tinytorch" / "core" / CATALOG[name].core_file
+
+    def write(self, name, answers):
+        """Put answers into the cells of a notebook, as an editor saves it."""
+        path = self.notebook(name)
+        node = nbformat.read(path, as_version=4)
+        for cell in node.cells:
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if grade_id in answers:
+                directive = "#| export\n" if cell.source.startswith("#| export") else ""
+                cell.source = directive + answers[grade_id]
+        nbformat.write(node, path)
+
+    def damaged(self, name, change):
+        """A context in which the notebook is changed; afterwards it is as it was."""
+        return Damage(self.notebook(name), change)
+
+
+class Damage:
+    def __init__(self, path, change):
+        self.path, self.change = path, change
+
+    def __enter__(self):
+        self.before = self.path.read_bytes()
+        node = nbformat.reads(self.before.decode("utf-8"), as_version=4)
+        self.change(node)
+        nbformat.write(node, self.path)
+
+    def __exit__(self, *error):
+        self.path.write_bytes(self.before)
+
+
+def cell_of(node, grade_id):
+    return next(cell for cell in node.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
+
+
+def student_answers(name):
+    sections = read_answers(ROOT / "tests" / "integration" / "student" / f"{name}.py").sections
+    answers = {grade_id: code for grade_id, _, code in sections}
+    first = next(iter(answers))
+    answers[first] += f"\n\n# {MARKER}"
+    return answers
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory):
+    return Journey(tmp_path_factory.mktemp("journey"))
+
+
+def readme_block(name):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.search(rf"<!-- ci: {name} -->\n```bash\n(.+?)```", readme, re.DOTALL)[1]
+
+
+def test_01_the_readme_leads_from_a_clone_to_a_workspace(journey):
+    person(f"git clone --quiet {ROOT} {journey.clone}", journey.clone.parent)
+    said = person(readme_block("student"), journey.clone)
+    assert "0 of 5 modules complete" in said
+    assert "next: tito module start 01_tensor" in said
+    assert sorted(p.name for p in (journey.workspace / "tinytorch" / "core").glob("*.py")) == ["__init__.py"]
+    assert not list(journey.workspace.rglob("*_dev.py"))
+    assert not (journey.workspace / "tests").exists()
+
+
+def test_02_the_workspace_holds_no_answer(journey):
+    secrets = leaks.secrets(COURSE, CATALOG)
+    assert len(secrets.statements) > 100, "there must be something to look for"
+    found = [leak for leak in leaks.scan(journey.workspace, secrets) if ".venv" not in Path(leak.path).parts]
+    assert found == []
+
+    planted = journey.workspace / "modules" / "notes.md"
+    planted.write_text("grad @ np.swapaxes(b, -1, -2), \nreturn  grad @ np.swapaxes(b, -1,\n -2), np.swapaxes(a, -1, -2) @ grad")
+    found = [leak for leak in leaks.scan(journey.workspace, secrets) if Path(leak.path).name == "notes.md"]
+    planted.unlink()
+    assert found, "the scan does not find what is there"
+
+
+def test_03_the_workspace_equals_what_the_stripping_service_gives(journey):
+    from tito.services import notebooks
+
+    for module in CATALOG:
+        stripped = strip.strip(notebooks.load(COURSE, module.percent).node)
+        handed_out = nbformat.read(journey.notebook(module.name), as_version=4)
+        assert [cell.source for cell in handed_out.cells] == [cell.source for cell in stripped.cells]
+
+
+def test_04_an_untouched_stub_fails_with_zero_points(journey):
+    result = journey.tito_json("module test 01", expect=1)
+    assert result["ok"] is False
+    assert result["data"]["points"] == 0
+    assert result["data"]["max_points"] > 0
+    assert result["data"]["withheld"] > 0
+    assert {cell["status"] for cell in result["data"]["cells"]} <= {"todo", "blocked"}
+    journey.tito("module complete 01", expect=1)
+    assert not journey.exported("01_tensor").exists()
+
+
+def test_05_a_module_whose_prerequisites_are_missing_is_refused(journey):
+    said = journey.tito("module start 05 --no-open", expect=1)
+    assert "01_tensor" in said
+    assert "tito module" in said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_06_the_student_completes_a_module(journey, name):
+    journey.tito(f"module start {name} --no-open")
+    journey.write(name, student_answers(name))
+    result = journey.tito_json(f"module complete {name}")
+    assert result["ok"] is True
+    assert result["data"]["points"] == result["data"]["max_points"] > 0
+    assert MARKER in journey.exported(name).read_text(encoding="utf-8")
+
+
+def test_07_status_shows_all_of_it_and_the_package_is_the_students(journey):
+    assert "5 of 5 modules complete" in journey.tito("module status")
+    code = "import tinytorch.core.autograd as m, tinytorch.core.tensor as t; print(m.__file__); print(t.__file__)"
+    files = person(f'. .venv/bin/activate && cd / && python -c "{code}"', journey.workspace).split()
+    for file, name in zip(files, ["05_autograd", "01_tensor"], strict=True):
+        assert Path(file).resolve() == journey.exported(name).resolve()
+        assert MARKER in Path(file).read_text(encoding="utf-8")
+
+
+def test_08_the_students_own_package_trains_a_network(journey):
+    code = """
+import numpy as np, tinytorch
+from tinytorch import nn
+from sklearn.datasets import load_digits
+data = load_digits()
+x, y = (data.data / 16).astype(np.float32), data.target
+tinytorch.manual_seed(0)
+model, loss_of = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)), nn.CrossEntropyLoss()
+for _ in range(15):
+    for i in range(0, 1437, 32):
+        loss_of(model(tinytorch.Tensor(x[i:i+32])), y[i:i+32]).backward()
+        for p in model.parameters():
+            p.data -= 0.2 * p.grad
+            p.grad = None
+with tinytorch.no_grad():
+    print((model(tinytorch.Tensor(x[1437:])).argmax(axis=1).numpy() == y[1437:]).mean())
+"""
+    (journey.workspace / "train.py").write_text(code, encoding="utf-8")
+    accuracy = float(person(". .venv/bin/activate && python train.py", journey.workspace))
+    assert accuracy > 0.85, "the last 360 digits are by other hands than the first 1,437"
+
+
+def test_09_the_clones_environment_is_refused_in_the_workspace(journey):
+    said = person(f". {journey.clone}/.venv/bin/activate && tito module status", journey.workspace, expect=3)
+    assert "pip install -e ." in said
+    said = person(f". {journey.clone}/.venv/bin/activate && tito module test 01 --json", journey.workspace, expect=3)
+    assert json.loads(said)["error"]["code"] == "wrong-environment"
+
+    cells = nbformat.read(journey.notebook("01_tensor"), as_version=4).cells
+    first = next(cell.source for cell in cells if cell.cell_type == "code")
+    (journey.notebook("01_tensor").parent / "first_cell.py").write_text(first, encoding="utf-8")
+    command = f"cd modules/01_tensor && {journey.clone}/.venv/bin/python first_cell.py"
+    assert "this notebook belongs to" in person(command, journey.workspace, expect=1)
+
+
+def test_10_a_bug_fails_exactly_its_cell_and_leaves_the_package(journey):
+    exported = journey.exported("01_tensor").read_bytes()
+
+    def column_major(node):
+        cell = cell_of(node, "row_major_strides")
+        cell.source += "\n\n_right = row_major_strides\nrow_major_strides = lambda shape: _right(shape)[::-1]\n"
+
+    with journey.damaged("01_tensor", column_major):
+        result = journey.tito_json("module complete 01", expect=1)
+        failed = [cell["grade_id"] for cell in result["data"]["cells"] if cell["status"] != "passed"]
+        assert failed == ["test-row_major_strides"]
+        assert "01_tensor" in journey.tito("module status")
+    assert journey.exported("01_tensor").read_bytes() == exported
+    assert "5 of 5 modules complete" in journey.tito("module status")
+
+
+def test_11_a_deleted_rule_fails_although_the_module_was_completed(journey):
+    def without_tanh(node):
+        cell = cell_of(node, "activation_gradients")
+        cell.source = re.sub(r"@tanh\.gradient\ndef (\w+)\(.*?(?=\n@)", "", cell.source, flags=re.DOTALL)
+        assert "@tanh" not in cell.source
+
+    with journey.damaged("05_autograd", without_tanh):
+        result = journey.tito_json("module test 05", expect=1)
+    failed = [cell["grade_id"] for cell in result["data"]["cells"] if cell["status"] != "passed"]
+    assert failed == ["test-activation_gradients"]
+
+
+FAULTS = {
+    "a syntax error": ("def result_dtype(*operands, floating=False:\n    pass\n", "SyntaxError"),
+    "an endless loop": ("def result_dtype(*operands, floating=False):\n    while True:\n        pass\n", "time"),
+    "os._exit(0)": ("import os\nos._exit(0)\n", "kernel died"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_12_a_fault_gets_its_message_and_exit_code_1(journey, fault):
+    code, words = FAULTS[fault]
+
+    def plant(node):
+        cell_of(node, "result_dtype").source = code
+
+    with journey.damaged("01_tensor", plant):
+        said = journey.tito("module test 01 --cell-seconds 3 --total-seconds 60", expect=1)
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_13_deleted_tests_are_restored_and_an_empty_notebook_is_a_failure(journey):
+    def without_tests(node):
+        node.cells = [cell for cell in node.cells if not cell.metadata.get("nbgrader", {}).get("grade")]
+        cell_of(node, "row_major_strides").source = "def row_major_strides(shape):\n    return shape\n"
+
+    def nothing(node):
+        node.cells = []
+
+    with journey.damaged("01_tensor", without_tests):
+        result = journey.tito_json("module test 01", expect=1)
+        failed = [cell["grade_id"] for cell in result["data"]["cells"] if cell["status"] != "passed"]
+        assert failed == ["test-row_major_strides"], "the original test ran, and failed"
+        assert "restored" in json.dumps(result) or "original" in json.dumps(result)
+    with journey.damaged("01_tensor", nothing):
+        result = journey.tito_json("module test 01", expect=1)
+        assert result["data"]["points"] == 0
+
+
+def test_14_reset_keeps_the_students_work(journey):
+    path = journey.notebook("01_tensor")
+    before = path.read_bytes()
+    said = journey.tito("module reset 01")
+    backup = re.search(r"(\.tito/backups/\S+)", said)[1]
+    assert (journey.workspace / backup).read_bytes() == before
+    assert path.read_bytes() == (journey.workspace / ".tito" / "stubs" / "01_tensor.ipynb").read_bytes()
+    shutil.copy(journey.workspace / backup, path)
+    assert "5 of 5 modules complete" in journey.tito("module status")
+
+
+def test_15_broken_json_is_said_to_be_broken(journey):
+    path = journey.notebook("01_tensor")
+    before = path.read_bytes()
+    path.write_bytes(before[: len(before) // 2])
+    said = journey.tito("module test 01", expect=1)
+    assert "tensor_dev.ipynb" in said
+    assert "Traceback" not in said
+    assert "5 of 5" not in journey.tito("module status")
+    path.write_bytes(before)
