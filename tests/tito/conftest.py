@@ -1,7 +1,7 @@
 """A tiny complete course, and tito run on it as a person would run it.
 
 `mini_course` is a folder with a copy of the real tito and three modules that show every kind of cell; `tito(*args)`
-runs `python -m tito` there.
+runs `python -m tito` there. `workspace` is a student's workspace of that course.
 """
 
 import json
@@ -304,7 +304,7 @@ TESTS = {
 MODULES = {"01_alpha": (ALPHA, []), "02_beta": (BETA, ["01_alpha"]), "03_gamma": (GAMMA, ["02_beta"])}
 
 
-def make_course(root):
+def write_course(root):
     """Write the tiny course into the empty folder `root`."""
     shutil.copytree(REPOSITORY / "tito", root / "tito", ignore=shutil.ignore_patterns("__pycache__"))
     put(root / "pyproject.toml", PYPROJECT)
@@ -358,7 +358,13 @@ def run_tito(root, *args, cwd=None):
 @pytest.fixture
 def mini_course(tmp_path):
     """The root of a tiny course of its own for every test; nothing in it is exported yet."""
-    return make_course((tmp_path / "course").resolve())
+    return write_course((tmp_path / "course").resolve())
+
+
+@pytest.fixture
+def make_course():
+    """make_course(folder): another tiny course, in a new folder."""
+    return write_course
 
 
 @pytest.fixture
@@ -386,3 +392,108 @@ def catalog(project):
 def alpha(catalog):
     """The tiny module that shows every kind of cell."""
     return catalog.find("alpha")
+
+
+# What a student writes, in other words than the course.
+ANSWERS = {
+    "01_alpha": {
+        "double": """\
+#| export
+def double(number):
+    if isinstance(number, str):
+        raise TypeError("a number, please")
+    return 2 * number
+""",
+        "Box": """\
+#| export
+class Box:
+    def __init__(self, size):
+        self.size = int(size)
+
+    def grown(self):
+        return Box(double(self.size))
+""",
+    },
+    "02_beta": {"quadruple": "#| export\ndef quadruple(number):\n    return 4 * number\n"},
+    "03_gamma": {"weight": "#| export\ndef weight():\n    return 4 * crate().size\n"},
+}
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A student's workspace, and the student in it."""
+
+    root: Path
+
+    def tito(self, *args, cwd=None):
+        return run_tito(self.root, *args, cwd=cwd)
+
+    def path(self, name):
+        return self.root / "modules" / name / f"{name.split('_')[1]}_dev.ipynb"
+
+    def read(self, name):
+        return json.loads(self.path(name).read_text(encoding="utf-8"))
+
+    def write(self, name, notebook):
+        put(self.path(name), json.dumps(notebook, indent=1))
+
+    def edit(self, name, grade_id, source):
+        """Put `source` into the cell `grade_id`; None deletes it."""
+        notebook = self.read(name)
+        index = position(notebook, grade_id)
+        if source is None:
+            del notebook["cells"][index]
+        else:
+            notebook["cells"][index]["source"] = source
+        self.write(name, notebook)
+
+    def solve(self, name):
+        for grade_id, source in ANSWERS[name].items():
+            self.edit(name, grade_id, source)
+
+    def contents(self, *folders):
+        """{path: bytes} of every file below `folders`, or of the whole workspace."""
+        files = [file for folder in folders or ("",) for file in (self.root / folder).rglob("*") if file.is_file()]
+        return {file.relative_to(self.root).as_posix(): file.read_bytes() for file in files}
+
+
+def position(notebook, grade_id):
+    """The index of the cell `grade_id` in the notebook of a file."""
+    names = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in notebook["cells"]]
+    return names.index(grade_id)
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory):
+    """One workspace of the tiny course, made by `tito init`, for all tests to copy."""
+    folder = tmp_path_factory.mktemp("untouched").resolve()
+    course = make_course(folder / "course")
+    made = run_tito(course, "init", folder / "workspace")
+    assert made.exit_code == 0, made.stderr
+    return folder / "workspace"
+
+
+@pytest.fixture
+def workspace(untouched, tmp_path):
+    """A workspace of its own for every test; nothing in it is solved yet."""
+    shutil.copytree(untouched, tmp_path / "workspace", ignore=shutil.ignore_patterns("__pycache__"))
+    return Workspace((tmp_path / "workspace").resolve())
+
+
+@pytest.fixture(scope="session")
+def alpha_completed(untouched, tmp_path_factory):
+    """A workspace in which module 01 was solved and completed, for all tests to copy; and what tito said."""
+    root = tmp_path_factory.mktemp("completed").resolve() / "workspace"
+    shutil.copytree(untouched, root, ignore=shutil.ignore_patterns("__pycache__"))
+    student = Workspace(root)
+    student.solve("01_alpha")
+    done = student.tito("module", "complete", "01", "--json")
+    assert done.exit_code == 0, done.stdout
+    return student, done.document
+
+
+@pytest.fixture
+def completed(alpha_completed, tmp_path):
+    """A workspace of its own in which module 01 is complete."""
+    shutil.copytree(alpha_completed[0].root, tmp_path / "completed", ignore=shutil.ignore_patterns("__pycache__"))
+    return Workspace((tmp_path / "completed").resolve())

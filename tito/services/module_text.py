@@ -63,9 +63,9 @@ def _relative(name):
 
 def docstring(module):
     """What the file is and where it comes from, in the same words in the course and in a workspace."""
-    paragraphs = (f"{module.title}: {module.summary.rstrip('.')}.", ORIGIN.format(module.name))
-    text = "\n\n".join(textwrap.fill(paragraph, WIDTH - 3) for paragraph in paragraphs)
-    return '"""' + text.replace("\\", "\\\\").replace('"""', r"\"\"\"") + '\n"""'
+    summary = f"{module.title}: {module.summary.rstrip('.')}.".replace("\\", "\\\\").replace('"""', r"\"\"\"")
+    paragraphs = (summary, ORIGIN.format(module.name))
+    return '"""' + "\n\n".join(textwrap.fill(paragraph, WIDTH - 3) for paragraph in paragraphs) + '\n"""'
 
 
 def dunder_all(names):
