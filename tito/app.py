@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -30,7 +31,9 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def root(context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")):
+def root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+):
     if version:
         found = _version()
         console.show({"version": found}, lambda: console.line(f"tito {found}"))

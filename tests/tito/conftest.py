@@ -467,7 +467,7 @@ def position(notebook, grade_id):
 def untouched(tmp_path_factory):
     """One workspace of the tiny course, made by `tito init`, for all tests to copy."""
     folder = tmp_path_factory.mktemp("untouched").resolve()
-    course = make_course(folder / "course")
+    course = write_course(folder / "course")
     made = run_tito(course, "init", folder / "workspace")
     assert made.exit_code == 0, made.stderr
     return folder / "workspace"

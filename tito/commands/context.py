@@ -1,5 +1,12 @@
 """What most commands begin with."""
 
+from typing import Annotated
+
+import typer
+
+Name = Annotated[str, typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial")]
+
 
 def open_project():
     """(project, catalog) of the working folder. Raises ProjectError where it is not in order."""

@@ -1,8 +1,10 @@
 """`tito export`: put what the notebooks export into the package."""
 
+from typing import Annotated
+
 import typer
 
-from tito.commands.context import find_modules, open_project
+from tito.commands.context import Names, find_modules, open_project
 from tito.console import console
 from tito.errors import UsageError, WorkError, changing
 
@@ -12,9 +14,9 @@ def register(app):
 
 
 def export(
-    modules: list[str] = typer.Argument(None, metavar="[M]...", help="9, 09, spatial or 09_spatial"),
-    all_: bool = typer.Option(False, "--all", help="Every module."),
-    check: bool = typer.Option(False, "--check", help="Change nothing; fail where the package is not what is exported."),
+    modules: Names = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every module.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail where the package differs.")] = False,
 ):
     """Export modules into tinytorch/core without testing them, or check that the package is up to date."""
     project, catalog = open_project()
@@ -49,9 +51,9 @@ def _check(project, catalog, chosen):
 def _export(project, catalog, chosen):
     from tito.services import export as service
 
-    with service.stage(project, catalog, chosen) as stage, changing("tito export --all --check says which files differ"):
+    with service.stage(project, catalog, chosen) as stage, changing("to see what differs: tito export --all --check"):
         replaced = [project.relative(path) for path in stage.commit()]
     console.show(
         {"modules": [module.name for module in chosen], "replaced": replaced},
-        lambda: [console.line(path) for path in replaced] or console.line("nothing changed: the package was up to date"),
+        lambda: [console.line(path) for path in replaced] or console.line("the package was up to date"),
     )

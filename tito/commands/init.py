@@ -1,6 +1,7 @@
 """`tito init`: make a student's workspace."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -11,7 +12,10 @@ def register(app):
     app.command()(init)
 
 
-def init(dest: Path = typer.Argument(metavar="DEST", help="A folder that does not exist yet, or is empty.")):
+Dest = Annotated[Path, typer.Argument(metavar="DEST", help="A folder that does not exist yet, or is empty.")]
+
+
+def init(dest: Dest):
     """Make a student's workspace: the course without its answers."""
     from tito.services import workspace
 
@@ -26,7 +30,7 @@ def init(dest: Path = typer.Argument(metavar="DEST", help="A folder that does no
 
 
 def _print(result):
-    console.line(f"{result.folder} holds {len(result.modules)} modules of course version {result.version}, without answers.")
+    console.line(f"{result.folder}: {len(result.modules)} modules of course version {result.version}, without answers")
     console.line("next:")
     for command in result.next:
         console.line(f"  {command}")

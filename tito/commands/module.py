@@ -1,13 +1,14 @@
 """`tito module`: a student's way through the modules."""
 
+from typing import Annotated
+
 import typer
 
-from tito.commands.context import open_project
+from tito.commands.context import Name, open_project
 from tito.console import console
 
-Name = typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial")
-CellSeconds = typer.Option(60, "--cell-seconds", min=0.1, help="The limit for one cell.")
-TotalSeconds = typer.Option(600, "--total-seconds", min=0.1, help="The limit for the notebook.")
+CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
+TotalSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for the notebook.")]
 
 app = typer.Typer(help="The way through the modules: list, status, start, test, complete, reset.")
 
@@ -93,8 +94,8 @@ def _print_next(name):
 
 @app.command()
 def start(
-    module: str = Name,
-    no_open: bool = typer.Option(False, "--no-open", help="Do not open JupyterLab."),
+    module: Name,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open JupyterLab.")] = False,
 ):
     """Check the prerequisites, create the notebook where it is absent, and open it in JupyterLab."""
     from tito.services import modules
@@ -114,10 +115,10 @@ def _print_started(path, created):
 
 @app.command()
 def test(
-    module: str = Name,
-    everything: bool = typer.Option(False, "--all", help="Also run the cells that only measure."),
-    cell_seconds: float = CellSeconds,
-    total_seconds: float = TotalSeconds,
+    module: Name,
+    everything: Annotated[bool, typer.Option("--all", help="Also run the cells that only measure.")] = False,
+    cell_seconds: CellSeconds = 60,
+    total_seconds: TotalSeconds = 600,
 ):
     """Run the notebook as it is saved, in a fresh process, and show what each graded cell earned."""
     from tito.services import modules, runner
@@ -185,9 +186,9 @@ def _print_warnings(warnings):
 
 @app.command()
 def complete(
-    module: str = Name,
-    cell_seconds: float = CellSeconds,
-    total_seconds: float = TotalSeconds,
+    module: Name,
+    cell_seconds: CellSeconds = 60,
+    total_seconds: TotalSeconds = 600,
 ):
     """Test the notebook, put what it exports into the package, and recheck the modules that depend on it."""
     from tito.services import modules
@@ -235,7 +236,7 @@ def _print_completion(project, completion):
 
 
 @app.command()
-def reset(module: str = Name):
+def reset(module: Name):
     """Put the untouched notebook back; yours is kept."""
     from tito.services import modules
 

@@ -1,8 +1,10 @@
 """`tito test`: the tests of what the modules export."""
 
+from typing import Annotated
+
 import typer
 
-from tito.commands.context import find_modules, open_project
+from tito.commands.context import Names, find_modules, open_project
 from tito.console import console
 from tito.errors import UsageError, WorkError
 
@@ -14,15 +16,15 @@ def register(app):
 
 
 def test(
-    modules: list[str] = typer.Argument(None, metavar="[M]...", help="9, 09, spatial or 09_spatial"),
-    module: list[str] = typer.Option([], "--module", metavar="M", help="The same as naming it."),
-    all_: bool = typer.Option(False, "--all", help="All tests: of every built module, and of the course repository."),
+    modules: Names = None,
+    module: Annotated[list[str] | None, typer.Option("--module", metavar="M", help="The same as naming it.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Of every built module, and of the course.")] = False,
 ):
     """Run the tests of modules against the package as it is now."""
     from tito.services import testing
 
     project, catalog = open_project()
-    names = [*(modules or []), *module]
+    names = [*(modules or []), *(module or [])]
     if bool(names) == all_:
         raise UsageError("name the modules to test, or all of them", "tito test --all")
     chosen = testing.ALL if all_ else find_modules(catalog, names)
@@ -40,4 +42,5 @@ def test(
     console.show(data, lambda: None)
     if not run.ok:
         message = f"{run.failed} of {run.passed + run.failed} tests failed" if run.failed else run.problem
-        raise WorkError(message, "read the first failure above, mend the notebook, then: tito module complete M", code="tests-failed")
+        hint = "mend the notebook of the first failure, then: tito module complete M"
+        raise WorkError(message, hint, code="tests-failed")

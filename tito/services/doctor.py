@@ -76,21 +76,18 @@ def _python(root):
 
 def _packages(root):
     """One check for each dependency with a lower bound."""
-    checks = []
-    for requirement in _project_table(root).get("dependencies", []):
-        match = REQUIREMENT.match(requirement)
-        if match is None:
-            continue
-        name, bound = match["name"], match["bound"]
-        try:
-            found = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            checks.append(Check(name, False, f"not installed (needs {bound} or newer)", f'pip install "{name}>={bound}"'))
-            continue
-        ok = _numbers(found) >= _numbers(bound)
-        fix = "" if ok else f'pip install "{name}>={bound}"'
-        checks.append(Check(name, ok, f"{found} (needs {bound} or newer)", fix))
-    return checks
+    matches = map(REQUIREMENT.match, _project_table(root).get("dependencies", []))
+    return [_package(match["name"], match["bound"]) for match in matches if match]
+
+
+def _package(name, bound):
+    fix = f'pip install "{name}>={bound}"'
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(name, False, f"not installed (needs {bound} or newer)", fix)
+    ok = _numbers(found) >= _numbers(bound)
+    return Check(name, ok, f"{found} (needs {bound} or newer)", "" if ok else fix)
 
 
 def _project_table(root):

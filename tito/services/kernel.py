@@ -114,8 +114,9 @@ class _Session:
         try:
             await asyncio.wait_for(self.client.async_start_new_kernel_client(), START_SECONDS)
         except (RuntimeError, TimeoutError) as error:
-            lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines() or [str(error)]
-            raise ProjectError(f"the Jupyter kernel does not start: {lines[-1]}", "tito doctor", code="kernel") from error
+            said = errors.read_text(encoding="utf-8", errors="replace").strip() or str(error)
+            message = f"the Jupyter kernel does not start: {said.splitlines()[-1]}"
+            raise ProjectError(message, "tito doctor", code="kernel") from error
         await self._prove_package(folder)
 
     async def _prove_package(self, folder):

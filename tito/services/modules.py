@@ -177,7 +177,7 @@ def _source_digest(source):
 
 
 def require_prerequisites(project, catalog, module):
-    """Raise WorkError naming what `module` needs and is not complete. Returns warnings about what only changed since."""
+    """Raise WorkError naming what `module` needs and is not complete. Returns warnings about what changed since."""
     below = catalog.prerequisites(module)
     records, warning = read_progress(project)
     standings = _standings(project, catalog, below, records)

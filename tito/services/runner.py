@@ -53,9 +53,7 @@ class Report:
         return bool(self.cells) and all(cell.status == "passed" for cell in self.cells) and not self.stopped
 
 
-def run(
-    project, catalog, module, *, on_cell=None, cell_seconds=60, total_seconds=600, measure=False
-):
+def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_seconds=600, measure=False):
     """Run the notebook of `module` in a fresh kernel against the exports of the modules below it.
 
     measure: also run the cells that only measure; then every cell has to run. on_cell(done, total): called before
@@ -71,7 +69,7 @@ def run(
     running = [one for one in placed if _runs(one.cell, measure)]
     graded = [number for number, one in enumerate(running) if notebooks.is_test(one.cell)]
     if not graded:
-        hint = "restore the file" if project.is_course else f"tito module reset {module.name}   (keeps a backup of the file)"
+        hint = "restore the file" if project.is_course else f"tito module reset {module.name}   (keeps a backup)"
         raise WorkError(f"{source.label} has no graded cell to run", hint, code="no-tests")
     with views.view(project, catalog.below(module)) as folder:
         outcomes = kernel.run_cells(

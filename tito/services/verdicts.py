@@ -5,21 +5,20 @@ while something else that it needs is missing, *crashed* where its answer did no
 answer ran and is wrong.
 """
 
-import ast
 import re
 from dataclasses import dataclass
 
-from tito.services import notebooks
+from tito.services import notebooks, syntax
 from tito.services.conventions import ASSEMBLY_TEST
 
 STUB = re.compile(r"(?P<grade_id>.+): write this cell")
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
-ASSIGNED = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?= *=[^=]|\(|:)", re.MULTILINE)
+BINDING = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?= *=[^=]|\(|:)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """status: passed, failed, todo, crashed, timeout or blocked; message: why; where: the place, "" where there is none."""
+    """status: passed, failed, todo, crashed, timeout or blocked; message: why; where: the place, "" for none."""
 
     status: str
     message: str = ""
@@ -104,14 +103,14 @@ class Judge:
         """Who should have defined `name` before `position`: a cell that stopped, or a question whose cell is gone."""
         for earlier in range(position):
             outcome, cell = self.outcomes[earlier], self.placed[earlier].cell
-            if outcome.status != "ok" and name in _defined_names(cell.source):
+            if outcome.status != "ok" and name in _bound_names(cell.source):
                 reason = f"{outcome.error}: {outcome.message}" if outcome.status == "error" else outcome.message
                 message = f"needs {name} of {self._name(earlier)}, which stopped: {reason}"
                 return Verdict("blocked", message, self._raised_at(outcome, earlier))
         for grade_id, original in self.originals.items():
-            if name in _defined_names(original.source) and not self._positions(grade_id):
-                message = f"the cell {grade_id} is missing from the notebook"
-                return Verdict("todo", message) if grade_id == question else Verdict("blocked", f"needs {name}: {message}")
+            if name in _bound_names(original.source) and not self._positions(grade_id):
+                message = f"needs {name}, but the cell {grade_id} is missing from the notebook"
+                return Verdict("todo" if grade_id == question else "blocked", message)
         return None
 
     def _words(self, outcome):
@@ -153,18 +152,9 @@ class Judge:
         return f"the restored cell {notebooks.grade_id(one.cell)}" if one.index is None else f"cell {one.index + 1}"
 
 
-def _defined_names(source):
+def _bound_names(source):
     """The names that a cell binds at its top level; a guess where it does not parse."""
     try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return set(ASSIGNED.findall(source))
-    names = set()
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        else:
-            names.update(one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
-    return names
+        return syntax.bound_and_needed(source)[0]
+    except (SyntaxError, ValueError, RecursionError):
+        return set(BINDING.findall(source))

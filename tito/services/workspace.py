@@ -165,11 +165,11 @@ def _require_no_leaks(project, catalog, draft):
 def _move(draft, dest):
     """Put the finished folder in place. An existing empty folder is filled: somebody's shell may be in it."""
     if not dest.exists():
-        os.replace(draft, dest)
+        draft.replace(dest)
         return
     # pyproject.toml last: until then the folder is no project
     for entry in sorted(draft.iterdir(), key=lambda entry: entry.name == "pyproject.toml"):
-        os.replace(entry, dest / entry.name)
+        entry.replace(dest / entry.name)
 
 
 def _next_commands(dest, catalog):

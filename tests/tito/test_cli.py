@@ -1,0 +1,262 @@
+"""The command line itself: exit codes, the form of every error, and who may read stdout."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+HEAVY = {"rich", "nbformat", "nbclient", "jupytext", "nbdev", "nbgrader", "numpy", "jupyter_client", "asyncio"}
+COMMANDS = [
+    ("init", "--help"), ("doctor", "--help"), ("module", "list", "--help"), ("module", "status", "--help"),
+    ("module", "start", "--help"), ("module", "test", "--help"), ("module", "complete", "--help"),
+    ("module", "reset", "--help"), ("export", "--help"), ("test", "--help"), ("--version",),
+]  # fmt: skip
+
+
+def start(root, *args, **options):
+    """tito as a running process."""
+    environment = {**os.environ, "PYTHONPATH": str(root), **options.pop("env", {})}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tito", *args], cwd=root, env=environment, stderr=subprocess.PIPE, **options
+    )
+
+
+def sabotage(root, statement):
+    """Make every command that needs a project run `statement` first."""
+    path = root / "tito" / "commands" / "context.py"
+    text = path.read_text(encoding="utf-8")
+    line = "    project = find_project()\n"
+    assert line in text
+    path.write_text(text.replace(line, f"    {statement}\n{line}"), encoding="utf-8")
+
+
+def test_nothing_heavy_is_imported_for_help(mini_course):
+    program = (
+        "import sys\nfrom tito.app import main\nassert main(['--help']) == 0\n"
+        "print(*{name.split('.')[0] for name in sys.modules}, *sys.modules)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program], cwd=mini_course, env={**os.environ, "PYTHONPATH": str(mini_course)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loaded = set(child.stdout.splitlines()[-1].split())
+    assert "tito.commands.module" in loaded
+    assert not loaded & HEAVY
+    assert not [name for name in loaded if name.startswith("tito.services")]
+
+
+def test_help_answers_in_less_than_three_tenths_of_a_second(tito):
+    seconds = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        assert tito("--help").exit_code == 0
+        seconds.append(time.perf_counter() - begin)
+    assert min(seconds) < 0.3, seconds
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(tito, command):
+    outcome = tito(*command)
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout.strip()
+
+
+def test_tito_alone_shows_the_commands(tito):
+    outcome = tito()
+    assert outcome.exit_code == 0
+    assert all(word in outcome.stdout for word in ("init", "doctor", "module", "export", "test"))
+
+
+def test_the_version_is_that_of_the_project(tito):
+    assert tito("--version").stdout == "tito 1.2.3\n"
+    assert tito("--version", "--json").document["data"] == {"version": "1.2.3"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("nonsense",), "nonsense"),
+        (("module",), "Missing command"),
+        (("module", "nonsense"), "nonsense"),
+        (("module", "test"), "Missing argument 'M'"),
+        (("module", "test", "01", "--cell-seconds", "soon"), "--cell-seconds"),
+        (("module", "test", "01", "--nonsense"), "--nonsense"),
+        (("module", "list", "extra"), "extra"),
+        (("module", "test", "99"), "there is no module '99'"),
+        (("module", "complete", "nonsense"), "there is no module 'nonsense'"),
+        (("export",), "name the modules"),
+        (("export", "01", "--all"), "name the modules"),
+        (("test",), "name the modules"),
+        (("test", "--module", "zeta"), "there is no module 'zeta'"),
+        (("init",), "Missing argument 'DEST'"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_the_next_command(tito, arguments, fragment):
+    outcome = tito(*arguments)
+    assert outcome.exit_code == 2
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("error: ")
+    assert fragment in outcome.stderr
+    assert "\n  next: tito " in outcome.stderr
+
+    machine = tito(*arguments, "--json")
+    assert machine.exit_code == 2
+    document = machine.document
+    assert (document["schema"], document["ok"], document["data"]) == (1, False, None)
+    assert document["error"]["code"] == "usage"
+    assert fragment in document["error"]["message"]
+    assert document["error"]["hint"].startswith("tito ")
+
+
+def test_without_a_project_every_command_ends_with_3(tito, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    for command in (("module", "list"), ("module", "test", "01"), ("export", "--all"), ("test", "--all")):
+        outcome = tito(*command, cwd=tmp_path / "elsewhere")
+        assert outcome.exit_code == 3, command
+        assert "no TinyTorch project here" in outcome.stderr
+        document = tito(*command, "--json", cwd=tmp_path / "elsewhere").document
+        assert document["error"]["code"] == "no-project"
+
+
+def test_the_tito_of_another_project_is_refused_with_the_command_that_mends_it(tito, workspace):
+    outcome = tito("module", "status", "--json", cwd=workspace.root / "modules" / "01_alpha")
+    assert outcome.exit_code == 3
+    error = outcome.document["error"]
+    assert error["code"] == "wrong-environment"
+    assert str(workspace.root) in error["message"]
+    assert error["hint"].startswith(f"cd {workspace.root}") and "pip install -e ." in error["hint"]
+
+
+def test_every_folder_below_the_root_will_do(tito, mini_course):
+    deep = mini_course / "modules" / "02_beta"
+    assert tito("module", "list", "--json", cwd=deep).document == tito("module", "list", "--json").document
+
+
+def test_the_list_holds_what_the_modules_say_of_themselves(tito):
+    modules = tito("module", "list", "--json").document["data"]["modules"]
+    assert [module["name"] for module in modules] == ["01_alpha", "02_beta", "03_gamma"]
+    assert modules[1] == {
+        "name": "02_beta", "title": "Beta", "summary": "What beta is for", "hours": 1.5, "difficulty": 2,
+        "prerequisites": ["01_alpha"],
+    }  # fmt: skip
+
+
+def test_json_and_verbose_may_stand_anywhere(tito):
+    expected = tito("module", "list", "--json").document
+    assert tito("--json", "module", "list").document == expected
+    assert tito("module", "--json", "-v", "list", "--verbose").document == expected
+
+
+def test_a_broken_module_toml_ends_with_3(tito, mini_course):
+    (mini_course / "modules" / "02_beta" / "module.toml").write_text("title =", encoding="utf-8")
+    outcome = tito("module", "list")
+    assert outcome.exit_code == 3
+    assert "modules/02_beta/module.toml" in outcome.stderr
+
+
+def test_a_bug_ends_with_70_and_shows_its_traceback_on_request(tito, mini_course):
+    sabotage(mini_course, "raise KeyError('secret')")
+    outcome = tito("module", "list")
+    assert (outcome.exit_code, outcome.stdout) == (70, "")
+    assert "this is a bug in tito: KeyError: 'secret'" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+    assert "Traceback" in tito("module", "list", "-v").stderr
+    document = tito("module", "list", "--json").document
+    assert (document["ok"], document["error"]["code"]) == (False, "bug")
+
+
+def test_what_libraries_print_stays_out_of_the_document(tito, mini_course):
+    sabotage(mini_course, "print('noise')")
+    outcome = tito("module", "list", "--json")
+    assert outcome.document["ok"]
+    assert "noise" in outcome.stderr
+
+
+def test_a_full_disk_is_not_a_bug(tito, mini_course):
+    sabotage(mini_course, "raise OSError(28, 'No space left on device', 'progress.json')")
+    outcome = tito("module", "list")
+    assert outcome.exit_code == 3
+    assert "progress.json: No space left on device" in outcome.stderr
+
+
+def test_an_interruption_says_that_nothing_was_changed(tito, mini_course):
+    sabotage(mini_course, "raise KeyboardInterrupt")
+    outcome = tito("module", "list")
+    assert (outcome.exit_code, outcome.stderr) == (130, "error: interrupted; nothing was changed\n")
+
+
+def test_an_interruption_that_left_something_does_not_say_so(tito, mini_course):
+    path = mini_course / "tito" / "services" / "export.py"
+    text = path.read_text(encoding="utf-8")
+    changed = text.replace("            replaced.append(path)", "            raise KeyboardInterrupt")
+    assert changed != text
+    path.write_text(changed, encoding="utf-8")
+    outcome = tito("export", "--all")
+    assert outcome.exit_code == 130
+    assert "nothing was changed" not in outcome.stderr
+    assert "tito export --all --check" in outcome.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(mini_course):
+    process = start(mini_course, "module", "list", stdout=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+
+
+def test_a_pipe_gets_utf8_whatever_the_locale(mini_course):
+    toml = mini_course / "modules" / "01_alpha" / "module.toml"
+    toml.write_text(toml.read_text(encoding="utf-8").replace("What alpha is for", "Σ → ∂\\u001B[31m"), encoding="utf-8")
+    environment = {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    process = start(mini_course, "module", "list", stdout=subprocess.PIPE, env=environment)
+    stdout, stderr = process.communicate()
+    text = stdout.decode("utf-8")
+    assert (process.returncode, stderr) == (0, b"")
+    assert "Σ → ∂" in text
+    assert not re.search("[\x00-\x09\x0b-\x1f\u2500-\u257f]", text), "control characters or boxes in a pipe"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_a_table_with_what_a_pipe_gets(mini_course):
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = start(mini_course, "module", "list", stdout=theirs, stdin=theirs, env={"TERM": "xterm", "COLUMNS": "120"})
+    os.close(theirs)
+    text = b""
+    try:
+        while piece := os.read(ours, 4096):
+            text += piece
+    except OSError:  # Linux's way of saying that the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    assert "─" in text.decode("utf-8")
+    assert "What gamma is for" in text.decode("utf-8")
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to one process")
+def test_ctrl_c_ends_the_kernel_and_says_that_nothing_was_changed(workspace):
+    pid_file = workspace.root / "pid"
+    write_pid = f"import os, pathlib\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\n"
+    workspace.edit("01_alpha", "double", f"{write_pid}while True: pass")
+    process = start(workspace.root, "module", "test", "01", "--json", stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kernel = int(pid_file.read_text())
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(stdout)["error"] == {
+        "code": "interrupted", "message": "interrupted; nothing was changed", "hint": "",
+    }  # fmt: skip
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
