@@ -10,8 +10,8 @@ of itself: in float32, `exp(89)` is already infinite. So most of this module is 
 
 You have Tensors, activations and layers. In this module you write seven functions: squared error for numbers, cross-entropy for
 classes, two forms of it for yes-or-no questions, and the accuracy that a person wants to read. Around them stand the classes
-that PyTorch has, `MSELoss`, `CrossEntropyLoss`, `BCEWithLogitsLoss` and `BCELoss`. They give PyTorch's numbers, and at large logits
-in two places better ones.
+that PyTorch has, `MSELoss`, `CrossEntropyLoss`, `BCEWithLogitsLoss` and `BCELoss`. They give PyTorch's numbers, and for
+large logits some that have more correct digits.
 """
 
 # %%
@@ -56,7 +56,10 @@ def check_reduction(reduction):
 
 
 def reduce(values, reduction):
-    """The mean or the sum of a Tensor's entries, of shape (), or for "none" the Tensor itself. The mean of none is nan."""
+    """The mean or the sum of a Tensor's entries, of shape (), or for "none" the Tensor itself.
+
+    The mean over no entries is nan. Raises ValueError for another word.
+    """
     check_reduction(reduction)
     if reduction == "none":
         return values
@@ -182,7 +185,7 @@ The operation has a setting `axis`, and PyTorch's users write `log_softmax(x, di
 # %% nbgrader={"grade": false, "grade_id": "provided-axis_op", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 class AxisOp(Op):
-    """An operation along one axis, which may be given by position, as `axis` or as PyTorch's `dim`; else it is the last."""
+    """An operation along one axis, given by position, as `axis` or as PyTorch's `dim`; if not given, the last."""
 
     def __call__(self, x, axis=-1, *, dim=None):
         return super().__call__(x, axis=axis if dim is None else dim)
@@ -304,7 +307,7 @@ shape (). The target may be a Tensor or an array; `np.asarray(target)` makes an 
 # %% nbgrader={"grade": false, "grade_id": "cross_entropy", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def cross_entropy(input, target, reduction="mean"):
-    """The negative logarithm of the probability that the logits give to the right class, reduced ("mean", "sum", "none").
+    """The negative logarithm of the right class's probability, reduced ("mean", "sum" or "none").
 
     input: logits of shape (N, C) or (C,). target: integers from 0 to C - 1, of shape (N,) or (). Raises TypeError for
     targets that are not integers, ValueError naming both shapes where they do not fit, IndexError for a number that
@@ -313,13 +316,14 @@ def cross_entropy(input, target, reduction="mean"):
     ### BEGIN SOLUTION
     target = np.asarray(target)
     if target.dtype.kind not in "iu":
-        raise TypeError(f"targets are the numbers of classes, integers, not {target.dtype}; from one-hot rows: argmax(axis=1)")
+        raise TypeError(f"targets are integers, not {target.dtype}; from one-hot rows: argmax(axis=1)")
     if len(input.shape) not in (1, 2) or target.shape != input.shape[:-1]:
-        raise ValueError(f"logits of shape (N, C) go with targets of shape (N,), not {input.shape} with {target.shape}")
+        raise ValueError(f"logits (N, C) go with targets (N,), not {input.shape} with {target.shape}")
     classes = input.shape[-1]
-    for place in np.argwhere((target < 0) | (target >= classes)):
-        value = target[tuple(place)]
-        raise IndexError(f"target {value} at position {', '.join(map(str, place)) or '()'} is none of the {classes} classes")
+    no_class = np.flatnonzero((target < 0) | (target >= classes))
+    if no_class.size:
+        place = no_class[0]
+        raise IndexError(f"target {target.flat[place]} at position {place} is none of the {classes} classes")
     log_probability = log_softmax(input, axis=-1)[(*np.indices(target.shape), target)]
     return reduce(-log_probability, reduction)
     ### END SOLUTION
@@ -413,7 +417,7 @@ absolute value and the rest, the slope at 0 would be put together from two corne
 #| export
 @Op
 def softplus(x):
-    """log(1 + exp(x)), entry by entry: finite for every finite x, and precise where it is small. Its slope is the sigmoid of x."""
+    """log(1 + exp(x)), entry by entry: finite for every finite x, precise for negative x. Its slope is sigmoid(x)."""
     ### BEGIN SOLUTION
     x = np.asarray(x, result_dtype(x, floating=True))
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
@@ -463,7 +467,7 @@ y = 0 it is σ(x): together σ(x) − y, never `nan`.
 # %% nbgrader={"grade": false, "grade_id": "binary_cross_entropy_with_logits", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def binary_cross_entropy_with_logits(input, target, reduction="mean"):
-    """Binary cross-entropy of the probabilities sigmoid(input), computed from the logits, reduced ("mean", "sum", "none").
+    """Binary cross-entropy of the probabilities sigmoid(input), from the logits, reduced ("mean", "sum" or "none").
 
     target: 0, 1 or between, of the same shape. Raises ValueError naming both shapes where they differ.
     """
@@ -552,7 +556,8 @@ def bce_terms(p, y):
     for name, values in (("input", p), ("target", y)):
         outside = values[~((values >= 0) & (values <= 1))]
         if outside.size:
-            raise ValueError(f"probabilities lie in [0, 1], but {name} holds {outside[0]}; logits go to binary_cross_entropy_with_logits")
+            message = f"{name} holds {outside[0]}, but probabilities lie in [0, 1]"
+            raise ValueError(f"{message}; logits go to binary_cross_entropy_with_logits")
     with np.errstate(divide="ignore"):
         return (y - 1) * np.maximum(np.log1p(-p), -100) - y * np.maximum(np.log(p), -100)
     ### END SOLUTION
@@ -688,14 +693,14 @@ logits the first, as `argmax` has it).
 # %% nbgrader={"grade": false, "grade_id": "accuracy", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def accuracy(logits, targets):
-    """The share, a float from 0 to 1, of rows of `logits` (N, C) whose largest entry stands at the class in `targets` (N,).
+    """The share of rows of `logits` (N, C) whose largest entry stands at the class in `targets` (N,): a float.
 
     nan over no rows. Raises ValueError naming both shapes where they do not fit.
     """
     ### BEGIN SOLUTION
     logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.shape != logits.shape[:-1]:
-        raise ValueError(f"logits of shape (N, C) go with targets of shape (N,), not {logits.shape} with {targets.shape}")
+        raise ValueError(f"logits (N, C) go with targets (N,), not {logits.shape} with {targets.shape}")
     if targets.size == 0:
         return math.nan
     return int(np.count_nonzero(logits.argmax(axis=-1) == targets)) / targets.size
@@ -820,7 +825,7 @@ def analyze_overflow():
             panel.semilogy(at, np.where(np.isfinite(error), error, beyond).clip(1e-9), style, color="0.1", label=label)
             words = f"largest relative error {error[np.isfinite(error)].max():.0e}"
             for what, places in [("0", loss == 0), ("inf or nan", ~np.isfinite(loss))]:
-                words += f", {what} from {at[places][0]:.0f} on" if places.any() else ""
+                words += f", {what} from {at[places][0]:.1f} on" if places.any() else ""
             print(f"📊 {label}: {words}")
         panel.legend(loc="upper left", fontsize="small")
     ticks = [1e-8, 1e-6, 1e-4, 1e-2, 1, beyond]

@@ -24,7 +24,10 @@ def check_reduction(reduction):
 
 
 def reduce(values, reduction):
-    """The mean or the sum of a Tensor's entries, of shape (), or for "none" the Tensor itself. The mean of none is nan."""
+    """The mean or the sum of a Tensor's entries, of shape (), or for "none" the Tensor itself.
+
+    The mean over no entries is nan. Raises ValueError for another word.
+    """
     check_reduction(reduction)
     if reduction == "none":
         return values
@@ -51,7 +54,7 @@ def mse_loss(input, target, reduction="mean"):
 
 
 class AxisOp(Op):
-    """An operation along one axis, which may be given by position, as `axis` or as PyTorch's `dim`; else it is the last."""
+    """An operation along one axis, given by position, as `axis` or as PyTorch's `dim`; if not given, the last."""
 
     def __call__(self, x, axis=-1, *, dim=None):
         return super().__call__(x, axis=axis if dim is None else dim)
@@ -68,7 +71,7 @@ def log_softmax(x, *, axis):
 
 
 def cross_entropy(input, target, reduction="mean"):
-    """The negative logarithm of the probability that the logits give to the right class, reduced ("mean", "sum", "none").
+    """The negative logarithm of the right class's probability, reduced ("mean", "sum" or "none").
 
     input: logits of shape (N, C) or (C,). target: integers from 0 to C - 1, of shape (N,) or (). Raises TypeError for
     targets that are not integers, ValueError naming both shapes where they do not fit, IndexError for a number that
@@ -76,26 +79,27 @@ def cross_entropy(input, target, reduction="mean"):
     """
     target = np.asarray(target)
     if target.dtype.kind not in "iu":
-        raise TypeError(f"targets are the numbers of classes, integers, not {target.dtype}; from one-hot rows: argmax(axis=1)")
+        raise TypeError(f"targets are integers, not {target.dtype}; from one-hot rows: argmax(axis=1)")
     if len(input.shape) not in (1, 2) or target.shape != input.shape[:-1]:
-        raise ValueError(f"logits of shape (N, C) go with targets of shape (N,), not {input.shape} with {target.shape}")
+        raise ValueError(f"logits (N, C) go with targets (N,), not {input.shape} with {target.shape}")
     classes = input.shape[-1]
-    for place in np.argwhere((target < 0) | (target >= classes)):
-        value = target[tuple(place)]
-        raise IndexError(f"target {value} at position {', '.join(map(str, place)) or '()'} is none of the {classes} classes")
+    no_class = np.flatnonzero((target < 0) | (target >= classes))
+    if no_class.size:
+        place = no_class[0]
+        raise IndexError(f"target {target.flat[place]} at position {place} is none of the {classes} classes")
     log_probability = log_softmax(input, axis=-1)[(*np.indices(target.shape), target)]
     return reduce(-log_probability, reduction)
 
 
 @Op
 def softplus(x):
-    """log(1 + exp(x)), entry by entry: finite for every finite x, and precise where it is small. Its slope is the sigmoid of x."""
+    """log(1 + exp(x)), entry by entry: finite for every finite x, precise for negative x. Its slope is sigmoid(x)."""
     x = np.asarray(x, result_dtype(x, floating=True))
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def binary_cross_entropy_with_logits(input, target, reduction="mean"):
-    """Binary cross-entropy of the probabilities sigmoid(input), computed from the logits, reduced ("mean", "sum", "none").
+    """Binary cross-entropy of the probabilities sigmoid(input), from the logits, reduced ("mean", "sum" or "none").
 
     target: 0, 1 or between, of the same shape. Raises ValueError naming both shapes where they differ.
     """
@@ -114,7 +118,8 @@ def bce_terms(p, y):
     for name, values in (("input", p), ("target", y)):
         outside = values[~((values >= 0) & (values <= 1))]
         if outside.size:
-            raise ValueError(f"probabilities lie in [0, 1], but {name} holds {outside[0]}; logits go to binary_cross_entropy_with_logits")
+            message = f"{name} holds {outside[0]}, but probabilities lie in [0, 1]"
+            raise ValueError(f"{message}; logits go to binary_cross_entropy_with_logits")
     with np.errstate(divide="ignore"):
         return (y - 1) * np.maximum(np.log1p(-p), -100) - y * np.maximum(np.log(p), -100)
 
@@ -166,13 +171,13 @@ class BCEWithLogitsLoss(Loss):
 
 
 def accuracy(logits, targets):
-    """The share, a float from 0 to 1, of rows of `logits` (N, C) whose largest entry stands at the class in `targets` (N,).
+    """The share of rows of `logits` (N, C) whose largest entry stands at the class in `targets` (N,): a float.
 
     nan over no rows. Raises ValueError naming both shapes where they do not fit.
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.shape != logits.shape[:-1]:
-        raise ValueError(f"logits of shape (N, C) go with targets of shape (N,), not {logits.shape} with {targets.shape}")
+        raise ValueError(f"logits (N, C) go with targets (N,), not {logits.shape} with {targets.shape}")
     if targets.size == 0:
         return math.nan
     return int(np.count_nonzero(logits.argmax(axis=-1) == targets)) / targets.size
