@@ -1,0 +1,208 @@
+"""Who may import whom, read from the syntax trees; and what the command line imports before it has to."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tito.services import notebooks
+
+STANDARD = sys.stdlib_module_names
+FOUNDATION = {"tito", "tito.errors", "tito.project", "tito.catalog"}
+HEAVY = {
+    "jupytext",
+    "nbformat",
+    "nbclient",
+    "nbdev",
+    "nbgrader",
+    "numpy",
+    "tinytorch",
+    "jupyter_client",
+    "IPython",
+    "torch",
+}
+INSTALLED = {"jupytext", "nbformat", "nbclient", "nbdev", "nbgrader", "jupyter_client"}
+
+
+def imported(tree, package=""):
+    """{module name: is it imported at top level} of a syntax tree. `from a import b` counts as a.b where a is ours."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+            name = ".".join(part for part in (base if node.level else "", node.module) if part)
+            names = [f"{name}.{alias.name}" if name.split(".")[0] in OURS else name for alias in node.names]
+        else:
+            continue
+        for name in names:
+            found[name] = found.get(name, False) or node in tree.body
+    return found
+
+
+OURS = {"tito", "tinytorch", "tests", "milestones", "modules"}
+
+
+def parts(name):
+    """a.b.c belongs to a, a.b and a.b.c."""
+    pieces = name.split(".")
+    return {".".join(pieces[:count]) for count in range(1, len(pieces) + 1)}
+
+
+def breaches(tree, allowed, package=""):
+    """What `tree` imports that neither is nor lies in one of the `allowed` modules."""
+    return sorted(name for name in imported(tree, package) if not parts(name) & set(allowed))
+
+
+def trees(folder):
+    for path in sorted(folder.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+# The rules, one function each: what may a file import?
+
+
+def allowed_in_cells(module, catalog, is_exported):
+    lower = {f"tinytorch.core.{other.short}" for other in catalog.below(module)}
+    more = set() if is_exported else {"tinytorch.notebook", "matplotlib", "sklearn"}
+    return {*STANDARD, "numpy", "tinytorch.threads", *lower, *more}
+
+
+def allowed_in_tito(path):
+    """commands -> services -> catalog, project, errors, never back."""
+    if path.parts[0] == "services":
+        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED}
+    if path.parts[0] == "commands":
+        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", "tito.commands", "tito.console", "typer"}
+    if path.name == "console.py":
+        return {*STANDARD, *FOUNDATION - {"tito"}, "rich"}
+    if path.name in ("app.py", "__main__.py"):
+        return {*STANDARD, "tito", "typer"}
+    return {*STANDARD, *FOUNDATION - {"tito"}}
+
+
+def is_public(name):
+    pieces = name.split(".")
+    return pieces[0] == "tinytorch" and pieces[1:2] != ["core"] and not any(piece.startswith("_") for piece in pieces)
+
+
+# The repository keeps them.
+
+
+def test_cells_import_numpy_the_standard_library_and_lower_modules(project, catalog):
+    for module in catalog:
+        for index, cell in notebooks.code_cells(notebooks.load(project, module.percent).node):
+            allowed = allowed_in_cells(module, catalog, notebooks.is_exported(cell))
+            assert breaches(ast.parse(cell.source), allowed) == [], f"{module.name}, cell {index + 1}"
+
+
+def test_the_tests_of_a_module_run_in_a_workspace(catalog):
+    """So they need neither PyTorch nor anything else of the development extras, and no later module."""
+    for module in catalog:
+        later = {f"tinytorch.core.{other.short}" for other in catalog if other.number > module.number}
+        names = imported(ast.parse(module.tests.read_text(encoding="utf-8")))
+        assert [name for name in names if not parts(name) & {*STANDARD, "numpy", "pytest", "tinytorch"}] == []
+        assert [name for name in names if parts(name) & later] == [], module.name
+
+
+def test_tinytorch_imports_numpy_and_the_standard_library(project):
+    for path, tree in trees(project.package):
+        package = ".".join(("tinytorch", *path.relative_to(project.package).parent.parts))
+        assert breaches(tree, {*STANDARD, "numpy", "tinytorch"}, package) == [], path
+
+
+def test_milestones_use_the_public_api(project):
+    allowed = {*STANDARD, "numpy", "matplotlib", "sklearn", "tinytorch"}
+    for path, tree in trees(project.root / "milestones"):
+        assert breaches(tree, allowed) == [], path
+        ours = [name for name in imported(tree) if name.split(".")[0] == "tinytorch"]
+        assert [name for name in ours if not is_public(name)] == [], path
+
+
+def test_the_layers_of_tito(project):
+    folder = project.root / "tito"
+    for path, tree in trees(folder):
+        relative = path.relative_to(folder)
+        package = ".".join(("tito", *relative.parent.parts))
+        assert breaches(tree, allowed_in_tito(relative), package) == [], path
+
+
+def test_heavy_imports_of_tito_stay_inside_functions(project):
+    for path, tree in trees(project.root / "tito"):
+        early = [name for name, is_top in imported(tree).items() if is_top and name.split(".")[0] in HEAVY]
+        assert early == [], path
+
+
+def test_nothing_imports_everything_by_star(project):
+    for folder in ("modules", "tinytorch", "milestones", "tito", "tests"):
+        for path, tree in trees(project.root / folder):
+            stars = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"]
+            assert stars == [], path
+
+
+def test_the_command_line_imports_nothing_heavy(project):
+    program = "import sys, tito.app; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    child = subprocess.run(
+        [sys.executable, "-c", program], cwd=project.root, capture_output=True, encoding="utf-8", check=True
+    )
+    assert set(child.stdout.split()) & HEAVY == set()
+
+
+# The rules notice a breach.
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import torch",
+        "def f():\n    import torch",
+        "import tito",
+        "from tito import catalog",
+        "from tests import samples",
+        "import tinytorch.core.beta",
+        "from tinytorch.core import beta",
+        "from tinytorch.core.beta import x",
+        "from tinytorch import Tensor",
+        "from tinytorch import nn",
+        "import matplotlib.pyplot as plt",
+        "from tinytorch.notebook import check_home",
+    ],
+)
+def test_what_an_exported_cell_may_not_import(code):
+    allowed = {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.core.alpha"}
+    assert breaches(ast.parse(code), allowed)
+    assert not breaches(ast.parse("import numpy.linalg, os.path\nfrom tinytorch.core import alpha"), allowed)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("services/a.py", "import typer"),
+        ("services/a.py", "def f():\n    import rich.table"),
+        ("services/a.py", "from tito.console import console"),
+        ("services/a.py", "from tito import commands"),
+        ("services/a.py", "from ..commands import module"),
+        ("services/a.py", "import tinytorch"),
+        ("services/a.py", "from tinytorch.core import tensor"),
+        ("commands/a.py", "import tito.app"),
+        ("commands/a.py", "from rich import print"),
+        ("catalog.py", "from tito.services import files"),
+        ("errors.py", "from .services import files"),
+        ("project.py", "import tito.console"),
+        ("console.py", "from tito.services import files"),
+    ],
+)
+def test_what_a_layer_of_tito_may_not_import(path, code):
+    package = ".".join(("tito", *Path(path).parent.parts))
+    assert breaches(ast.parse(code), allowed_in_tito(Path(path)), package)
+
+
+@pytest.mark.parametrize(
+    "name", ["tinytorch.core.tensor", "tinytorch.core", "tinytorch._lazy", "tinytorch.nn._x", "tito"]
+)
+def test_what_is_not_public(name):
+    assert not is_public(name)
+    assert is_public("tinytorch.nn.Linear")

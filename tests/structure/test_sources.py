@@ -1,0 +1,45 @@
+"""Every module's source follows the conventions, and what is handed out of it gives no answer away."""
+
+import shutil
+import warnings
+
+from tito.services import leaks, notebooks, rules, strip
+
+
+def test_every_source_follows_the_marker_and_metadata_rules(project, catalog):
+    problems = [
+        f"{problem.where}: {problem.message}"
+        for module in catalog
+        for problem in rules.check(notebooks.load(project, module.percent), module)
+    ]
+    assert problems == []
+
+
+def test_every_module_folder_holds_its_four_files(project, catalog):
+    for module in catalog:
+        wanted = {"README.md", "module.toml", module.percent.name, module.tests.name}
+        found = {path.name for path in module.folder.iterdir() if path.is_file()}
+        assert found - {module.notebook.name} == wanted, module.name
+
+
+def test_no_source_warns_when_it_is_compiled(catalog):
+    """An invalid escape in markdown or in a docstring warns today and is an error in a later Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for module in catalog:
+            compile(module.percent.read_text(encoding="utf-8"), str(module.percent), "exec")
+
+
+def test_what_students_get_of_the_modules_holds_no_answer(project, catalog, tmp_path):
+    for module in catalog:
+        folder = tmp_path / module.name
+        folder.mkdir()
+        source = notebooks.load(project, module.percent)
+        notebooks.write(strip.strip(source.node, source), folder / module.notebook.name)
+        for path in (module.tests, module.folder / "README.md"):
+            shutil.copy(path, folder)
+    found = [
+        f"{leak.path}:{leak.line} gives away {leak.origin}"
+        for leak in leaks.scan(tmp_path, leaks.secrets(project, catalog))
+    ]
+    assert found == []
