@@ -135,7 +135,7 @@ def test_02_the_workspace_holds_no_answer(journey):
     assert found == []
 
     planted = journey.workspace / "modules" / "notes.md"
-    planted.write_text("grad @ np.swapaxes(b, -1, -2), \nreturn  grad @ np.swapaxes(b, -1,\n -2), np.swapaxes(a, -1, -2) @ grad")
+    planted.write_text("return  grad @ np.swapaxes(b, -1,\n -2), np.swapaxes(a, -1, -2) @ grad", encoding="utf-8")
     found = [leak for leak in leaks.scan(journey.workspace, secrets) if Path(leak.path).name == "notes.md"]
     planted.unlink()
     assert found, "the scan does not find what is there"
