@@ -56,10 +56,8 @@ def _markdown_is_raw(source, module):
 
 def _syntax(source, module):
     for index, cell in code_cells(source.node):
-        try:
-            syntax.parse(cell.source)
-        except SyntaxError as error:
-            yield index, error.lineno, syntax.explain(error, cell.source)
+        if mistake := syntax.mistake(cell.source):
+            yield index, *mistake
 
 
 def _metadata(source, module):

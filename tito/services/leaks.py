@@ -130,15 +130,12 @@ def _secret_texts(source, index, found):
     cell = source.node.cells[index]
     if not found:
         return []
-    if cell.cell_type == "code":
-        try:
-            texts = [*_statements(cell.source), *_comments(cell.source)]
-        except SyntaxError as error:
-            raise WorkError(
-                f"{where(source, index, error.lineno)}: {syntax.explain(error, cell.source)}", "mend the cell"
-            ) from error
+    if cell.cell_type != "code":
+        texts = enumerate(cell.source.split("\n"), 1)
+    elif mistake := syntax.mistake(cell.source):
+        raise WorkError(f"{where(source, index, mistake[0])}: {mistake[1]}", "mend the cell")
     else:
-        texts = list(enumerate(cell.source.split("\n"), 1))
+        texts = [*_statements(cell.source), *_comments(cell.source)]
     return [
         (line, text)
         for line, text in texts
@@ -147,8 +144,9 @@ def _secret_texts(source, index, found):
 
 
 def _statements(code):
-    """(line, text) of every statement: simple ones whole, compound ones up to their body, with inner comments and
-    without."""
+    """(line, text) of every statement, simple ones whole, compound ones up to their body. Where a comment stands
+    inside, the text comes a second time without it.
+    """
     lines = [line.encode("utf-8") for line in code.split("\n")]  # AST columns count bytes
     for node in ast.walk(syntax.parse(code)):
         if not isinstance(node, (ast.stmt, ast.excepthandler)):

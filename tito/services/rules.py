@@ -66,11 +66,8 @@ def _directives(source, module):
 
 def _exported_syntax(source, module):
     for index, cell in code_cells(source.node):
-        if is_exported(cell):
-            try:
-                syntax.parse(cell.source)
-            except SyntaxError as error:
-                yield index, error.lineno, syntax.explain(error, cell.source)
+        if is_exported(cell) and (mistake := syntax.mistake(cell.source)):
+            yield index, *mistake
 
 
 def _imports(source, module):

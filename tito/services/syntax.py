@@ -45,13 +45,17 @@ def parsed(code):
         return None
 
 
-def explain(error, code):
-    """A SyntaxError in `code`, in one line."""
-    lines = code.split("\n")
-    text = lines[error.lineno - 1].strip() if error.lineno and error.lineno <= len(lines) else ""
-    if text.startswith(("%", "!")):
-        return f"syntax error: magics and shell commands have no place in exported code: {text}"
-    return f"syntax error: {error.msg}" + (f": {text}" if text else "")
+def mistake(code):
+    """(line, message) where `code` cannot be parsed, else None."""
+    try:
+        parse(code)
+        return None
+    except SyntaxError as error:
+        lines = code.split("\n")
+        text = lines[error.lineno - 1].strip() if error.lineno and error.lineno <= len(lines) else ""
+        if text.startswith(("%", "!")):
+            return error.lineno, f"syntax error: magics and shell commands have no place in exported code: {text}"
+        return error.lineno, f"syntax error: {error.msg}" + (f": {text}" if text else "")
 
 
 def definitions(tree):
