@@ -119,6 +119,12 @@ def test_log_softmax_does_not_feel_a_shift():
         assert np.array_equal(log_softmax(Tensor(x + shift), axis=1).numpy(), log_softmax(Tensor(x), axis=1).numpy())
 
 
+def test_log_softmax_of_far_apart_logits():
+    got = log_softmax(Tensor([[0, 500, -500], [2000, 0, 0]], dtype=np.float32), axis=1)
+    assert got.tolist() == [[-500, 0, -1000], [0, -2000, -2000]]
+    assert got.dtype == log_softmax(Tensor([1, 2]), axis=0).dtype == np.float32
+
+
 def test_log_softmax_at_infinity():
     inf, nan = math.inf, math.nan
     rows = [[-inf, 2, 2], [-inf, -inf, 7], [-inf, -inf, -inf], [inf, 0, 0], [nan, 0, 0]]
@@ -218,6 +224,13 @@ def test_no_probability_costs_more_than_100():
     np.testing.assert_allclose(each.numpy(), [100, 100, 100, 100, 0, 0])
 
 
+def test_a_small_probability_costs_itself():
+    p = np.float32([1e-4, 1e-8, 1e-12, 1e-30])
+    got = binary_cross_entropy(Tensor(p), np.zeros(4), "none")
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got.numpy(), [-math.log1p(-v) for v in p.tolist()], rtol=1e-6)
+
+
 def test_the_documented_slope_of_bce_terms():
     generator = np.random.default_rng(6)
     p, y, step = generator.uniform(0.05, 0.95, 50), generator.uniform(0, 1, 50), 1e-6
@@ -278,6 +291,7 @@ def test_accuracy_counts():
         assert type(got) is float
         assert got == sum(right) / len(right)
     assert math.isnan(accuracy(np.zeros((0, 3)), np.zeros(0, int)))
+    assert accuracy(Tensor(np.ones((2, 5))), Tensor([0, 4])) == 0.5
     for targets in [np.zeros((3, 1), int), np.zeros(2, int), np.zeros((3, 2), int)]:
         with pytest.raises(ValueError, match=r"\(3, 2\)"):
             accuracy(np.zeros((3, 2)), targets)
