@@ -28,7 +28,7 @@ def sigmoid(x):
     small = np.abs(x, out=np.empty_like(x))
     np.negative(small, out=small)
     np.exp(small, out=small)
-    top = np.maximum(small, x >= 0)  # 1 on the right side; faster than np.where, which guesses at every entry
+    top = np.maximum(small, x >= 0)  # 1 where x >= 0; np.where is slower, it branches at every entry
     small += 1
     top /= small
     return top
@@ -38,13 +38,13 @@ tanh = elementwise("tanh", np.tanh, floating=True)
 
 
 @Op
+@np.errstate(invalid="ignore")
 def softmax_along(x, *, axis):
     """exp(x) divided by its sum along `axis`: positive shares that sum to 1. Raises IndexError for a missing axis."""
     x = np.asarray(x, result_dtype(x, floating=True))
     axes = normalize_axes(axis, x.ndim)
     peak = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
-    with np.errstate(invalid="ignore"):
-        shares = np.subtract(x, peak, out=np.empty_like(x))
+    shares = np.subtract(x, peak, out=np.empty_like(x))
     np.exp(shares, out=shares)
     shares /= np.sum(shares, axis=axes, keepdims=True)
     return shares
