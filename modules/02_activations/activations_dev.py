@@ -305,7 +305,7 @@ The sigmoid answers one yes-or-no question. To choose among several classes, sof
 Adding the same number c to all scores multiplies every term by eᶜ, above and below, so the shares do not change. That freedom is the cure for overflow: choose c so that the largest score becomes 0. Then no term
 is above 1, and the sum is at least 1. Terms that underflow to 0 are shares that were too small to matter.
 
-Three edges, all as in PyTorch:
+Three edges, the first two as in PyTorch, which takes no integers here:
 
 - A score of −∞ gets the share 0. Attention will hide words in this way. A row of nothing but −∞ has no shares: it gives NaN, from −∞ − (−∞), and the line `@np.errstate` keeps NumPy's warning about that quiet.
 - Along an axis of size 0 there is nothing to share, and the result is as empty as the input. `np.max` refuses to search among nothing, unless its argument `initial` gives it a value to start from, one that no score is below.
