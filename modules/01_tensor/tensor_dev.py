@@ -28,6 +28,7 @@ import functools
 import importlib
 import inspect
 import math
+import operator
 
 import numpy as np
 
@@ -46,7 +47,8 @@ In each column the two sizes must be equal, or one of them must be 1 or missing;
 Careful with size 0: a 1 against a 0 gives 0, not 1.
 
 **Write `broadcast_shape(a, b)`**: the shape of the result. Where none exists, raise a `ValueError` whose message holds
-both shapes as Python writes them.
+both shapes as Python writes them. Shapes are only numbers: no array has to be made for this, so sizes that fit into no memory
+have an answer as well.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "broadcast_shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -71,6 +73,8 @@ def test_unit_broadcast_shape():
         ((2, 3), (2, 3), (2, 3)),
         ((), (5, 2), (5, 2)),
         ((8, 1, 6, 1), (7, 1, 5), (8, 7, 6, 5)),
+        ((2, 1), (0,), (2, 0)),
+        ((10**10, 1), (10**10,), (10**10, 10**10)),
     ]
     for a, b, expected in cases:
         got = broadcast_shape(a, b)
@@ -124,6 +128,8 @@ keep what you chose. For arrays and Python numbers together:
 2. Otherwise, if a Python `float` takes part, or the operation always gives fractions (division, `exp`): float32.
 3. Otherwise all are integers or booleans, and NumPy's rule is fine: `np.result_type(*operands)`.
 
+(One simplification: PyTorch counts an array without axes as a number. Here it counts as an array.)
+
 **Write `result_dtype(*operands, floating=False)`**, where `floating=True` says that the operation always gives fractions.
 An array's dtype has a `kind`: `"f"` for floating.
 """
@@ -151,9 +157,10 @@ def test_unit_result_dtype():
     cases = [
         ("float32 with float32", (f32, f32), np.float32),
         ("float32 with float64", (f32, f64), np.float64),
+        ("float64 with float32", (f64, f32), np.float64),
         ("int64 with float32", (i64, f32), np.float32),
         ("float32 with the number 2.5", (f32, 2.5), np.float32),
-        ("float64 with the number 2", (2, f64), np.float64),
+        ("the number 2.5 with float64", (2.5, f64), np.float64),
         ("int64 with the number 2.5", (i64, 2.5), np.float32),
         ("int32 with the number 2", (i32, 2), np.int32),
         ("int32 with int64", (i32, i64), np.int64),
@@ -241,14 +248,21 @@ class Op:
     def __call__(self, *inputs, **settings):
         for name, value in settings.items():
             if isinstance(value, Tensor):
-                raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item() or .numpy()")
+                raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()")
         arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
-        out = Tensor.wrap(self.forward(*arrays, **settings))
+        try:
+            out = Tensor.wrap(self.forward(*arrays, **settings))
+        except TypeError as error:
+            if any(x is None for x in inputs):
+                raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?") from error
+            raise
         if Op.recording and out.data.dtype.kind == "f":
-            wanting = tuple([x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs])
-            if any(x is not None for x in wanting):
-                out.requires_grad = True
-                out.node = Node(self, wanting, arrays, settings)
+            for x in inputs:
+                if isinstance(x, Tensor) and x.requires_grad:
+                    wanting = tuple([x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs])
+                    out.requires_grad = True
+                    out.node = Node(self, wanting, arrays, settings)
+                    break
         return out
 
     def _plain(self, x, inputs):
@@ -260,10 +274,12 @@ class Op:
             floats = [dtype for dtype in dtypes if dtype.kind == "f"]
             if x.dtype.kind != "f" or not dtypes:
                 return x
-            return x.astype(floats[0] if floats else np.float32, copy=False)
+            with np.errstate(over="ignore"):
+                return x.astype(floats[0] if floats else np.float32, copy=False)
         if x is None or isinstance(x, (int, float)):
             return x
-        raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {type(x).__name__}; wrap it: Tensor(...)")
+        kind = type(x).__name__
+        raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {kind}; wrap it: Tensor(...)")
 
 # %% [markdown]
 r"""
@@ -280,7 +296,8 @@ class Tensor:
     """An array with a dtype, which operations can record.
 
     data: numbers, nested lists, an array or a Tensor; always copied. dtype: a NumPy dtype; without one, Python floats
-    and float64 become float32, and integers and booleans stay. Raises TypeError for what is not a number.
+    and float64 become float32, and integers and booleans stay. Raises TypeError for what is not a number, ValueError
+    for rows of different lengths.
 
     `axis` and `keepdims` answer to PyTorch's `dim` and `keepdim` too. `grad` is None or an array of the same shape.
     """
@@ -288,11 +305,20 @@ class Tensor:
     __slots__ = ("data", "requires_grad", "grad", "node", "__weakref__")
     __array_ufunc__ = None  # array * tensor asks the Tensor, instead of making an array of objects
 
+    @np.errstate(all="ignore")  # a number too large for its dtype is inf, without a warning
     def __init__(self, data, requires_grad=False, dtype=None):
-        array = np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype)
+        try:
+            array = np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype)
+        except ValueError as error:
+            if "inhomogeneous" in str(error):
+                raise ValueError("a Tensor is rectangular, and these rows have different lengths") from error
+            raise
         if array.dtype.kind not in "fiub":
-            raise TypeError(f"a Tensor holds real numbers, not {array.dtype} (from a {type(data).__name__})")
-        if dtype is None and array.dtype == np.float64 and not isinstance(data, Tensor):
+            kind = type(data).__name__
+            raise TypeError(f"a Tensor holds real numbers of at most 64 bits; this {kind} makes {array.dtype}")
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+        if dtype is None and array.dtype.kind == "f" and array.dtype.itemsize > 4 and not isinstance(data, Tensor):
             array = array.astype(np.float32)
         self.data = array
         self.grad = None
@@ -321,6 +347,9 @@ class Tensor:
     def size(self, dim=None):
         return self.shape if dim is None else self.shape[dim]
 
+    def dim(self):
+        return self.data.ndim
+
     def numel(self):
         return self.data.size
 
@@ -340,8 +369,9 @@ class Tensor:
 
     def __repr__(self):
         text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        shape = f", shape={self.shape}" if self.data.size == 0 and self.ndim > 1 else ""
         dtype = "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
-        return f"Tensor({text}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
+        return f"Tensor({text}{shape}{dtype}{', requires_grad=True' if self.requires_grad else ''})"
 
     # out of it
     def numpy(self):
@@ -365,24 +395,43 @@ class Tensor:
     def __int__(self):
         return int(self.item())
 
+    def __index__(self):
+        return operator.index(self.item())
+
     def __bool__(self):
+        if self.data.size != 1:
+            raise ValueError(f"a Tensor of shape {self.shape} is neither true nor false; ask for its .any() or .all()")
         return bool(self.item())
 
     def __format__(self, spec):
-        return format(self.item(), spec) if spec else repr(self)
+        return format(self.item(), spec) if spec or self.ndim == 0 else repr(self)
+
+    def __copy__(self):
+        twin = object.__new__(type(self))
+        twin.data, twin.requires_grad, twin.grad, twin.node = self.data, self.requires_grad, self.grad, self.node
+        return twin
+
+    def __getstate__(self):
+        """For deepcopy and pickle, which cannot take a history along."""
+        if self.node is not None:
+            raise RuntimeError("a Tensor computed with gradients cannot be deep-copied or pickled: detach() it first")
+        return super().__getstate__()
 
     def detach(self):
         """The same memory, without the history."""
         return Tensor.wrap(self.data)
 
-    def astype(self, dtype):
-        return cast(self, dtype=np.dtype(dtype))
+    def astype(self, dtype): return cast(self, dtype=np.dtype(dtype))
+    def float(self): return self.astype(np.float32)
+    def long(self): return self.astype(np.int64)
 
     # gradients
     def requires_grad_(self, requires_grad=True):
+        if not isinstance(requires_grad, bool):
+            raise TypeError(f"requires_grad is True or False, not {requires_grad!r}")
         if requires_grad and self.dtype.kind != "f":
-            raise RuntimeError(f"only floating Tensors have gradients, and this one is {self.dtype}")
-        self.requires_grad = bool(requires_grad)
+            raise RuntimeError(f"only floating Tensors have gradients, and this is {self.dtype}; pass dtype=np.float32")
+        self.requires_grad = requires_grad
         return self
 
     def backward(self, grad=None):
@@ -410,6 +459,8 @@ class Tensor:
     def __rpow__(self, other): return power(other, self)
     def __matmul__(self, other): return matmul(self, other)
     def __rmatmul__(self, other): return matmul(other, self)
+    matmul, pow = __matmul__, __pow__
+    def __pos__(self): return self
     def __neg__(self): return neg(self)
     def __abs__(self): return absolute(self)
     def exp(self): return exp(self)
@@ -419,14 +470,28 @@ class Tensor:
     def clip(self, min=None, max=None): return clip(self, low=min, high=max)  # noqa: A002 - PyTorch's names
     clamp = clip
 
-    # comparisons: booleans, entry by entry
+    # comparisons: booleans, entry by entry; a Tensor as a whole is unlike None and any text
     __hash__ = object.__hash__
-    def __eq__(self, other): return eq(self, other)
-    def __ne__(self, other): return ne(self, other)
+    def __eq__(self, other): return NotImplemented if other is None or isinstance(other, str) else eq(self, other)
+    def __ne__(self, other): return NotImplemented if other is None or isinstance(other, str) else ne(self, other)
     def __lt__(self, other): return lt(self, other)
     def __le__(self, other): return le(self, other)
     def __gt__(self, other): return gt(self, other)
     def __ge__(self, other): return ge(self, other)
+    def __contains__(self, value): return bool(eq(self, value).data.any())
+
+    # masks
+    def __and__(self, other): return bitwise_and(self, other)
+    def __or__(self, other): return bitwise_or(self, other)
+    def __xor__(self, other): return bitwise_xor(self, other)
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+    def __invert__(self): return bitwise_not(self)
+
+    def all(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        return Tensor.wrap(np.all(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim))
+
+    def any(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
+        return Tensor.wrap(np.any(self.data, axis=axis if dim is None else dim, keepdims=keepdims or keepdim))
 
     # reductions
     def sum(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
@@ -446,6 +511,9 @@ class Tensor:
     def var(self, axis=None, keepdims=False, *, correction=1, dim=None, keepdim=False):
         return variance(self, axis if dim is None else dim, keepdims or keepdim, correction)
 
+    def std(self, axis=None, keepdims=False, *, correction=1, dim=None, keepdim=False):
+        return self.var(axis, keepdims, correction=correction, dim=dim, keepdim=keepdim).sqrt()
+
     def argmax(self, axis=None, keepdims=False, *, dim=None, keepdim=False):
         return argmax(self, axis=axis if dim is None else dim, keepdims=keepdims or keepdim)
 
@@ -454,14 +522,16 @@ class Tensor:
     view = reshape
     def permute(self, *axes): return permute(self, axes=as_shape(axes))
     def transpose(self, dim0, dim1): return permute(self, axes=swapped(self.ndim, dim0, dim1))
-    def squeeze(self, axis=None, *, dim=None): return reshape(self, shape=squeezed(self.shape, axis if dim is None else dim))
     def unsqueeze(self, dim): return reshape(self, shape=unsqueezed(self.shape, dim))
     def flatten(self, start_dim=0, end_dim=-1): return reshape(self, shape=flattened(self.shape, start_dim, end_dim))
     def __getitem__(self, key): return take(self, key)
     def __iter__(self): return (self[i] for i in range(len(self)))
 
+    def squeeze(self, axis=None, *, dim=None):
+        return reshape(self, shape=squeezed(self.shape, axis if dim is None else dim))
+
     def __setitem__(self, key, value):
-        raise TypeError("a Tensor's entries cannot be assigned: recorded operations rely on them. Change tensor.data, or use where()")
+        raise TypeError("recorded operations rely on a Tensor's entries: use where(), or change tensor.data")
 
 # %% [markdown]
 r"""
@@ -475,12 +545,14 @@ error. NumPy's own says *operands could not be broadcast together*; yours comes 
 shapes before every addition would cost more than a small addition itself, so ask for forgiveness: let NumPy try, and
 when it raises a `ValueError`, call `broadcast_shape(np.shape(a), np.shape(b))`, which says it better.
 
-**Write `add(a, b)`.** The line `@Op` above turns your function of arrays into an operation on Tensors.
+**Write `add(a, b)`.** The line `@Op` above turns your function of arrays into an operation on Tensors, and `@np.errstate` lets inf − inf be nan
+without a warning from NumPy, as it is in PyTorch.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "add", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @Op
+@np.errstate(all="ignore")
 def add(a, b):
     """a + b, entry by entry, with broadcasting. Raises ValueError naming both shapes where they do not fit."""
     ### BEGIN SOLUTION
@@ -554,6 +626,7 @@ def elementwise(name, function, floating=False):
     do not broadcast.
     """
 
+    @np.errstate(all="ignore")
     def forward(*operands):
         ### BEGIN SOLUTION
         try:
@@ -585,6 +658,8 @@ def test_unit_elementwise():
     assert got.dtype == np.int64, f"integers minus an integer stay int64, got {got.dtype}"
     assert repr(minus) == "Op(minus)", f"the operation carries its name, got {minus!r}"
     expect_error(ValueError, ["(3,)", "(2,)"], minus, Tensor([1, 2, 3]), Tensor([1, 2]))
+    raised = elementwise("raised", np.power)  # here the shapes fit, and NumPy's own error must come through
+    expect_error(ValueError, "negative integer powers", raised, Tensor([2, 3]), Tensor([-1, -1]))
     print("🔬 elementwise")
 
 test_unit_elementwise()
@@ -619,6 +694,7 @@ minimum = elementwise("minimum", np.minimum)
 
 
 @Op
+@np.errstate(all="ignore")
 def power(a, b):
     """a ** b, entry by entry. The operator knows short ways for exponents like 2 and 0.5, which np.power does not."""
     broadcast_shape(np.shape(a), np.shape(b))
@@ -636,19 +712,31 @@ def where(condition, a, b):
 
 @Op
 def clip(x, *, low, high):
-    """Entries below `low` become `low`, entries above `high` become `high`; None is no bound."""
+    """Entries below `low` become `low`, entries above `high` become `high`: numbers, or None for no bound."""
+    low, high = (bound.item() if isinstance(bound, np.generic) else bound for bound in (low, high))
     bounds = [bound for bound in (low, high) if bound is not None]
+    if not all(isinstance(bound, (int, float)) for bound in bounds):
+        raise TypeError("clip: the bounds are numbers; for a bound for each entry use maximum() and minimum()")
     return np.clip(x, low, high, dtype=result_dtype(x, *bounds)) if bounds else x
 
 
 @Op
+@np.errstate(all="ignore")
 def cast(x, *, dtype):
     """A copy of `x` with another dtype."""
+    if dtype.kind not in "fiub":
+        raise TypeError(f"a Tensor holds real numbers, not {dtype}")
     return x.astype(dtype)
 
 
+@Op
+def bitwise_not(x):
+    """The opposite of a mask; of integers, the opposite of each bit."""
+    return np.invert(x)
+
+
 def comparison(name, function):
-    """Make an operation whose result is boolean, and which therefore has no gradient."""
+    """Make an operation whose result is never floating, and which therefore has no gradient."""
 
     def forward(a, b):
         broadcast_shape(np.shape(a), np.shape(b))
@@ -665,6 +753,9 @@ lt = comparison("lt", np.less)
 le = comparison("le", np.less_equal)
 gt = comparison("gt", np.greater)
 ge = comparison("ge", np.greater_equal)
+bitwise_and = comparison("bitwise_and", np.bitwise_and)
+bitwise_or = comparison("bitwise_or", np.bitwise_or)
+bitwise_xor = comparison("bitwise_xor", np.bitwise_xor)
 
 # %%
 x = Tensor([-2.0, 0.0, 3.0])
@@ -699,6 +790,7 @@ Batch axes that do not broadcast must name both shapes as well: `broadcast_shape
 # %% nbgrader={"grade": false, "grade_id": "matmul", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @Op
+@np.errstate(all="ignore")
 def matmul(a, b):
     """The matrix product of (…, n, k) and (…, k, m), shape (…, n, m); a 1-D operand is a row or a column.
 
@@ -731,6 +823,7 @@ def test_unit_matmul():
     got = batch @ b
     assert got.shape == (2, 2, 2), f"(2, 2, 3) @ (3, 2): expected shape (2, 2, 2), got {got.shape}"
     assert got.tolist()[1] == [[22.0, 7.0], [31.0, 10.0]], f"second matrix of the batch: expected [[22, 7], [31, 10]], got {got.tolist()[1]}"
+    assert got.dtype == np.float32, f"int64 @ float32: expected float32, got {got.dtype}"
     print("🔬 matmul")
 
 test_unit_matmul()
@@ -738,9 +831,10 @@ test_unit_matmul()
 # %% nbgrader={"grade": true, "grade_id": "test-matmul-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul_errors():
     zeros23, zeros2 = Tensor(np.zeros((2, 3))), Tensor(np.zeros(2))
-    expect_error(ValueError, ["(2, 3)", "(2, 3)"], matmul, zeros23, zeros23)
+    expect_error(ValueError, ["(2, 3)", "(4, 2)"], matmul, zeros23, Tensor(np.zeros((4, 2))))
     expect_error(ValueError, ["(2, 3)", "(2,)"], matmul, zeros23, zeros2)
     expect_error(ValueError, ["(2, 3)", "()"], matmul, zeros23, Tensor(2.0))
+    expect_error(ValueError, ["(4, 2, 3)", "(5, 3, 2)"], matmul, Tensor(np.zeros((4, 2, 3))), Tensor(np.zeros((5, 3, 2))))
     print("🔬 matmul: errors")
 
 test_unit_matmul_errors()
@@ -753,7 +847,8 @@ got = matmul(Tensor(p, dtype=np.float64), Tensor(q, dtype=np.float64))
 assert got.shape == (4, 5, 2, 2) and np.allclose(got.numpy(), np.einsum("abij,cjk->acik", p, q))
 assert matmul(Tensor(np.zeros((2, 0))), Tensor(np.zeros((0, 3)))).tolist() == [[0.0] * 3] * 2
 assert (Tensor(np.ones((2, 2), int)) @ Tensor(np.ones(2))).dtype == np.float32
-expect_error(ValueError, ["(3, 2, 2)", "(4, 2, 2)"], matmul, Tensor(np.zeros((3, 2, 2))), Tensor(np.zeros((4, 2, 2))))
+expect_error(ValueError, ["(3, 1, 2, 2)", "(4, 7, 2, 2)"], matmul, Tensor(np.zeros((3, 1, 2, 2))), Tensor(np.zeros((4, 7, 2, 2))))
+expect_error(ValueError, ["()", "(3,)"], matmul, Tensor(2), Tensor([1, 2, 3]))
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -791,27 +886,38 @@ def normalize_axes(axis, ndim):
     return tuple(sorted(a % ndim for a in axes))
 
 
+def occupied_axes(axis, shape):
+    """The axes meant by `axis`, as a tuple. Raises ValueError where one is empty: nothing could be chosen along it."""
+    axes = normalize_axes(axis, len(shape))
+    if any(shape[a] == 0 for a in axes):
+        raise ValueError(f"no largest or smallest of no entries: axis {axis} of shape {shape} is empty")
+    return axes
+
+
 @Op
+@np.errstate(all="ignore")
 def reduce_sum(x, *, axis=None, keepdims=False):
-    """The sum over `axis`. Sums of booleans and of small integers are int64."""
-    return np.sum(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+    """The sum over `axis`. Sums of booleans and integers are int64."""
+    dtype = x.dtype if x.dtype.kind == "f" else np.int64
+    return np.sum(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims, dtype=dtype)
 
 
 @Op
 def reduce_max(x, *, axis=None, keepdims=False):
     """The largest entry over `axis`. Raises ValueError where there is none."""
-    return np.max(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+    return np.max(x, axis=occupied_axes(axis, x.shape), keepdims=keepdims)
 
 
 @Op
 def reduce_min(x, *, axis=None, keepdims=False):
     """The smallest entry over `axis`. Raises ValueError where there is none."""
-    return np.min(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+    return np.min(x, axis=occupied_axes(axis, x.shape), keepdims=keepdims)
 
 
 @Op
 def argmax(x, *, axis=None, keepdims=False):
     """The place of the largest entry along one axis, or in the flattened Tensor; the first of equals."""
+    occupied_axes(axis, x.shape)
     return np.argmax(x, axis=axis, keepdims=keepdims)
 
 # %% [markdown]
@@ -819,22 +925,21 @@ r"""
 The mean is the sum divided by **how many entries went into each result**: not by `x.size`, unless all axes are reduced.
 For `x` of shape (2, 3), `axis=0` gives three means of 2 entries each. That count is the product of the sizes of the reduced axes.
 
-**Write `reduce_mean(x, *, axis, keepdims)`.** The result has the dtype `result_dtype(x, floating=True)`. Over no entries the mean is
-`nan`, as in PyTorch: floating 0 divided by 0, which NumPy computes too, but with a warning. `with np.errstate(invalid="ignore"):`
-keeps it quiet.
+**Write `reduce_mean(x, *, axis, keepdims)`.** The result has the dtype `result_dtype(x, floating=True)`. An axis that does not exist
+is the `IndexError` of `normalize_axes`. Over no entries the mean is `nan`, as in PyTorch: floating 0 divided by 0, which `np.errstate` keeps quiet.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "reduce_mean", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @Op
+@np.errstate(all="ignore")
 def reduce_mean(x, *, axis=None, keepdims=False):
     """The mean over `axis`: floating, and nan over no entries."""
     ### BEGIN SOLUTION
     axes = normalize_axes(axis, x.ndim)
     count = math.prod(x.shape[a] for a in axes)
     total = np.sum(x, axis=axes, keepdims=keepdims, dtype=result_dtype(x, floating=True))
-    with np.errstate(invalid="ignore"):
-        return total / np.asarray(count, total.dtype)
+    return total / count
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-reduce_mean", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -877,11 +982,11 @@ The variance needs no operation of its own: it is composed of operations that ex
 # %% nbgrader={"grade": false, "grade_id": "provided-variance", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 def variance(x, axis=None, keepdims=False, correction=1):
-    """The mean squared distance from the mean over `axis`, divided by count - correction; nan where that is 0."""
+    """The squared distances from the mean over `axis`, summed and divided by count - correction; nan for one entry."""
     count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim))
     centered = x - x.mean(axis, keepdims=True)
     total = (centered * centered).sum(axis, keepdims)
-    return total / (count - correction) if count > correction else total * math.nan
+    return total / max(count - correction, 0)
 
 # %%
 heights = Tensor([[150.0, 160.0, 170.0], [155.0, 155.0, 155.0]])
@@ -904,7 +1009,7 @@ as well: any number would do.
 # %% nbgrader={"grade": false, "grade_id": "resolve_shape", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def resolve_shape(shape, count):
-    """`shape` for `count` entries, with a size of -1 worked out. Raises ValueError naming both where they do not fit."""
+    """`shape` for `count` entries, with a size of -1 worked out. Raises ValueError naming both if they do not fit."""
     ### BEGIN SOLUTION
     known = math.prod(size for size in shape if size != -1)
     open_sizes = shape.count(-1)
@@ -917,6 +1022,7 @@ def resolve_shape(shape, count):
 # %% nbgrader={"grade": true, "grade_id": "test-resolve_shape", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_resolve_shape():
     cases = [((3, 4), 12, (3, 4)), ((3, -1), 12, (3, 4)), ((-1,), 12, (12,)), ((2, -1, 2), 12, (2, 3, 2)), ((), 1, ()), ((0, 3), 0, (0, 3))]
+    cases += [((10**7, -1), 10**14, (10**7, 10**7))]  # no memory holds as many entries, but their shape is two numbers
     for shape, count, expected in cases:
         got = resolve_shape(shape, count)
         assert got == expected, f"{count} entries as {shape}: expected {expected}, got {got}"
@@ -946,7 +1052,7 @@ for shape, count in [((), 2), ((2, -3), 6), ((4,), 5), ((-1, 3), 8)]:
 r"""
 The other operations that only rearrange are given. All of them return a *view* of the same memory where NumPy can,
 and so cost next to nothing, however large the Tensor. Indexing takes what NumPy takes: integers, slices, `...`, `None`, masks, arrays and
-Tensors of integers.
+Tensors of integers. (Those with arrays copy: their entries lie anywhere.)
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-shapes", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -955,7 +1061,7 @@ def as_shape(sizes):
     """`(2, 3)` from `f(2, 3)`, `f((2, 3))` and `f([2, 3])` alike."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
-    return tuple(int(size) for size in sizes)
+    return tuple(operator.index(size) for size in sizes)
 
 
 def swapped(ndim, dim0, dim1):
@@ -997,7 +1103,7 @@ def reshape(x, *, shape):
 @Op
 def permute(x, *, axes):
     """`x` with its axes in the order `axes`. Raises ValueError where that is no order of all of them."""
-    if sorted(axis % x.ndim for axis in axes) != list(range(x.ndim)):
+    if len(normalize_axes(axes, x.ndim)) != x.ndim:
         raise ValueError(f"permute: {axes} is not an order of the {x.ndim} axes of shape {x.shape}")
     return x.transpose(axes)
 
@@ -1017,12 +1123,32 @@ def fill_key(key, arrays):
     return tuple(next(arrays) if part is ARRAY else part for part in key)
 
 
+def index_part(part):
+    """One part of a key: lists as arrays, and integer arrays without axes as integers."""
+    if isinstance(part, list):
+        part = np.asarray(part) if np.size(part) else np.zeros(np.shape(part), np.int64)
+    is_number = isinstance(part, (Tensor, np.ndarray, np.generic)) and part.ndim == 0 and part.dtype.kind in "iu"
+    return part.item() if is_number else part
+
+
+def is_array(part):
+    return isinstance(part, (Tensor, np.ndarray))
+
+
 def take(x, key):
-    """tensor[key]: tells the arrays in `key`, which are inputs, from the slices and integers, which are settings."""
-    parts = [np.asarray(part) if isinstance(part, list) else part for part in (key if isinstance(key, tuple) else (key,))]
-    is_array = [isinstance(part, (Tensor, np.ndarray)) for part in parts]
-    key = tuple(ARRAY if array else part for part, array in zip(parts, is_array, strict=True))
-    return index(x, *(part for part, array in zip(parts, is_array, strict=True) if array), key=key)
+    """tensor[key]: tells the arrays in `key`, which are inputs, from the slices and integers, which are settings.
+
+    Integers choose before arrays do, as in PyTorch: x[0, :, rows] is x[0][:, rows]. NumPy counts the 0 as an array too,
+    and moves the axis of `rows` to the front.
+    """
+    parts = [index_part(part) for part in (key if isinstance(key, tuple) else (key,))]
+    if any(map(is_array, parts)) and any(type(part) is int for part in parts):
+        whole, first = slice(None), []
+        for part in parts:  # a mask stands for as many axes as it has
+            first += [whole] * (part.ndim if part.dtype.kind == "b" else 1) if is_array(part) else [part]
+        x = index(x, key=tuple(first))
+        parts = [part if is_array(part) or part is Ellipsis else whole for part in parts if type(part) is not int]
+    return index(x, *filter(is_array, parts), key=tuple(ARRAY if is_array(part) else part for part in parts))
 
 # %% [markdown]
 r"""
@@ -1053,7 +1179,7 @@ def row_major_strides(shape):
 
 # %% nbgrader={"grade": true, "grade_id": "test-row_major_strides", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_row_major_strides():
-    for shape, expected in [((2, 3), (3, 1)), ((7,), (1,)), ((), ()), ((2, 3, 4), (12, 4, 1)), ((5, 1, 2), (2, 2, 1))]:
+    for shape, expected in [((2, 3), (3, 1)), ((7,), (1,)), ((), ()), ((2, 3, 4), (12, 4, 1)), ((5, 1, 2), (2, 2, 1)), ((10**6,) * 3, (10**12, 10**6, 1))]:
         got = row_major_strides(shape)
         assert got == expected, f"shape {shape}: expected {expected}, got {got}"
 
@@ -1110,7 +1236,8 @@ def concat(*arrays, axis):
     first = arrays[0].shape
     (axis,) = normalize_axes(axis, len(first))
     for other in arrays:
-        if len(other.shape) != len(first) or other.shape[:axis] + other.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+        same_around = other.shape[:axis] == first[:axis] and other.shape[axis + 1 :] == first[axis + 1 :]
+        if not same_around or other.ndim != len(first):
             raise ValueError(f"concatenate along axis {axis}: shapes {first} and {other.shape} do not fit")
     total = sum(array.shape[axis] for array in arrays)
     result = np.empty(first[:axis] + (total,) + first[axis + 1 :], result_dtype(*arrays))
@@ -1126,6 +1253,7 @@ def test_unit_concat():
     a, b = Tensor([[1, 2]]), Tensor([[3, 4], [5, 6]])
     got = concat(a, b, axis=0)
     assert got.tolist() == [[1, 2], [3, 4], [5, 6]], f"axis 0: expected [[1, 2], [3, 4], [5, 6]], got {got.tolist()}"
+    assert got.dtype == np.int64, f"integers joined stay int64, got {got.dtype}"
     got = concat(b, a.T, b, axis=-1)
     expected = [[3, 4, 1, 3, 4], [5, 6, 2, 5, 6]]
     assert got.tolist() == expected, f"axis -1: expected {expected}, got {got.tolist()}"
@@ -1139,6 +1267,7 @@ test_unit_concat()
 def test_unit_concat_errors():
     expect_error(ValueError, ["(1, 2)", "(1, 3)"], concat, Tensor([[1, 2]]), Tensor([[1, 2, 3]]), axis=0)
     expect_error(ValueError, ["(2,)", "(1, 2)"], concat, Tensor([1, 2]), Tensor([[1, 2]]), axis=0)
+    expect_error(ValueError, ["(1, 2)", "(3, 1)"], concat, Tensor([[1, 2]]), Tensor([[5, 6]]), Tensor([[7], [8], [9]]), axis=0)
     print("🔬 concat: errors")
 
 test_unit_concat_errors()
@@ -1162,18 +1291,29 @@ come from one generator, which `manual_seed` sets back, so that a run can be rep
 
 # %% nbgrader={"grade": false, "grade_id": "provided-creation", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
+def tensor_list(name, tensors):
+    """`tensors` as a list. Raises ValueError where it is empty and TypeError for anything in it that is no Tensor."""
+    tensors = list(tensors)
+    for other in tensors:
+        if not isinstance(other, Tensor):
+            raise TypeError(f"{name} joins Tensors, and one of these is a {type(other).__name__}; wrap it: Tensor(...)")
+    if not tensors:
+        raise ValueError(f"{name} needs at least one Tensor")
+    return tensors
+
+
 def concatenate(tensors, axis=0, *, dim=None):
     """Join a list of Tensors along an axis that they have. PyTorch's `cat`."""
-    tensors = list(tensors)
-    if not tensors:
-        raise ValueError("concatenate needs at least one Tensor")
-    return concat(*tensors, axis=axis if dim is None else dim)
+    return concat(*tensor_list("concatenate", tensors), axis=axis if dim is None else dim)
 
 
 def stack(tensors, axis=0, *, dim=None):
-    """Join a list of Tensors of the same shape along a new axis."""
-    axis = axis if dim is None else dim
-    return concatenate([tensor.unsqueeze(axis) for tensor in tensors], axis)
+    """Join a list of Tensors of the same shape along a new axis. Raises ValueError naming two shapes that differ."""
+    tensors, axis = tensor_list("stack", tensors), axis if dim is None else dim
+    for other in tensors:
+        if other.shape != tensors[0].shape:
+            raise ValueError(f"stack needs Tensors of one shape, and got {tensors[0].shape} and {other.shape}")
+    return concat(*[tensor.unsqueeze(axis) for tensor in tensors], axis=axis)
 
 
 def zeros(*shape, dtype=np.float32, requires_grad=False):

@@ -125,6 +125,11 @@ def choices(draw):
 
 
 @st.composite
+def masks(draw, count=2):
+    return tuple(np.asarray(draw(arrays(shape)) > 0) for shape in draw(broadcastable(count))), {}
+
+
+@st.composite
 def clippings(draw):
     low, high = draw(st.sampled_from([(-1.0, 1.0), (None, 0.5), (0.5, None), (0.0, 2), (2.0, -2.0)]))
     return (draw(arrays(draw(shapes()))),), {"low": low, "high": high}
@@ -164,6 +169,10 @@ SAMPLES = {
     "clip": Sample(clippings(), lambda torch, x, *, low, high: torch.clamp(x, low, high)),
     "cast": Sample(casts(), lambda torch, x, *, dtype: x.to(getattr(torch, dtype.name))),
     **{name: binary(name, gradient=False) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    "bitwise_not": Sample(masks(1), lambda torch, mask: ~mask, gradient=False),
+    "bitwise_and": Sample(masks(), lambda torch, a, b: a & b, gradient=False),
+    "bitwise_or": Sample(masks(), lambda torch, a, b: a | b, gradient=False),
+    "bitwise_xor": Sample(masks(), lambda torch, a, b: a ^ b, gradient=False),
     "matmul": binary("matmul"),
     "reduce_sum": reduce_like(lambda torch, x, axis, keep: torch.sum(x, axis, keep) if axis != () else x),
     "reduce_mean": reduce_like(lambda torch, x, axis, keep: torch.mean(x, axis, keep) if axis != () else x),
