@@ -184,15 +184,24 @@ class _Session:
             return Outcome("ok", took)
         # IPython prints the innermost frame last
         frames = [match for text in content.get("traceback", []) if (match := FRAME.match(ANSI.sub("", text)))]
-        count, line = map(int, frames[-1].groups()) if frames else (None, None)
+        cell, line = self._place(*map(int, frames[-1].groups())) if frames else (None, None)
         return Outcome(
             "error",
             took,
             error=content.get("ename", "error"),
             message=COMPILED_FILE.sub("", content.get("evalue", ""))[:MESSAGE_LENGTH],
-            cell=self.executed.get(count),
+            cell=cell,
             line=line,
         )
+
+    def _place(self, count, line):
+        """(cell, line) of IPython's numbers; (None, None) where no cell of the notebook has them."""
+        cell = self.executed.get(count)
+        if cell is None:
+            return None, None
+        source = self.client.nb.cells[cell].source
+        # IPython drops the empty lines at the top of a cell before it counts
+        return cell, line + source[: len(source) - len(source.lstrip())].count("\n")
 
     async def _reason_to_end(self, outcome, deadline, limits):
         if outcome.status == "died":

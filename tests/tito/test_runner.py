@@ -1,0 +1,459 @@
+"""What running a notebook says about every kind of answer, of damage and of trick."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tito.catalog import read_catalog
+from tito.errors import ProjectError, WorkError
+from tito.project import Project
+from tito.services import kernel, pristine, runner
+
+pytestmark = pytest.mark.kernel
+
+STUB = '    # YOUR CODE HERE\n    raise NotImplementedError("{}: write this cell")\n'
+TOML = 'title = "Kinds"\nsummary = "Every kind"\nprerequisites = []\nhours = 1\ndifficulty = 1\n'
+
+
+def code(source, grade_id=None, tags=None, kind="code", **grading):
+    metadata = {"tags": tags} if tags else {}
+    if grade_id:
+        kinds = {"grade": False, "locked": False, "solution": False, "schema_version": 3, "task": False}
+        metadata["nbgrader"] = {**kinds, "grade_id": grade_id, **grading}
+    cell = {"cell_type": kind, "metadata": metadata, "source": source, "id": "x"}
+    return {**cell, "outputs": [], "execution_count": None} if kind == "code" else cell
+
+
+def stub(name):
+    """An unwritten function."""
+    return solution(name, f"#| export\ndef {name}(x):\n" + STUB.format(name))
+
+
+def solution(name, source):
+    return code(source, name, solution=True)
+
+
+def function(name, body):
+    return solution(name, f"#| export\ndef {name}(x):\n    {body}\n")
+
+
+def check(name, source, points=1):
+    return code(source, f"test-{name}", grade=True, locked=True, points=points)
+
+
+class Course:
+    """A workspace of one module with the given notebook, handed out as `handed_out`."""
+
+    def __init__(self, root, cells, handed_out=None):
+        self.project = Project(root, "workspace", "1")
+        self.write("tinytorch/__init__.py", "")
+        self.write("tinytorch/core/__init__.py", "")
+        self.write("modules/01_kinds/module.toml", TOML)
+        self.catalog = read_catalog(self.project)
+        self.module = self.catalog.find("kinds")
+        self.save(cells)
+        self.write(".tito/stubs/01_kinds.ipynb", notebook(cells if handed_out is None else handed_out))
+        pristine.write_manifest(self.project, self.catalog)
+
+    def write(self, path, text):
+        file = self.project.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def save(self, cells):
+        self.write("modules/01_kinds/kinds_dev.ipynb", notebook(cells))
+
+    def run(self, **options):
+        return runner.run(self.project, self.catalog, self.module, **options)
+
+
+def notebook(cells):
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def by_name(report):
+    return {cell.grade_id: cell for cell in report.cells}
+
+
+# One run with every kind of answer and of damage: (what was handed out, what the student saved, per cell).
+MEASURE = "from pathlib import Path\nPath('measured.txt').touch()"
+HANDED_OUT = [
+    code("import math", "provided-imports", locked=True),
+    stub("right"),
+    check("right", "assert right(2) == 4, 'two and two'", 3),
+    code("# Withheld: more numbers.", "test-right-hidden", grade=True, locked=True, points=2),
+    stub("wrong"),
+    check("wrong", "\nassert wrong(2) == 4, f'wrong(2): expected 4, got {wrong(2)}'", 5),
+    check("wrong-mute", "assert wrong(2) == 4"),
+    check("wrong-elsewhere", "assert wrong(2) == 2"),
+    stub("raising"),
+    check("raising", "raising(0)"),
+    stub("unwritten"),
+    check("unwritten", "unwritten(1)"),
+    stub("needing"),
+    check("needing", "assert needing(1) == 1"),
+    stub("unparsed"),
+    check("unparsed", "unparsed(1)"),
+    stub("after_unparsed"),
+    check("after_unparsed", "after_unparsed(1)"),
+    stub("stopping"),
+    check("stopping", "assert stopping(1) == 1"),
+    stub("own_words"),
+    check("own_words", "own_words(1)"),
+    stub("leaving"),
+    check("leaving", "leaving(1)"),
+    stub("shouting"),
+    check("shouting", "assert shouting(1) == 1, 'no'"),
+    stub("weakened"),
+    check("weakened", "assert weakened(1) == 1, 'the original'", 4),
+    stub("robbed"),
+    check("robbed", "x = 1\nassert robbed(1) == 1, 'the restored'"),
+    stub("copied"),
+    check("copied", "assert copied(1) == 1", 2),
+    stub("tagged"),
+    check("tagged", "assert tagged(1) == 1, 'not skipped'"),
+    stub("dropped"),
+    check("dropped", "dropped(1)"),
+    stub("renamed"),
+    check("renamed", "renamed(1)"),
+    stub("reformatted"),
+    check("reformatted", "assert reformatted(1) == 1\n"),
+    code(MEASURE, tags=["measure"]),
+    check("module", "assert right(1) == 2 and wrong(1) == 2 and unwritten(1)"),
+    code("Why?", "written-why", kind="markdown", grade=True, solution=True, points=6),
+]
+
+
+def student_version():
+    """HANDED_OUT, worked on."""
+    answers = {
+        "right": "return math.floor(2 * x)",
+        "wrong": "return x",
+        "raising": "return 1 / x",
+        "needing": "return unwritten(x)",
+        "own_words": "raise NotImplementedError('floats are for another day')",
+        "leaving": "import sys; sys.exit(0)",
+        "shouting": "print('passed'); print({'status': 'ok'}); return 0",
+        "weakened": "return 0",
+        "robbed": "return 0",
+        "copied": "return 1",
+        "tagged": "return 0",
+        "reformatted": "return 1",
+        "after_unparsed": "return unparsed(x)",
+    }
+    others = {
+        "unparsed": solution("unparsed", "#| export\ndef unparsed(x):\n    return (x\n"),
+        "stopping": solution("stopping", "#| export\ndef stopping(x):\n    return x\nstopping(1, 2)\n"),
+        "renamed": solution("renamed", "#| export\ndef something_else(x):\n    return x\n"),
+        "test-weakened": check("weakened", "assert True", 4),
+        "test-tagged": {**check("tagged", "assert True"), "metadata": {
+            "tags": ["measure"], "nbgrader": check("tagged", "")["metadata"]["nbgrader"]}},
+        "test-reformatted": check("reformatted", "assert reformatted(1) == 1   \n\n"),
+    }  # fmt: skip
+    cells = []
+    for cell in HANDED_OUT:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if name in ("test-robbed", "dropped"):
+            continue
+        if name in answers:
+            cell = function(name, answers[name])
+        cells.append(others.get(name, cell))
+        if name == "test-copied":
+            cells += [cell, check("forged", "assert True", 100)]
+    return cells
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory):
+    course = Course(tmp_path_factory.mktemp("kinds").resolve(), student_version(), HANDED_OUT)
+    before = course.module.notebook.read_bytes()
+    report = course.run()
+    assert course.module.notebook.read_bytes() == before, "the student's file stays as it is"
+    assert not (course.module.folder / "measured.txt").exists(), "measure cells are skipped"
+    return report
+
+
+def number_of(grade_id):
+    """The number that a person sees at the cell in the student's file."""
+    names = [cell["metadata"].get("nbgrader", {}).get("grade_id") for cell in student_version()]
+    return names.index(grade_id) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "message"),
+    [
+        ("right", "passed", ""),
+        ("wrong", "failed", "wrong(2): expected 4, got 2"),
+        ("wrong-mute", "failed", "this does not hold: assert wrong(2) == 4"),
+        ("wrong-elsewhere", "passed", ""),
+        ("raising", "failed", "ZeroDivisionError: division by zero"),
+        ("unwritten", "todo", "not written yet"),
+        ("needing", "blocked", "needs unwritten (cell {unwritten}), which is not written yet"),
+        ("unparsed", "crashed", "the answer in cell {unparsed} stopped: SyntaxError: "),
+        ("after_unparsed", "blocked", "needs unparsed of cell {unparsed}, which stopped: SyntaxError: "),
+        ("stopping", "crashed", "the answer in cell {stopping} stopped: TypeError: stopping() takes 1"),
+        ("own_words", "failed", "NotImplementedError: floats are for another day"),
+        ("leaving", "failed", "SystemExit: 0"),
+        ("shouting", "failed", "no"),
+        ("weakened", "failed", "the original"),
+        ("robbed", "failed", "the restored"),
+        ("copied", "passed", ""),
+        ("tagged", "failed", "not skipped"),
+        ("dropped", "todo", "needs dropped, but the cell dropped is missing from the notebook"),
+        ("renamed", "failed", "NameError: name 'renamed' is not defined"),
+        ("reformatted", "passed", ""),
+        ("module", "failed", "this does not hold: assert right(1) == 2 and"),
+    ],
+)
+def test_verdicts(kinds, name, status, message):
+    cell = by_name(kinds)[f"test-{name}"]
+    assert cell.status == status
+    numbers = {one: number_of(one) for one in ("unwritten", "unparsed", "stopping")}
+    assert cell.message.startswith(message.format(**numbers)), cell.message
+    assert (cell.points == cell.max_points) == (status == "passed")
+    assert cell.points == 0 or status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("wrong", ("test-wrong", 2)),
+        ("raising", ("raising", 3)),
+        ("unwritten", ("unwritten", 4)),
+        ("unparsed", ("unparsed", 3)),
+        ("stopping", ("stopping", 4)),
+        ("needing", ("unwritten", 4)),
+    ],
+)
+def test_the_place_is_where_the_error_was_raised(kinds, name, place):
+    label = "modules/01_kinds/kinds_dev.ipynb"
+    assert by_name(kinds)[f"test-{name}"].where == f"{label}, cell {number_of(place[0])}, line {place[1]}"
+
+
+def test_a_restored_cell_says_so_in_its_place(kinds):
+    assert by_name(kinds)["test-robbed"].where == "the restored cell test-robbed, line 2"
+
+
+def test_rows_stand_in_the_order_of_the_notebook_and_count_once(kinds):
+    tests = [cell["metadata"]["nbgrader"] for cell in HANDED_OUT if "nbgrader" in cell["metadata"]]
+    expected = [one["grade_id"] for one in tests if one["grade"] and not one["solution"]]
+    expected.remove("test-right-hidden")
+    assert [cell.grade_id for cell in kinds.cells] == expected
+    # right 3, wrong-elsewhere 1, copied 2, reformatted 1
+    assert (kinds.points, kinds.max_points) == (7, 31)
+    assert (kinds.withheld, kinds.written) == (2, 6)
+    assert not kinds.passed
+
+
+def test_every_damage_gets_one_warning(kinds):
+    expected = [
+        f"cell {number_of('test-weakened')} (test-weakened) was edited; it ran as it was handed out",
+        f"cell {number_of('test-copied') + 1} (test-copied) is a copy of an earlier locked cell; it was left out",
+        f"cell {number_of('test-forged')} (test-forged) is not a cell of this notebook; it earns no points",
+        f"cell {number_of('test-tagged')} (test-tagged) was edited; it ran as it was handed out",
+        "the locked cell test-robbed was deleted; it ran as it was handed out",
+    ]
+    assert list(kinds.warnings) == expected
+
+
+def test_the_untouched_notebook_earns_nothing(tmp_path):
+    report = Course(tmp_path.resolve(), HANDED_OUT).run()
+    assert report.points == 0
+    assert {cell.status for cell in report.cells if cell.grade_id != "test-module"} == {"todo"}
+    assert by_name(report)["test-module"].status == "blocked"
+    assert report.warnings == ()
+
+
+def test_an_endless_loop_costs_its_question_and_the_run_goes_on(tmp_path):
+    course = Course(
+        tmp_path.resolve(),
+        [
+            function("first", "return x"),
+            check("first", "assert first(1) == 1"),
+            function("endless", "while True: print('still here')"),
+            check("endless", "endless(1)"),
+            solution("loop", "def loop(x): return x\nwhile True: pass"),
+            check("loop", "loop(1)"),
+            function("last", "return x"),
+            check("last", "assert last(1) == 1"),
+        ],
+    )
+    report = course.run(cell_seconds=1)
+    cells = by_name(report)
+    assert [cell.status for cell in report.cells] == ["passed", "timeout", "timeout", "passed"]
+    assert cells["test-endless"].message == "did not finish within 1 s"
+    assert cells["test-loop"].message == "the answer in cell 5 did not finish within 1 s"
+    assert 1 <= cells["test-endless"].seconds < 4
+
+
+def test_a_loop_that_ignores_the_interrupt_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(kernel, "INTERRUPT_SECONDS", 1)
+    stubborn = "import time\nwhile True:\n    try: time.sleep(9)\n    except KeyboardInterrupt: pass"
+    course = Course(
+        tmp_path.resolve(),
+        [check("before", "pass"), function("a", "return x"), check("a", stubborn), check("later", "pass")],
+    )
+    report = course.run(cell_seconds=1)
+    assert [cell.status for cell in report.cells] == ["passed", "timeout", "blocked"]
+    message = "not run: the kernel had to be stopped in cell 3 (did not finish within 1 s)"
+    assert by_name(report)["test-later"].message == message
+
+
+def test_the_limit_for_the_whole_notebook(tmp_path):
+    sleep = "import time; time.sleep(0.6)"
+    course = Course(tmp_path.resolve(), [check(str(number), sleep) for number in range(4)])
+    report = course.run(total_seconds=1)
+    assert [cell.status for cell in report.cells] == ["passed", "timeout", "blocked", "blocked"]
+    expected = "not run: the time for the whole notebook, 1 s, was over in cell 2"
+    assert report.cells[3].message.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("death", "reason"),
+    [
+        ("import os; os._exit(0)", "exit code 0"),
+        ("exit()", "it called exit()"),
+        pytest.param(
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "signal SIGSEGV",
+            marks=pytest.mark.skipif(os.name == "nt", reason="signals"),
+        ),
+    ],
+)
+def test_a_dead_kernel_is_never_a_pass(tmp_path, death, reason):
+    course = Course(
+        tmp_path.resolve(),
+        [
+            function("first", "return x"),
+            check("first", "assert first(1) == 1"),
+            function("deadly", "return x"),
+            check("deadly", death),
+            check("later", "pass"),
+        ],
+    )
+    report = course.run()
+    assert [cell.status for cell in report.cells] == ["passed", "crashed", "blocked"]
+    assert report.cells[1].message == f"the kernel died ({reason})"
+    assert report.cells[2].message == f"not run: the kernel died in cell 4 ({reason})"
+
+
+def test_an_answer_that_kills_the_kernel_is_a_crash_of_its_question(tmp_path):
+    deadly = solution("deadly", "def deadly(x): return x\nimport os; os._exit(0)")
+    course = Course(tmp_path.resolve(), [deadly, check("deadly", "pass"), stub("later"), check("later", "pass")])
+    report = course.run()
+    assert [cell.status for cell in report.cells] == ["crashed", "blocked"]
+    assert report.cells[0].message == "the kernel died in cell 1 (exit code 0)"
+
+
+def test_measure_cells_run_on_request_and_then_have_to_run(tmp_path):
+    cells = [check("a", "pass"), code(MEASURE, tags=["measure"]), code("1 / 0", tags=["measure"])]
+    course = Course(tmp_path.resolve(), cells)
+    assert course.run().passed
+    report = course.run(measure=True)
+    assert (course.module.folder / "measured.txt").exists(), "cells run in the folder of the module"
+    assert not report.passed
+    place = "modules/01_kinds/kinds_dev.ipynb, cell 3, line 1"
+    assert report.stopped == (f"{place}: ZeroDivisionError: division by zero",)
+
+
+def test_restored_cells_go_where_they_were_among_cells_that_the_student_wrote(tmp_path):
+    handed_out = [
+        code("# Title", kind="markdown"),
+        code("value = 1", "provided-value", locked=True),
+        function("f", "return x"),
+        check("f", "assert f(value) == 1"),
+        code("value = 2", "provided-two", locked=True),
+        check("two", "assert f(value) == 2"),
+    ]
+    saved = [code("# My title", kind="markdown"), code("mine = 0"), handed_out[2], code("# note", kind="markdown")]
+    report = Course(tmp_path.resolve(), saved, handed_out).run()
+    assert [cell.status for cell in report.cells] == ["passed", "passed"]
+    assert len(report.warnings) == 4
+
+
+@pytest.mark.parametrize("damage", ["missing", "altered", "no manifest"])
+def test_without_a_pristine_copy_the_notebook_counts_as_it_is(tmp_path, damage):
+    course = Course(tmp_path.resolve(), [check("a", "assert False, 'mine'")], [check("a", "pass")])
+    stub_file = course.project.stubs / "01_kinds.ipynb"
+    if damage == "missing":
+        stub_file.unlink()
+    elif damage == "altered":
+        stub_file.write_text(notebook([check("a", "pass  # easier")]), encoding="utf-8")
+    else:
+        (course.project.stubs / "manifest.json").unlink()
+    report = course.run()
+    assert report.cells[0].message == "mine"
+    assert report.warnings[0].startswith("deleted or edited tests cannot be restored: .tito/stubs/")
+
+
+def test_no_graded_cell_is_a_failure(tmp_path):
+    course = Course(tmp_path.resolve(), [code("1 + 1")], [])
+    with pytest.raises(WorkError, match="has no graded cell to run") as caught:
+        course.run()
+    assert (caught.value.code, caught.value.exit_code) == ("no-tests", 1)
+
+
+@pytest.mark.parametrize("text", ['{"cells": [', "", '{"nbformat": 4}'], ids=["half", "empty", "no cells"])
+def test_a_notebook_that_does_not_parse_is_a_failure(tmp_path, text):
+    course = Course(tmp_path.resolve(), [check("a", "pass")])
+    course.write("modules/01_kinds/kinds_dev.ipynb", text)
+    with pytest.raises(WorkError) as caught:
+        course.run()
+    assert caught.value.code == "unreadable"
+    assert "modules/01_kinds/kinds_dev.ipynb" in caught.value.message
+
+
+def test_the_kernel_must_import_the_view(tmp_path):
+    """A `tinytorch` that turns up from elsewhere is found out before a cell runs."""
+    course = Course(tmp_path.resolve(), [check("a", "open('ran.txt', 'w').close()")])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    course.write("tinytorch/__init__.py", f"__path__ = [{str(elsewhere)!r}]\n")
+    with pytest.raises(ProjectError, match="imports tinytorch from") as caught:
+        course.run()
+    assert caught.value.code == "wrong-environment"
+    assert not (course.module.folder / "ran.txt").exists()
+
+
+def test_a_package_that_does_not_import_is_named(tmp_path):
+    course = Course(tmp_path.resolve(), [check("a", "pass")])
+    course.write("tinytorch/__init__.py", "raise RuntimeError('half-written')\n")
+    with pytest.raises(ProjectError, match="RuntimeError: half-written"):
+        course.run()
+
+
+def test_the_users_kernels_and_startup_files_are_left_out(tmp_path, monkeypatch):
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("leftover = 1\n", encoding="utf-8")
+    spec = tmp_path / "jupyter" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": [sys.executable, "-c", "0"], "display_name": "x", "language": "python"}), encoding="utf-8"
+    )
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    course = Course((tmp_path / "course").resolve(), [check("a", "assert 'leftover' not in globals()")])
+    assert course.run().passed
+
+
+def test_only_modules_below_can_be_imported(tmp_path):
+    cells = [check("a", "import importlib.util\nassert importlib.util.find_spec('tinytorch.core.kinds') is None")]
+    course = Course(tmp_path.resolve(), cells)
+    course.write("tinytorch/core/kinds.py", "x = 1\n")
+    assert course.run().passed
+
+
+def test_the_report_says_when_the_file_was_saved(tmp_path):
+    course = Course(tmp_path.resolve(), [check("a", "pass")])
+    moment = time.time() - 3600
+    os.utime(course.module.notebook, (moment, moment))
+    seen = []
+    report = course.run(on_cell=lambda done, total: seen.append((done, total)))
+    assert abs(report.saved.timestamp() - moment) < 1
+    assert seen == [(0, 1)]
+    assert not list(Path(course.project.state / "views").iterdir()), "views are removed"
