@@ -127,7 +127,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight
         return out if self.bias is None else out + self.bias
 
@@ -146,7 +146,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -165,7 +165,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -184,7 +184,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -203,7 +203,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -222,7 +222,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -241,7 +241,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -260,7 +260,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -279,7 +279,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -298,7 +298,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -317,7 +317,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out
 
@@ -336,7 +336,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim != 2 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -355,7 +355,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x.reshape(-1, self.in_features) @ self.weight.T
         return out if self.bias is None else out + self.bias
 
@@ -391,7 +391,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = Tensor(x.numpy() @ self.weight.numpy().T)
         return out if self.bias is None else Tensor(out.numpy() + self.bias.numpy())
 
@@ -410,7 +410,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
