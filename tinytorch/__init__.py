@@ -6,19 +6,20 @@ first asked for.
 
 from numpy import bool_, float32, float64, int32, int64
 
+from tinytorch import nn
 from tinytorch._lazy import facade
 
 __getattr__, __dir__, __all__ = facade(
     __name__,
     {
         "tensor": (
-            "Tensor", "Op", "arange", "concatenate", "eye", "full", "manual_seed", "maximum", "minimum", "ones",
-            "rand", "randn", "stack", "where", "zeros",
+            "Tensor", "Op", "absolute", "arange", "concatenate", "exp", "eye", "full", "log", "manual_seed", "matmul",
+            "maximum", "minimum", "ones", "power", "rand", "randn", "sqrt", "stack", "where", "zeros",
         ),
         "activations": ("relu", "sigmoid", "softmax", "tanh"),
         "losses": ("accuracy", "log_softmax"),
         "autograd": ("gradcheck", "no_grad"),
     },
-    aliases={"tensor": "Tensor", "cat": "concatenate"},
+    aliases={"tensor": "Tensor", "cat": "concatenate", "abs": "absolute", "pow": "power"},
 )  # fmt: skip
-__all__ += ["bool_", "float32", "float64", "int32", "int64"]
+__all__ += ["bool_", "float32", "float64", "int32", "int64", "nn"]
