@@ -575,6 +575,7 @@ def test_unit_add():
         assert got.dtype == np.float32, f"{what}: expected float32, got {got.dtype}"
     got = Tensor([1, 2]) + Tensor([0.5, 0.5])
     assert got.dtype == np.float32 and got.tolist() == [1.5, 2.5], f"int64 + float32: expected float32 [1.5, 2.5], got {got!r}"
+    assert (Tensor([1, 2]) + 3).dtype == np.int64, f"int64 + 3 stays int64, got {(Tensor([1, 2]) + 3).dtype}"
     assert x.tolist() == [1.0, 2.0], "an operation leaves its inputs alone"
     print("🔬 add")
 
@@ -657,7 +658,7 @@ def test_unit_elementwise():
     got = minus(Tensor([5, 7]), 2)
     assert got.dtype == np.int64, f"integers minus an integer stay int64, got {got.dtype}"
     assert repr(minus) == "Op(minus)", f"the operation carries its name, got {minus!r}"
-    expect_error(ValueError, ["(3,)", "(2,)"], minus, Tensor([1, 2, 3]), Tensor([1, 2]))
+    expect_error(ValueError, ["(1, 3)", "(2,)"], minus, Tensor([[1, 2, 3]]), Tensor([1, 2]))
     raised = elementwise("raised", np.power)  # here the shapes fit, and NumPy's own error must come through
     expect_error(ValueError, "negative integer powers", raised, Tensor([2, 3]), Tensor([-1, -1]))
     print("🔬 elementwise")
@@ -958,6 +959,8 @@ def test_unit_reduce_mean():
         assert got.dtype == np.float32, f"mean with {settings}: expected float32, got {got.dtype}"
     got = Tensor([1, 2]).mean()
     assert got.item() == 1.5 and got.dtype == np.float32, f"mean of the integers 1 and 2: expected float32 1.5, got {got!r}"
+    got = Tensor([]).mean().item()
+    assert math.isnan(got), f"mean of no entries: expected nan, got {got}"
     expect_error(IndexError, "axis 2", reduce_mean, x, axis=2)
     print("🔬 reduce_mean")
 
