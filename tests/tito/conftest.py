@@ -202,7 +202,7 @@ analyze_double()
     cell(
         "written",
         """
-Why is doubling linear?
+Why is doubling linear, and why is tripling as well?
 
 ### BEGIN SOLUTION
 Twice a sum is the sum of the doubles (1 point), and so on (1 point).

@@ -181,6 +181,12 @@ def test_imports_in_a_cell_with_other_code_stay_there(project, alpha):
     assert "\n\nimport os\n\nUNIT = os.cpu_count()\n" in render(project, alpha, text)
 
 
+def test_a_cell_of_comments_stays_in_its_place(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8").replace("UNIT = 1\n_HIDDEN_AWAY = 2\n", "# of one unit\n", 1)
+    text = text.replace("\ndef unit_box():\n    return Box(UNIT)\n", "")
+    assert render(project, alpha, text).endswith("        return Box(double(self.size))\n\n\n# of one unit\n")
+
+
 def test_dunder_all_lists_what_is_public_in_the_order_of_definition(project, alpha):
     code = """\
 def zeta(): pass

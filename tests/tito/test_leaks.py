@@ -137,6 +137,14 @@ def test_the_compound_statement_leaks_by_its_header_alone(secrets, handed_out):
     assert [leak.statement for leak in leaks.scan(handed_out, secrets)] == [leaks.normalised(LOOP)]
 
 
+def test_a_decorator_belongs_to_its_function(project, catalog, alpha):
+    text = alpha.percent.read_text(encoding="utf-8")
+    inner = "@functools.lru_cache(maxsize=None)\n    def helper_of_the_answer(number):\n        return 1"
+    alpha.percent.write_text(text.replace(SOLUTION, inner), encoding="utf-8")
+    header = leaks.normalised(inner[: inner.index("return")])
+    assert header in leaks.secrets(project, catalog).origins
+
+
 def test_a_statement_with_a_comment_inside_is_found_with_it_and_without(project, catalog, alpha, handed_out):
     text = alpha.percent.read_text(encoding="utf-8")
     inner = "twofold_of_the_number = (\n        number  # once\n        + number\n    )"

@@ -226,7 +226,7 @@ BREACHES_OF_CONVENTIONS = {
         "Twice a sum.",
         "a question and one region",
     ),
-    "no question": ("Why is doubling linear?\n", "", "a question and one region"),
+    "no question": ("Why is doubling linear, and why is tripling as well?\n", "", "a question and one region"),
     "measure exported": ("def analyze_double", "#| export\ndef analyze_double", "a measure cell is code"),
     "measure needed": ("seen = [double(number)", "#| export\nseen = [analyze_double()", "needs analyze_double"),
     "measure needed in a test": ('    print("double")', "    analyze_double()", "needs analyze_double"),

@@ -106,7 +106,7 @@ def _strings(value):
     """The strings of a decoded JSON value; a list of strings is one text, as notebooks store it."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+    elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         yield "".join(value)
     elif isinstance(value, (list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
