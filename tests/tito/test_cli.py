@@ -50,6 +50,17 @@ def test_nothing_heavy_is_imported_for_help(mini_course):
     assert not [name for name in loaded if name.startswith("tito.services")]
 
 
+def test_no_grammar_of_uris_is_compiled_to_read_notebooks(workspace):
+    program = "import sys\nfrom tito.app import main\nmain(['module', 'status'])\nprint(*sys.modules)"
+    child = subprocess.run(
+        [sys.executable, "-c", program], cwd=workspace.root, env={**os.environ, "PYTHONPATH": str(workspace.root)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    loaded = set(child.stdout.splitlines()[-1].split())
+    assert "jsonschema" in loaded
+    assert "lark" not in loaded
+
+
 def test_help_answers_in_less_than_three_tenths_of_a_second(tito):
     seconds = []
     for _ in range(5):
