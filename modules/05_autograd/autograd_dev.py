@@ -235,6 +235,10 @@ def test_unit_topological_order():
     assert places[id(product)] == 2, "a·b comes after a and b, and before y"
     assert len(topological_order(y)) == 4, "each Tensor once: b has two users and was listed twice"
 
+    square = product * product
+    places = {id(tensor): place for place, tensor in enumerate(topological_order(product + square))}
+    assert places[id(product)] < places[id(square)], "in t + t·t with t = a·b: t comes before t·t, also where t is met first as an input of the sum"
+
     constant = Tensor([1.0])
     order = topological_order(a * constant)
     assert not any(tensor is constant for tensor in order), "a Tensor that wants no gradient is not part of the walk"
@@ -387,10 +391,13 @@ def test_unit_backward():
     (x * x).backward(np.array([10.0, 100.0]))
     assert x.grad.tolist() == [20, 400], f"backward([10, 100]) of x²: expected [20, 400], got {x.grad.tolist()}"
 
-    for what, function in [("(p + q) + 3·p", lambda p, q: (p + q) + 3 * p), ("3·p + (p + q)", lambda p, q: 3 * p + (p + q))]:
-        p, q = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
+    for what, function in [("p + q", lambda p, q: p + q), ("(p + q) + p·q", lambda p, q: (p + q) + p * q), ("p·q + (p + q)", lambda p, q: p * q + (p + q))]:
+        p, q = Tensor([2.0], requires_grad=True), Tensor([5.0], requires_grad=True)
         function(p, q).backward()
-        assert p.grad.tolist() == [4] and q.grad.tolist() == [1], f"{what}: expected gradients [4] and [1], got {p.grad.tolist()} and {q.grad.tolist()}"
+        expected = ([1], [1]) if what == "p + q" else ([6], [3])
+        got = p.grad.tolist(), q.grad.tolist()
+        assert got == expected, f"{what} at p = 2, q = 5: expected the gradients {expected}, got {got}"
+        assert not np.shares_memory(p.grad, q.grad), f"{what}: p.grad and q.grad are one and the same array, so clearing or scaling one changes the other"
 
     x = Tensor(1.0, requires_grad=True)
     y = x
@@ -498,6 +505,10 @@ def test_unit_unbroadcast():
 
     got = unbroadcast(grad, (3, 4))
     assert np.array_equal(got, grad), "nothing was repeated, so nothing may be summed"
+
+    for shape, expected in [((3, 1), [[60], [92], [124]]), ((), 276)]:
+        got = unbroadcast(np.arange(24.0).reshape(2, 3, 4), shape)
+        assert got.tolist() == expected, f"0 to 23 in shape (2, 3, 4), to {shape}: expected {expected}, got {got.tolist()}"
 
     bias = Tensor([0.0, 0.0], requires_grad=True)
     (Tensor(np.ones((3, 2))) * (bias + 1.0)).backward(np.ones((3, 2)))
@@ -731,6 +742,7 @@ def test_unit_sum_mean_gradient():
         ("mean over axis 1", mean_gradient, {"axis": 1}, [30.0, 300.0], [[10] * 3, [100] * 3]),
         ("mean over axis -2", mean_gradient, {"axis": -2}, [2.0, 4.0, 6.0], [[1, 2, 3]] * 2),
         ("mean of all", mean_gradient, {}, 12.0, [[2] * 3] * 2),
+        ("mean over axes (1, 0)", mean_gradient, {"axis": (1, 0)}, 12.0, [[2] * 3] * 2),
     ]
     for what, rule, settings, grad, expected in cases:
         reduced = (x.sum if rule is sum_gradient else x.mean)(**settings)
@@ -900,7 +912,7 @@ def matmul_gradient(grad, out, a, b):
 # %% nbgrader={"grade": true, "grade_id": "test-matmul_gradient", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul_gradient():
     drawn = np.random.default_rng(3)
-    for shape_a, shape_b in [((2, 3), (3, 2)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((4, 2, 3), (4, 3, 2))]:
+    for shape_a, shape_b in [((2, 3), (3, 2)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (3,)), ((1,), (1, 1)), ((4, 2, 3), (4, 3, 2))]:
         a, b = drawn.standard_normal(shape_a), drawn.standard_normal(shape_b)
         out = np.asarray(a @ b)
         grad = drawn.standard_normal(out.shape)
@@ -914,6 +926,11 @@ def test_unit_matmul_gradient():
             nudge = drawn.standard_normal(got.shape)
             expected = (slope(nudge) * grad).sum() / 2
             assert np.isclose((got * nudge).sum(), expected), f"{what}: for {name}, along a random direction: expected {expected:.6f}, got {(got * nudge).sum():.6f}"
+
+    row, batch = Tensor([1.0, 2.0, 3.0], requires_grad=True), Tensor(np.arange(12.0).reshape(2, 3, 2), requires_grad=True)
+    (row @ batch).backward(np.ones((2, 2)))
+    assert row.grad.tolist() == [14, 22, 30], f"(3,) @ (2, 3, 2), where the row meets both matrices: expected [14, 22, 30], got {row.grad.tolist()}"
+    assert batch.grad.tolist() == [[[1, 1], [2, 2], [3, 3]]] * 2, f"(3,) @ (2, 3, 2), for the batch: got {batch.grad.tolist()}"
     print("🔬 matmul: rows, columns, batches")
 
 test_unit_matmul_gradient()
@@ -984,6 +1001,10 @@ def test_unit_shape_gradients():
     assert x.grad.tolist() == [[0, 0, 0], [4, 5, 0]], f"x[1, :2]: expected [[0, 0, 0], [4, 5, 0]], got {x.grad.tolist()}"
 
     x = Tensor(np.zeros((2, 3)), requires_grad=True)
+    x[:, np.array([1, 1])].backward([[1.0, 2.0], [3.0, 4.0]])
+    assert x.grad.tolist() == [[0, 3, 0], [0, 7, 0]], f"x[:, [1, 1]]: expected [[0, 3, 0], [0, 7, 0]], got {x.grad.tolist()}"
+
+    x = Tensor(np.zeros((2, 3)), requires_grad=True)
     x.reshape(3, 2).backward([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     assert x.grad.tolist() == [[1, 2, 3], [4, 5, 6]], f"reshape: expected [[1, 2, 3], [4, 5, 6]], got {x.grad.tolist()}"
 
@@ -991,6 +1012,9 @@ def test_unit_shape_gradients():
     x.permute(1, 2, 0).backward(np.arange(24.0).reshape(3, 4, 2))
     assert x.grad.shape == (2, 3, 4), f"permute: expected a gradient of shape (2, 3, 4), got {x.grad.shape}"
     assert x.grad[1, 2, 3] == 23 and x.grad[1, 0, 2] == 5, f"permute: out[i, j, k] was x[k, i, j]; expected x.grad[1, 0, 2] = 5, got {x.grad[1, 0, 2]}"
+    x.grad = None
+    x.permute(-1, 0, 1).backward(np.arange(24.0).reshape(4, 2, 3))
+    assert x.grad[1, 2, 3] == 23 and x.grad[0, 2, 1] == 8, f"permute(-1, 0, 1): out[i, j, k] was x[j, k, i]; expected x.grad[0, 2, 1] = 8, got {x.grad[0, 2, 1]}"
     print("🔬 reshape, permute, index")
 
 test_unit_shape_gradients()
@@ -1093,6 +1117,8 @@ def test_unit_activation_gradients():
     assert np.allclose(got, 3.6), f"tanh where out is 0.8, grad 10: expected 3.6, got {got}"
     got = log_softmax_gradient(np.array([1.0, 0.0]), np.log([0.5, 0.5]), np.zeros(2), axis=-1)
     assert np.allclose(got, [0.5, -0.5]), f"log_softmax of [0, 0], grad [1, 0]: expected [0.5, -0.5], got {got.tolist()}"
+    got = log_softmax_gradient(np.array([[1.0], [0.0]]), np.log([[0.5], [0.5]]), np.zeros((2, 1)), axis=0)
+    assert np.allclose(got, [[0.5], [-0.5]]), f"log_softmax of a column of zeros along axis 0, grad [[1], [0]]: expected [[0.5], [-0.5]], got {got.tolist()}"
 
     logits = Tensor([[1.0, 2.0, 3.0], [1000.0, 0.0, -1000.0]], requires_grad=True)
     log_softmax(logits, axis=1).backward([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
@@ -1155,7 +1181,7 @@ def gelu_gradient(grad, out, x, *, approximate="none"):
 @bce_terms.gradient
 def bce_terms_gradient(grad, out, p, y, *, needs):
     for_y = grad * (np.maximum(np.log1p(-p), -100) - np.maximum(np.log(p), -100)) if needs[1] else None
-    return grad * (p - y) / np.maximum(p * (1 - p), 1e-12), for_y
+    return grad * np.subtract(p, y, dtype=out.dtype) / np.maximum(p * (1 - p), 1e-12), for_y
 
 # %% [markdown]
 r"""
@@ -1305,6 +1331,7 @@ def drawn_input(*shape, seed=0):
 def test_unit_gradcheck():
     a, b = drawn_input(2, 3), drawn_input(3, seed=1)
     assert gradcheck(lambda a, b: (a * b + a / b).exp(), (a, b)) is True, "a function with right gradients passes"
+    assert gradcheck(lambda a, b: 2 * a, (a, b)) is True, "an input that is not used has no gradient, and needs none"
 
     wrong = [
         ("half_product", lambda a, b: a * b, lambda grad, out, a, b: (grad * b, 0.5 * grad * a), 1),
@@ -1312,6 +1339,7 @@ def test_unit_gradcheck():
         ("forgotten_grad", lambda a, b: np.exp(a) + b, lambda grad, out, a, b: (np.exp(a), grad), 0),
         ("wrong_sign", lambda a, b: a - b, lambda grad, out, a, b: (grad, grad), 1),
         ("transposed", lambda a, b: (a * b).T, lambda grad, out, a, b: (grad.reshape(2, 3) * b, (grad.T * a)), 0),
+        ("turned_round", lambda a, b: 2 * a + b, lambda grad, out, a, b: (2 * grad[::-1], grad), 0),
     ]
     for name, forward, rule, i in wrong:
         caught = None
