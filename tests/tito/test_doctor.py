@@ -1,0 +1,111 @@
+"""`tito doctor` finds what is wrong, names the command that mends it, and answers wherever it is asked."""
+
+import os
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.kernel
+
+
+def examine(run, *, cwd=None):
+    """(exit code, {check: Check data}) of tito doctor --json."""
+    outcome = run("doctor", "--json", cwd=cwd)
+    checks = {check["name"]: check for check in outcome.document["data"]["checks"]}
+    assert outcome.document["ok"] == (outcome.exit_code == 0) == all(check["ok"] for check in checks.values())
+    return outcome, checks
+
+
+def wrong(checks):
+    return [name for name, check in checks.items() if not check["ok"]]
+
+
+def test_a_sound_workspace(workspace):
+    outcome, checks = examine(workspace.tito, cwd=workspace.root / "modules")
+    assert outcome.exit_code == 0, outcome.stdout
+    assert list(checks) == [
+        "Python", "project", "tito", "write access", "modules", "tinytorch", "kernel", "untouched notebooks",
+    ]  # fmt: skip
+    assert checks["project"]["detail"] == f"workspace 1.2.3 in {workspace.root}"
+    assert not any(check["fix"] for check in checks.values())
+    text = workspace.tito("doctor").stdout
+    assert f"ok  project              workspace 1.2.3 in {workspace.root}\n" in text
+
+
+def test_packages_are_held_against_their_lower_bounds(tito, mini_course):
+    pyproject = mini_course / "pyproject.toml"
+    dependencies = 'dependencies = ["numpy>=2.0", "pytest>=8.2", "jupytext>=999", "no-such-package>=1.0"]\n'
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace("[tool.tito]", f"{dependencies}\n[tool.tito]"), encoding="utf-8")
+    outcome, checks = examine(tito)
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["jupytext", "no-such-package"]
+    assert checks["numpy"]["ok"] and checks["pytest"]["ok"]
+    assert checks["jupytext"]["fix"] == 'pip install "jupytext>=999"'
+    assert checks["no-such-package"]["detail"] == "not installed (needs 1.0 or newer)"
+    assert outcome.document["error"]["hint"] == 'pip install "jupytext>=999"'
+
+
+def test_a_python_that_is_too_old(tito, mini_course):
+    pyproject = mini_course / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace("[tool.tito]", 'requires-python = ">=3.99"\n\n[tool.tito]'), encoding="utf-8")
+    _, checks = examine(tito)
+    assert wrong(checks) == ["Python"]
+    assert "3.99" in checks["Python"]["fix"]
+
+
+def test_outside_a_project_it_says_so(tito, tmp_path):
+    outcome, checks = examine(tito, cwd=tmp_path)
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["project"]
+    assert "tito init DEST" in checks["project"]["fix"]
+
+
+def test_from_the_wrong_environment_it_names_the_command_that_mends_it(tito, workspace):
+    outcome, checks = examine(tito, cwd=workspace.root / "modules")
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["tito"]
+    assert checks["tito"]["fix"].startswith(f"cd {workspace.root} && ")
+
+
+def test_a_pyproject_that_does_not_parse(tito, mini_course):
+    (mini_course / "pyproject.toml").write_text("[tool.tito]\nrole = course\n", encoding="utf-8")
+    outcome, checks = examine(tito)
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["project"]
+
+
+def test_altered_stubs(workspace):
+    (workspace.root / ".tito" / "stubs" / "02_beta.ipynb").write_text("{}", encoding="utf-8")
+    outcome, checks = examine(workspace.tito)
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["untouched notebooks"]
+    assert ".tito/stubs/02_beta.ipynb" in checks["untouched notebooks"]["detail"]
+    text = workspace.tito("doctor")
+    assert "missing  untouched notebooks" in text.stdout
+    assert "\n    mend it: copy .tito/stubs from a new workspace" in text.stdout
+
+
+def test_a_package_that_does_not_import(workspace):
+    (workspace.root / "tinytorch" / "__init__.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
+    outcome, checks = examine(workspace.tito)
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["tinytorch", "kernel"]
+    assert "nothing_of_that_name" in checks["tinytorch"]["detail"]
+
+
+def test_a_kernel_that_does_not_start(workspace):
+    (workspace.root / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')\n", encoding="utf-8")
+    outcome, checks = examine(workspace.tito)
+    assert outcome.exit_code == 3
+    assert wrong(checks) == ["kernel"]
+    assert checks["kernel"]["detail"] == "the Jupyter kernel does not start: no kernel today"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="everything is writable for root")
+def test_a_folder_that_cannot_be_written_to(workspace):
+    subprocess.run(["chmod", "u-w", workspace.root / "modules"], check=True)
+    _, checks = examine(workspace.tito)
+    subprocess.run(["chmod", "u+w", workspace.root / "modules"], check=True)
+    assert wrong(checks) == ["write access"]
