@@ -163,7 +163,7 @@ def test_scaffolding_goes_and_text_that_looks_like_it_stays():
 
 def test_import_cells_come_first_each_import_once_and_in_order():
     cells = [
-        "import numpy as np\nfrom .tensor import Tensor  # noqa: F401",
+        "import numpy as np\nfrom .tensor import Tensor  # noqa: F401\nimport tinytorch.threads",
         "# why this is needed\nimport math\n\nimport ctypes",
         "from ..threads import pool\nimport numpy as np",
         "from __future__ import annotations\nfrom collections import (\n    deque,\n)",
@@ -172,6 +172,7 @@ def test_import_cells_come_first_each_import_once_and_in_order():
         "from __future__ import annotations\n\n"
         "import ctypes\n# why this is needed\nimport math\nfrom collections import (\n    deque,\n)\n\n"
         "import numpy as np\n\n"
+        "import tinytorch.threads\n\n"
         "from ..threads import pool\nfrom .tensor import Tensor  # noqa: F401"
     )
 
@@ -318,6 +319,10 @@ def test_blank_lines_are_put_in_order_and_no_statement_changes():
     assert ast.dump(ast.parse(EVEN)) == ast.dump(ast.parse(UNEVEN))
 
 
+def test_a_comment_stays_with_the_last_definition():
+    assert module_text.spaced("x = 1\n# about f\ndef f(): pass\n") == "x = 1\n\n\n# about f\ndef f(): pass\n"
+
+
 def test_ruff_agrees_with_the_order_of_imports_and_the_blank_lines(project, catalog, tmp_path):
     """Oracle: Ruff's own rules for both, on a file with imports in the wrong order and cells of every spacing."""
     ruff = pytest.importorskip("ruff").find_ruff_bin()
@@ -379,6 +384,9 @@ def test_a_second_commit_replaces_only_what_changed(project, catalog):
 def test_a_workspace_keeps_what_is_replaced(project, catalog, alpha):
     notebooks.write(notebooks.load(project, alpha.percent).node, alpha.notebook)
     workspace = Project(project.root, "workspace", project.version)
+    with export.stage(workspace, catalog, [alpha]) as stage:
+        stage.commit()
+    assert not (project.state / "backups").exists(), "nothing was replaced yet"
     (project.core / "alpha.py").write_text("edited = 'by hand'\n", encoding="utf-8")
     with export.stage(workspace, catalog, [alpha]) as stage:
         stage.commit()
@@ -407,6 +415,7 @@ def refused(project, catalog, modules):
     ],
 )
 def test_a_module_that_does_not_import_is_refused_with_its_cell(project, catalog, alpha, broken, reason):
+    edit(alpha.percent, "seen = [", f"{broken}\nseen = [")  # the same line where nothing is exported
     edit(alpha.percent, "UNIT = 1", broken)
     message = refused(project, catalog, list(catalog))
     text = alpha.percent.read_text(encoding="utf-8")

@@ -44,7 +44,8 @@ def test_hidden_tests_leave_their_comment(stripped):
 
 
 def test_a_written_question_stays_and_its_rubric_goes(stripped):
-    assert stripped["written-linear"].source == "Why is doubling linear, and why is tripling as well?\n\nYOUR ANSWER HERE"
+    question = "Why is doubling linear, and why is tripling as well?"
+    assert stripped["written-linear"].source == f"{question}\n\nYOUR ANSWER HERE"
 
 
 def test_provided_and_free_cells_stay_as_they_are(source, stripped):

@@ -28,7 +28,7 @@ def module_text(module, cells):
     code_cells = [cell for cell, tree in zip(cells, trees, strict=True) if not _only_imports(tree)]
     names = [name for tree in trees for name, _, _ in syntax.definitions(tree)]
     parts = [docstring(module), import_block(import_cells), dunder_all(names), *code_cells]
-    return spaced("\n\n".join(part for part in parts if part.strip()))
+    return spaced("\n\n".join(parts))
 
 
 def without_scaffolding(code):
