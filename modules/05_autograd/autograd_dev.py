@@ -209,7 +209,7 @@ a Tensor twice: once to look at its inputs, and once more, *below* them, to be a
 # %% nbgrader={"grade": false, "grade_id": "topological_order", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     ### BEGIN SOLUTION
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
@@ -323,7 +323,8 @@ def input_gradients(node, grad, out):
     """
     op, settings = node.op, node.settings
     if op.rule is None:
-        raise RuntimeError(f"{op.__name__} has no gradient rule; give it one with @{op.__name__}.gradient, or detach() its input")
+        name = op.__name__
+        raise RuntimeError(f"{name} has no gradient rule; give it one with @{name}.gradient, or detach() its input")
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
     answers = op.rule(grad, out, *node.arrays, **settings)
@@ -341,7 +342,8 @@ def fitted(op, i, answer, array):
     if answer.shape != array.shape and answer.ndim >= array.ndim:
         answer = unbroadcast(answer, array.shape)
     if answer.shape != array.shape:
-        raise RuntimeError(f"the rule of {op.__name__} returned shape {answer.shape} for input {i} of shape {array.shape}")
+        shapes = f"shape {answer.shape} for input {i} of shape {array.shape}"
+        raise RuntimeError(f"the rule of {op.__name__} returned {shapes}")
     return answer if answer.dtype == array.dtype else answer.astype(array.dtype)
 
 # %% nbgrader={"grade": false, "grade_id": "backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -355,7 +357,8 @@ def backward(tensor, grad=None):
     ### BEGIN SOLUTION
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -713,7 +716,7 @@ is a sum divided by a count, and so is its gradient; the count is `x.size / out.
 # %% nbgrader={"grade": false, "grade_id": "provided-with_axes", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 def with_axes(reduced, x, axis, keepdims):
-    """The result of reducing `x` over `axis`, with the reduced axes put back in size 1, so that it broadcasts against `x`."""
+    """The result of reducing `x` over `axis`, with the reduced axes put back in size 1; it broadcasts against `x`."""
     return reduced if keepdims else np.expand_dims(reduced, normalize_axes(axis, x.ndim))
 
 # %% nbgrader={"grade": false, "grade_id": "sum_mean_gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1309,9 +1312,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
     ### END SOLUTION
 

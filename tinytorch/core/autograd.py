@@ -70,7 +70,7 @@ def mul_gradient(grad, out, a, b):
 
 
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -104,11 +104,12 @@ def input_gradients(node, grad, out):
     """
     op, settings = node.op, node.settings
     if op.rule is None:
-        raise RuntimeError(f"{op.__name__} has no gradient rule; give it one with @{op.__name__}.gradient, or detach() its input")
+        name = op.__name__
+        raise RuntimeError(f"{name} has no gradient rule; give it one with @{name}.gradient, or detach() its input")
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
     answers = op.rule(grad, out, *node.arrays, **settings)
-    answers = answers if isinstance(answers, tuple) else (answers,)
+    answers = answers if isinstance(answers, (tuple, list)) else (answers,)
     if len(answers) != len(node.inputs):
         raise RuntimeError(f"the rule of {op.__name__} returned {len(answers)} gradients for {len(node.inputs)} inputs")
     return [None if x is None else fitted(op, i, answers[i], node.arrays[i]) for i, x in enumerate(node.inputs)]
@@ -122,7 +123,8 @@ def fitted(op, i, answer, array):
     if answer.shape != array.shape and answer.ndim >= array.ndim:
         answer = unbroadcast(answer, array.shape)
     if answer.shape != array.shape:
-        raise RuntimeError(f"the rule of {op.__name__} returned shape {answer.shape} for input {i} of shape {array.shape}")
+        shapes = f"shape {answer.shape} for input {i} of shape {array.shape}"
+        raise RuntimeError(f"the rule of {op.__name__} returned {shapes}")
     return answer if answer.dtype == array.dtype else answer.astype(array.dtype)
 
 
@@ -134,7 +136,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -234,7 +237,7 @@ def cast_gradient(grad, out, x, *, dtype):
 
 
 def with_axes(reduced, x, axis, keepdims):
-    """The result of reducing `x` over `axis`, with the reduced axes put back in size 1, so that it broadcasts against `x`."""
+    """The result of reducing `x` over `axis`, with the reduced axes put back in size 1; it broadcasts against `x`."""
     return reduced if keepdims else np.expand_dims(reduced, normalize_axes(axis, x.ndim))
 
 
@@ -345,7 +348,7 @@ def gelu_gradient(grad, out, x, *, approximate="none"):
 @bce_terms.gradient
 def bce_terms_gradient(grad, out, p, y, *, needs):
     for_y = grad * (np.maximum(np.log1p(-p), -100) - np.maximum(np.log(p), -100)) if needs[1] else None
-    return grad * (p - y) / np.maximum(p * (1 - p), 1e-12), for_y
+    return grad * np.subtract(p, y, dtype=out.dtype) / np.maximum(p * (1 - p), 1e-12), for_y
 
 
 class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
@@ -388,7 +391,6 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True

@@ -191,7 +191,7 @@ def mul_gradient(grad, out, a, b):
 
 # %% topological_order: calls itself, so long chains break
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen = [], set()
 
     def visit(current):
@@ -208,7 +208,7 @@ def topological_order(tensor):
 
 # %% topological_order: no memory of what was seen, so shared Tensors are listed again
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         if len(stack) + len(order) > 50_000:
@@ -224,7 +224,7 @@ def topological_order(tensor):
 
 # %% topological_order: the Tensor first instead of last
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -239,7 +239,7 @@ def topological_order(tensor):
 
 # %% topological_order: appends a Tensor before its inputs and turns the list round, which is wrong for shared Tensors
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], {id(tensor)}, [tensor]
     while stack:
         current = stack.pop()
@@ -252,7 +252,7 @@ def topological_order(tensor):
 
 # %% topological_order: breadth first, level by level
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     levels, seen = [[tensor]], {id(tensor)}
     while levels[-1]:
         below = []
@@ -266,7 +266,7 @@ def topological_order(tensor):
 
 # %% topological_order: marks a Tensor as seen when it is pushed for the first time
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], {id(tensor)}, [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -282,7 +282,7 @@ def topological_order(tensor):
 
 # %% topological_order: remembers numbers instead of Tensors, so equal ones count as one
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -297,7 +297,7 @@ def topological_order(tensor):
 
 # %% topological_order: leaves out the leaves
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -312,7 +312,7 @@ def topological_order(tensor):
 
 # %% topological_order: lists None for inputs that want no gradient
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -333,7 +333,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -359,7 +360,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -383,7 +385,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -412,7 +415,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -436,7 +440,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -461,7 +466,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -511,7 +517,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): np.ones_like(tensor.data)}
     order = topological_order(tensor)
@@ -537,7 +544,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)[::-1]
@@ -563,7 +571,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -591,7 +600,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -617,6 +627,7 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.size != 1:
+            shape = tensor.shape
             raise RuntimeError("backward() needs a scalar; pass grad")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
@@ -643,7 +654,8 @@ def backward(tensor, grad=None):
     """
     if grad is None:
         if tensor.data.ndim != 0:
-            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: pass grad, or call .sum() or .mean() first")
+            shape = tensor.shape
+            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -2132,9 +2144,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: compares the sums of the gradients
@@ -2163,9 +2174,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.atleast_1d(np.abs(got.sum() - expected.sum()) - (atol + rtol * np.abs(expected.sum())))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected.sum():.9g}, got {got.sum():.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected.sum():.9g}, got {got.sum():.9g}")
     return True
 
 # %% gradcheck: ones instead of the weights, so confused outputs pass
@@ -2195,9 +2205,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: without the absolute value, so gradients that are too small pass
@@ -2226,9 +2235,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = (got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: does not clear old gradients
@@ -2255,9 +2263,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: nan passes
@@ -2286,9 +2293,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if (excess > 0).any():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: checks inputs that want no gradient
@@ -2315,9 +2321,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: a missing gradient is an error of its own
@@ -2346,9 +2351,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: the message does not say which input
@@ -2377,9 +2381,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: counts the inputs from 1
@@ -2408,9 +2411,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i + 1}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i + 1}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: the message does not name the operation
@@ -2439,9 +2441,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: returns False instead of raising
@@ -2470,6 +2471,7 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
             return False
     return True
 
@@ -2499,9 +2501,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (0.01 + 0.01 * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: compares with the largest gradient instead of each, so small errors hide
@@ -2530,9 +2531,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + 1e-3 * np.abs(expected).max())
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: compares the analytic gradient with itself
@@ -2561,9 +2561,8 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")
     return True
 
 # %% gradcheck: says nothing when all is well
@@ -2592,6 +2591,5 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
         excess = np.abs(got - expected) - (atol + rtol * np.abs(expected))
         if not (excess <= 0).all():
             worst = np.unravel_index(np.argmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            raise AssertionError(
-                f"{name}, input {i}, entry {tuple(map(int, worst))}: expected {expected[worst]:.9g}, got {got[worst]:.9g}"
-            )
+            place = f"{name}, input {i}, entry {tuple(map(int, worst))}"
+            raise AssertionError(f"{place}: expected {expected[worst]:.9g}, got {got[worst]:.9g}")

@@ -26,7 +26,7 @@ def mul_gradient(grad, out, a, b):
 
 # %% topological_order
 def topological_order(tensor):
-    """All Tensors that `tensor` was computed from and that want a gradient, each once and after its inputs; itself last."""
+    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
 
     def wanted_inputs(t):
         return [] if t.node is None else [i for i in t.node.inputs if i is not None]
