@@ -58,8 +58,9 @@ def test_every_cell_of_the_tiny_module_has_its_kind(project, alpha):
 
 
 def test_a_test_above_every_solution_has_no_question(project):
-    metadata = {"nbgrader": {"grade": True, "solution": False, "grade_id": "test-early"}}
-    assert notebooks.questions(ipynb(project, version_4(code(metadata=metadata))).node) == {"test-early": None}
+    early = code(metadata={"nbgrader": {"grade": True, "solution": False, "grade_id": "test-early"}})
+    nameless = code(metadata={"nbgrader": {"grade": True, "solution": False}})
+    assert notebooks.questions(ipynb(project, version_4(early, nameless)).node) == {"test-early": None}
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,14 @@ def test_starts_are_the_lines_of_the_file(project):
         "# %%\n\nx = 1\n\n\n\n"
         '# %% tags=["measure"]\ns = """\n# %% no marker\n\n# %% [markdown] neither\n"""\n'
         "# %% [markdown]\n# Commented.\n\n"
+        '# %%\n"""\nA text that is code.\n"""\n'
         "# %%\nlast = True\n"
     )
     source = percent(project, text)
     lines = text.split("\n")
-    firsts = ["# Title", 'r"""On the line of the quotes."""', "", 's = """', "# Commented.", "last = True"]
+    firsts = ["# Title", 'r"""On the line of the quotes."""', "", 's = """', "# Commented.", '"""', "last = True"]
     assert [lines[start - 1] for start in source.starts] == firsts
-    assert source.starts == [3, 8, 10, 16, 22, 25]
+    assert source.starts == [3, 8, 10, 16, 22, 25, 29]
     assert notebooks.where(source, 3) == "modules/01_alpha/alpha_dev.py:16 (cell 4)"
     assert notebooks.where(source, 3, 2) == "modules/01_alpha/alpha_dev.py:17 (cell 4)"
 
@@ -126,6 +128,8 @@ def test_byte_order_mark_and_windows_line_ends_make_no_difference(project):
         (f'{MARKDOWN}# %% nbgrader={{"grade": true, "a": False}}\nx = 1\n', ["alpha_dev.py:6", "cannot be parsed"]),
         (f"{MARKDOWN}# %% tags=[measure]\nx = 1\n", ["alpha_dev.py:6", "tags=[measure]"]),
         (f'{MARKDOWN}# %% nbgrader={{"grade": true\nx = 1\n', ["alpha_dev.py:6", "cannot be parsed"]),
+        (f'{MARKDOWN}# %% nbgarder={{"grade": true}}\nx = 1\n', ["alpha_dev.py:6", "nbgarder"]),
+        (f'{MARKDOWN}# %% nbgrader={{"a": true, "b": False}} tags=["measure"]\nx = 1\n', ["cannot be parsed"]),
     ],
 )
 def test_percent_sources_that_cannot_be_read(project, text, fragments):
@@ -178,6 +182,7 @@ def test_a_missing_file_says_how_to_get_it(project, alpha):
         ({"cell_type": "code"}, ""),
         ({"cell_type": "code", "source": None}, ""),
         ({"cell_type": "code", "source": ["x = 1\n", "y = 2"]}, "x = 1\ny = 2"),
+        ({"cell_type": "code", "source": ["x = 1\n", 2, None]}, "x = 1\n"),
         (code("x = 1\r\ny = 2"), "x = 1\ny = 2"),
         (code("%timeit x\n!ls"), "%timeit x\n!ls"),
         (code(metadata=[]), "x = 1"),
