@@ -41,19 +41,20 @@ def arrays(draw, shape, low=-3.0, high=3.0, dtype=np.float64, gap=0.0):
     """An array of `shape` with entries in [low, high], at least `gap` from 0; often not contiguous."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     layout = draw(st.sampled_from(["dense", "transposed", "strided", "reversed"]))
+
+    def numbers(shape):
+        drawn = np.asarray(generator.uniform(low, high, shape))
+        if gap:
+            drawn = np.where(np.abs(drawn) < gap, np.where(drawn < 0, drawn - gap, drawn + gap), drawn)
+        return drawn.astype(dtype)
+
     if layout == "transposed":
-        array = generator.uniform(low, high, shape[::-1]).T
-    elif layout == "strided":
-        every_other = tuple(slice(None, None, 2) for _ in shape)
-        array = generator.uniform(low, high, tuple(2 * size for size in shape))[every_other]
-    elif layout == "reversed":
-        array = generator.uniform(low, high, shape)[tuple(slice(None, None, -1) for _ in shape)]
-    else:
-        array = generator.uniform(low, high, shape)
-    array = np.asarray(array)
-    if gap:
-        array = np.where(np.abs(array) < gap, np.where(array < 0, array - gap, array + gap), array)
-    return array if array.dtype == dtype else array.astype(dtype)
+        return numbers(shape[::-1]).T
+    if layout == "strided":
+        return np.asarray(numbers(tuple(2 * size for size in shape))[tuple(slice(None, None, 2) for _ in shape)])
+    if layout == "reversed":
+        return np.asarray(numbers(shape)[tuple(slice(None, None, -1) for _ in shape)])
+    return numbers(shape)
 
 
 @st.composite
