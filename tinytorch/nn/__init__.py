@@ -1,7 +1,7 @@
 """Layers, activations and losses under PyTorch's names: `from tinytorch import nn; nn.Linear(784, 10)`."""
 
 from tinytorch._lazy import facade
-from tinytorch.nn import functional, init  # noqa: F401 - so that nn.functional.relu works after an import of nn
+from tinytorch.nn import functional, init, utils  # noqa: F401 - so that nn.functional.relu works after an import of nn
 
 __getattr__, __dir__, __all__ = facade(
     __name__,
