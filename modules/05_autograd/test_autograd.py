@@ -124,7 +124,7 @@ CASES = [
     ("batch @ column", lambda a, b: a @ b, [(2, 2, 3), (3,)]),
     ("1 × 1 matrices", lambda a, b: a @ b, [(1, 1), (1,)]),
     ("reshape", lambda a: a.reshape(3, -1) * a.flatten().unsqueeze(0).squeeze(0)[:2], [(2, 3)]),
-    ("permute", lambda a: a.permute(2, 0, 1) + a.permute(-1, -3, -2).exp(), [(2, 3, 4)]),
+    ("permute", lambda a: a.permute(2, 0, 1) + a.permute(-1, 0, 1).exp(), [(2, 3, 4)]),
     ("transpose", lambda a: a.transpose(0, -1) @ a[0].T, [(2, 3, 2)]),
     ("T", lambda a: a.T @ a, [(2, 3)]),
     ("integers and slices", lambda a: a[1, ::-1] * a[-1] + a[..., 1:, 0][:2], [(3, 2, 2)]),
@@ -242,7 +242,8 @@ def test_what_an_empty_batch_was_multiplied_with():
 
 
 EDGES = [
-    ("relu at 0, and where the gradient is infinite", lambda x: ReLU()(x).log(), [-1.0, 2.0], [0, 0.5]),
+    ("relu at 0", lambda x: ReLU()(x), [-1.0, 0.0, 1.0], [0, 0, 1]),
+    ("relu where the gradient is infinite", lambda x: ReLU()(x).log(), [-1.0, 2.0], [0, 0.5]),
     ("abs at 0", lambda x: x.abs(), [-2.0, 0.0, 2.0], [-1, 0, 1]),
     ("x ** 0 and x ** 2 at 0", lambda x: x**0 + x**2, [0.0], [0]),
     ("x ** [0, 1, 2] at 0", lambda x: x ** Tensor([0.0, 1.0, 2.0]), [0.0, 0.0, 0.0], [0, 1, 0]),
@@ -520,7 +521,7 @@ def test_no_grad_nested_and_after_exceptions():
     with no_grad():
         assert (x * 2).node is None
         with no_grad():
-            pass
+            assert not (x * 2).requires_grad
         with pytest.raises(ZeroDivisionError), no_grad():
             raise ZeroDivisionError
         assert not (x * 2).requires_grad
@@ -570,6 +571,18 @@ def test_numeric_gradient():
     assert point.tolist() == [[1, 2], [3, 4]]
 
 
+def test_numeric_gradient_nudges_one_entry_of_a_copy_by_eps():
+    point, asked = np.array([1.0, 2.0]), []
+
+    def function(x):
+        assert point.tolist() == [1, 2], "the caller's array must not change, not even for a moment"
+        asked.append(sorted(abs(x - point).tolist()))
+        return x[0] * x[1]
+
+    np.testing.assert_allclose(numeric_gradient(function, point, eps=0.25), [2, 1])
+    assert all(nudges == [0, 0.25] for nudges in asked)
+
+
 @every_case
 def test_gradcheck_agrees_with_right_rules(what, function, shapes):
     assert gradcheck(function, tuple(leaf(drawn(shape, seed)) for seed, shape in enumerate(shapes))) is True
@@ -604,6 +617,7 @@ def test_gradcheck_leaves_alone_what_wants_no_gradient():
     assert gradcheck(lambda a, b: a * b, [x, constant]) is True
     assert constant.grad is None
     assert gradcheck(lambda a: a.sum() * 2, x) is True
+    assert gradcheck(lambda a, b: a * 2, (x, leaf(1.0))) is True, "an input that is not used has the gradient 0"
 
 
 # ---------------------------------------------------------------- all of it
