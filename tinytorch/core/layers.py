@@ -97,7 +97,8 @@ class Module:
             if not (remove_duplicate and id(module) in seen):
                 seen.add(id(module))
                 yield path, module
-                waiting += [(f"{path}.{name}" if path else name, child) for name, child in reversed(module._own(Module))]
+                start = f"{path}." if path else ""
+                waiting += [(start + name, child) for name, child in reversed(module._own(Module))]
 
     def modules(self):
         return (module for _, module in self.named_modules())
@@ -242,7 +243,7 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit the weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
