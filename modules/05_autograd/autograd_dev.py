@@ -708,7 +708,7 @@ A sum adds every entry once, so each entry's gradient is that of the sum it went
          [4, 5, 6]]                                                                  [100, 100, 100]]
 
 To be handed back, `grad` needs the reduced axes again, with size 1. The given `with_axes` puts them there; `np.broadcast_to(array, shape)` stretches without copying. A mean
-is a sum divided by a count, and so is its gradient; the count is `x.size / out.size`. (Take its reciprocal and `max(x.size, 1)`: a batch may be empty, and then any number will do, but 0 / 0 will not.)
+is a sum divided by a count, and so is its gradient; the count is `x.size / out.size`. (Multiply by its reciprocal, with `max(x.size, 1)` for the sake of an empty batch: there any share will do, but 0 / 0 will not.)
 
 **Write the rules of `reduce_sum` and `reduce_mean`.** Mind the dtype: dividing a float32 array by a NumPy integer gives float64; a Python number does not.
 """
