@@ -80,7 +80,7 @@ def test_the_status_follows_the_files(completed):
     saved = (completed.root / CORE).read_text(encoding="utf-8")
     (completed.root / CORE).write_text(saved + "\n# by hand\n", encoding="utf-8")
     assert states(completed) == {"01_alpha": "edited", "02_beta": "locked", "03_gamma": "locked"}
-    assert detail(completed, "01_alpha") == f"{CORE} was changed by hand"
+    assert detail(completed, "01_alpha") == f"{CORE} is not the file that was completed"
 
     (completed.root / CORE).unlink()
     assert states(completed) == {"01_alpha": "edited", "02_beta": "locked", "03_gamma": "locked"}

@@ -136,7 +136,7 @@ def _examine_work(project, catalog, module, record):
     if not core.is_file():
         return standing("edited", f"{project.relative(core)} was deleted")
     if _file_digest(core) != record.export_digest:
-        return standing("edited", f"{project.relative(core)} was changed by hand")
+        return standing("edited", f"{project.relative(core)} is not the file that was completed")
     if record.broken:
         return standing("broken", record.broken)
     change = _change(project, module, record)
