@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = facade(
         "activations": ("relu", "sigmoid", "softmax", "tanh"),
         "losses": ("accuracy", "log_softmax"),
         "autograd": ("gradcheck", "no_grad"),
+        "spatial": ("flatten",),
     },
     aliases={"tensor": "Tensor", "cat": "concatenate", "abs": "absolute", "pow": "power"},
 )  # fmt: skip

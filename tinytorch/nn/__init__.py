@@ -9,5 +9,7 @@ __getattr__, __dir__, __all__ = facade(
         "activations": ("GELU", "ReLU", "Sigmoid", "Softmax", "Tanh"),
         "layers": ("Dropout", "Linear", "Module", "Parameter", "Sequential"),
         "losses": ("BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"),
+        "spatial": ("AvgPool2d", "Conv2d", "Flatten", "MaxPool2d"),
     },
+    aliases={"AvgPool2D": "AvgPool2d", "Conv2D": "Conv2d", "MaxPool2D": "MaxPool2d"},
 )

@@ -14,5 +14,6 @@ __getattr__, __dir__, __all__ = facade(
             "mse_loss",
             "softplus",
         ),
+        "spatial": ("avg_pool2d", "conv2d", "max_pool2d"),
     },
 )
