@@ -59,16 +59,22 @@ class Console:
             _print_plain_table(titles, right, rows)
 
     @contextmanager
-    def progress(self, title):
-        """A bar on the terminal while a block runs; yields advance(done, total). In a pipe there is none."""
+    def progress(self, title, unit=None):
+        """A bar on the terminal while a block runs; yields advance(done, total). In a pipe there is none.
+
+        unit="bytes": what is counted is a download.
+        """
         if not sys.stderr.isatty():
             yield None
             return
+        from rich import progress
         from rich.console import Console as Terminal
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+        counts = (progress.MofNCompleteColumn(), progress.TimeElapsedColumn())
+        if unit == "bytes":
+            counts = (progress.DownloadColumn(), progress.TransferSpeedColumn())
+        columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), *counts)
+        with progress.Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
