@@ -1,4 +1,4 @@
-"""Changes of images under torchvision's names: `from tinytorch import transforms; transforms.RandomCrop(32, padding=4)`."""
+"""Changes of images, under torchvision's names: `from tinytorch.transforms import RandomCrop`."""
 
 from tinytorch._lazy import facade
 

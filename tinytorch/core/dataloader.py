@@ -34,7 +34,7 @@ class Dataset:
         raise NotImplementedError(f"{type(self).__name__} has to define __getitem__(self, index)")
 
     def get_batch(self, indices):
-        """The examples of an array of indices, as a batch. Where there is a faster way than one by one, define it anew."""
+        """The examples of an array of indices, as a batch; to be defined anew where that can be done at once."""
         return default_collate([self[i] for i in indices.tolist()])
 
 
@@ -339,7 +339,7 @@ class RandomCrop(Transform):
         self.padding = padding
         self.padding_mode = padding_mode
         if len(self.size) != 2 or min(self.size) < 1 or padding < 0:
-            raise ValueError(f"size is one or two positive integers and padding at least 0, not {size!r} and {padding!r}")
+            raise ValueError(f"size is one or two positive integers, padding at least 0, not {size!r} and {padding!r}")
         if padding_mode not in ("constant", "reflect"):
             raise ValueError(f'padding_mode is "constant" or "reflect", not {padding_mode!r}')
 
@@ -397,7 +397,7 @@ def damaged(path, offset, expected, found):
 
 
 def read_bytes(path):
-    """The content of a file, decompressed where it is gzip. Raises ValueError for a folder, no content, or broken gzip."""
+    """The content of a file, decompressed if it is gzip. Raises ValueError for a folder, no content or broken gzip."""
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: expected a file, found a folder")
@@ -436,7 +436,8 @@ def idx_header(path, data):
         raise damaged(path, 0, "the two zero bytes of an IDX file", data[:2].hex(" "))
     code, axes = data[2], data[3]
     if code not in IDX_DTYPES:
-        raise damaged(path, 2, f"a code of a dtype ({', '.join(f'{known:02x}' for known in IDX_DTYPES)})", f"{code:02x}")
+        known = ", ".join(f"{number:02x}" for number in IDX_DTYPES)
+        raise damaged(path, 2, f"the code of a dtype ({known})", f"{code:02x}")
     start = 4 + 4 * axes
     if len(data) < start:
         raise damaged(path, len(data), f"{axes} sizes of 4 bytes, up to byte {start}", "the end of the file")
@@ -500,7 +501,8 @@ def find_file(folder, name, dataset):
 
 def load_idx_pair(folder, part, dataset, classes=10):
     """(images, labels) from `<part>-images-idx3-ubyte` and `<part>-labels-idx1-ubyte`, which have to fit together."""
-    image_path, label_path = (find_file(folder, f"{part}-{kind}-ubyte", dataset) for kind in ("images-idx3", "labels-idx1"))
+    image_path = find_file(folder, f"{part}-images-idx3-ubyte", dataset)
+    label_path = find_file(folder, f"{part}-labels-idx1-ubyte", dataset)
     images, labels = read_idx(image_path), read_idx(label_path)
     for path, array, ndim in ((image_path, images, 3), (label_path, labels, 1)):
         if array.ndim != ndim or array.dtype != np.uint8:
