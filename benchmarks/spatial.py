@@ -1,0 +1,366 @@
+"""Speed and memory of convolution and pooling, TinyTorch beside PyTorch: python benchmarks/spatial.py
+
+Both run in one process on the same number of threads, in turns: some untimed and timed runs of the one, then of the
+other. Ratios below 1 mean that TinyTorch is faster. Everything is measured twice, with glibc's malloc told to keep
+memory instead of giving it back to the system ("kept"), and without any setting ("default"): on either side, handing
+out fresh pages can cost more than the arithmetic.
+
+With one thread (TINYTORCH_THREADS=1), --cpu counts processor time, which other programs on the machine hardly disturb.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+KEPT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+SETTINGS = ("kept", "default")
+
+
+# --- The two frameworks, under the same names ---------------------------------------------------------------------
+
+
+def tinytorch_names():
+    import tinytorch
+    from tinytorch import nn, optim
+    from tinytorch.core import spatial
+
+    return SimpleNamespace(
+        name="TinyTorch",
+        nn=nn,
+        Conv2d=spatial.Conv2d,
+        MaxPool2d=spatial.MaxPool2d,
+        Flatten=spatial.Flatten,
+        SGD=optim.SGD,
+        tensor=lambda array, wants=False: tinytorch.Tensor(array, requires_grad=wants),
+        gradient=lambda array: array,
+        array=lambda tensor: tensor.numpy(),
+    )
+
+
+def pytorch_names(threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    return SimpleNamespace(
+        name="PyTorch",
+        nn=torch.nn,
+        Conv2d=torch.nn.Conv2d,
+        MaxPool2d=torch.nn.MaxPool2d,
+        Flatten=torch.nn.Flatten,
+        SGD=torch.optim.SGD,
+        tensor=lambda array, wants=False: torch.tensor(array, requires_grad=wants),
+        gradient=torch.tensor,
+        array=lambda tensor: tensor.detach().numpy(),
+    )
+
+
+# --- What is measured: functions (framework) -> a function to time ---------------------------------------------------
+
+
+def numbers(*shape):
+    import numpy as np
+
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def forward_and_backward(f, make_layers, *shapes):
+    """Each layer forward and backward on its own NCHW-contiguous input, all gradients wanted."""
+    layers = make_layers(f)
+    inputs = [f.tensor(numbers(*shape), True) for shape in shapes]
+    grads = [f.gradient(numbers(*layer(x).shape)) for layer, x in zip(layers, inputs, strict=True)]
+
+    def run():
+        for layer, x, grad in zip(layers, inputs, grads, strict=True):
+            x.grad = None
+            for parameter in getattr(layer, "parameters", list)():
+                parameter.grad = None
+            layer(x).backward(grad)
+
+    return run
+
+
+def single(make_layer, *shape):
+    return lambda f: forward_and_backward(f, lambda f: [make_layer(f)], shape)
+
+
+def convolution(c, o, *size):
+    """A 3×3 convolution with padding 1 from c to o channels, on images of shape (n, c, h, w) in `size`."""
+    return single(lambda f: f.Conv2d(c, o, 3, padding=1), *size)
+
+
+def lenet_convolutions(f):
+    return forward_and_backward(f, lambda f: [f.Conv2d(1, 6, 5), f.Conv2d(6, 16, 5)], (64, 1, 28, 28), (64, 6, 14, 14))
+
+
+def training_step(f):
+    """One step of SGD for the two-layer CNN at batch 128; the images want no gradient."""
+    import numpy as np
+
+    nn = f.nn
+    model = nn.Sequential(
+        f.Conv2d(3, 32, 3, padding=1), nn.ReLU(), f.MaxPool2d(2),
+        f.Conv2d(32, 64, 3, padding=1), nn.ReLU(), f.MaxPool2d(2),
+        f.Flatten(), nn.Linear(4096, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    optimizer, loss = f.SGD(model.parameters(), lr=0.01, momentum=0.9), nn.CrossEntropyLoss()
+    images, labels = f.tensor(numbers(128, 3, 32, 32)), f.tensor(np.arange(128) % 10)
+
+    def run():
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        optimizer.step()
+
+    return run
+
+
+def recorded_add(f):
+    """1000 times a + b of (4, 4) Tensors, forward and backward."""
+    a, b, grad = f.tensor(numbers(4, 4), True), f.tensor(numbers(4, 4), True), f.gradient(numbers(4, 4))
+
+    def run():
+        for _ in range(1000):
+            (a + b).backward(grad)
+
+    return run
+
+
+ROWS = {  # name: (what to run, rounds, at most, aim)
+    "conv 3→32 3×3 pad 1, (128, 3, 32, 32)": (convolution(3, 32, 128, 3, 32, 32), 9, 1.6, 1.2),
+    "conv 32→64 3×3 pad 1, (128, 32, 16, 16)": (convolution(32, 64, 128, 32, 16, 16), 9, 1.6, 1.3),
+    "conv 64→64 3×3 pad 1, (32, 64, 56, 56)": (convolution(64, 64, 32, 64, 56, 56), 5, 1.6, 1.3),
+    "LeNet-5's two convolutions, batch 64": (lenet_convolutions, 15, 3.0, 1.5),
+    "max pool 2×2, (128, 32, 32, 32)": (single(lambda f: f.MaxPool2d(2), 128, 32, 32, 32), 9, 1.0, 0.5),
+    "training step, CNN of 545,098, batch 128": (training_step, 9, 1.3, 1.0),
+    "recorded add of (4, 4)": (recorded_add, 15, 1.3, 1.0),
+}
+MEMORY_ROW, MEMORY_LIMITS = "peak extra memory, conv 64→64", (1.0, 0.5)
+LOOPS_ROW, TIMES_FASTER = "fast convolution against loops, (8, 3, 32, 32)→16", 500
+
+
+# --- Measuring ---------------------------------------------------------------------------------------------------
+
+
+def in_turns(first, second, rounds, runs=3, clock=time.perf_counter):
+    """Milliseconds of all timed runs of both. Each turn starts with an untimed run, so that nothing of the other's is
+    left: neither its data in the cache nor its threads, which keep a core busy for a while after their work."""
+    times = [], []
+    for _ in range(rounds):
+        for function, kept in zip((first, second), times, strict=True):
+            function()
+            for _ in range(runs):
+                start = clock()
+                function()
+                kept.append(1e3 * (clock() - start))
+    return times
+
+
+def measure_rows(chosen, clock):
+    from tinytorch.threads import one_blas_thread, thread_count
+
+    with contextlib.ExitStack() as stack:
+        if thread_count() == 1:
+            stack.enter_context(one_blas_thread())  # Linear's products too
+        return timed_rows(chosen, (tinytorch_names(), pytorch_names(thread_count())), getattr(time, clock))
+
+
+def timed_rows(chosen, frameworks, clock):
+    results = {}
+    for name, (make, rounds, at_most, aim) in ROWS.items():
+        if chosen and chosen not in name:
+            continue
+        ours, theirs = in_turns(*(make(f) for f in frameworks), rounds, clock=clock)
+        results[name] = {
+            "tinytorch_ms": statistics.median(ours), "pytorch_ms": statistics.median(theirs),
+            "tinytorch_best_ms": min(ours), "pytorch_best_ms": min(theirs),
+            "ratio": statistics.median(ours) / statistics.median(theirs), "ratio_of_best": min(ours) / min(theirs),
+            "at_most": at_most, "aim": aim,
+        }  # fmt: skip
+    return results
+
+
+def measure_loops():
+    """How many times faster the layer's convolution is than the loops, forward, and whether they agree."""
+    import numpy as np
+
+    from tinytorch.core import spatial
+
+    layer = spatial.Conv2d(3, 16, 3, padding=1)
+    x = tinytorch_names().tensor(numbers(8, 3, 32, 32))
+    arrays = x.numpy(), layer.weight.numpy(), layer.bias.numpy()
+    start = time.perf_counter()
+    expected = spatial.conv2d_naive(*arrays, stride=(1, 1), padding=(1, 1))
+    loops = 1e3 * (time.perf_counter() - start)
+    expected = np.asarray(getattr(expected, "data", expected))
+    fast, _ = in_turns(lambda: layer(x), lambda: None, 15)
+    np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    return {"loops_ms": loops, "fast_ms": statistics.median(fast), "times": loops / statistics.median(fast)}
+
+
+def resident(kind):
+    """VmRSS (now) or VmHWM (the most so far) of this process, in bytes; Linux only."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(kind)).split()[1])
+
+
+def measure_memory(framework):
+    """The bytes that forward and backward of conv 64→64 need beyond input, layer and incoming gradient, in a process of
+    its own.
+
+    Measured from outside, as the growth of the process's largest resident set, and for TinyTorch also from inside:
+    tracemalloc sees what NumPy asks for.
+    """
+    f = tinytorch_names() if framework == "TinyTorch" else pytorch_names(os.cpu_count() or 1)
+    make = lambda size: convolution(64, 64, *size)(f)
+    make((2, 64, 8, 8))()  # libraries load, threads start
+    run = make((32, 64, 56, 56))
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # start VmHWM again from here
+    before = resident("VmRSS")
+    run()
+    grown = resident("VmHWM") - before
+    traced = None
+    if framework == "TinyTorch":
+        run = make((32, 64, 56, 56))
+        tracemalloc.start()
+        run()
+        traced = tracemalloc.get_traced_memory()[1]
+    return {"resident_bytes": grown, "traced_bytes": traced}
+
+
+def child(setting, *arguments):
+    """Run this file again, in a process with that malloc setting, and return what it printed as JSON."""
+    environment = {name: value for name, value in os.environ.items() if name not in KEPT}
+    environment |= KEPT if setting == "kept" else {}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
+    command = [sys.executable, str(Path(__file__).resolve()), "--child", *arguments]
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def machine():
+    """What ran, as far as the numbers depend on it."""
+    import numpy as np
+    import torch
+
+    from tinytorch.threads import thread_count
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__,
+        "threads": thread_count(), "blas": f"{blas['name']} {blas['version']}",
+        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
+        "torch_instructions": torch.backends.cpu.get_cpu_capability(), "load": os.getloadavg()[0],
+    }  # fmt: skip
+
+
+# --- Showing -----------------------------------------------------------------------------------------------------
+
+
+def table(data):
+    """The lines of the printed table."""
+    clock = {"perf_counter": "time", "thread_time": "processor time"}[data["clock"]]
+    yield f"forward + backward: median {clock}, and TinyTorch's as a multiple of PyTorch's"
+    head = ("malloc", 9), ("TinyTorch", 12), ("PyTorch", 12), ("ratio", 8), ("of best", 9), ("at most", 9), ("aim", 6)
+    yield " " * 44 + "".join(f"{word:>{width}}" for word, width in head)
+    for setting in data["rows"]:
+        for name, row in data["rows"][setting].items():
+            times = f"{row['tinytorch_ms']:9.2f} ms{row['pytorch_ms']:9.2f} ms"
+            ratios = f"{row['ratio']:8.2f}{row['ratio_of_best']:9.2f}{row['at_most']:9.1f}{row['aim']:6.1f}"
+            yield f"{name:44}{setting:>9}{times}{ratios}"
+    if "memory" in data:
+        ours, theirs = (data["memory"][name] for name in ("TinyTorch", "PyTorch"))
+        own, other, traced = ours["resident_bytes"] / 1e6, theirs["resident_bytes"] / 1e6, ours["traced_bytes"] / 1e6
+        limits = f"{MEMORY_LIMITS[0]:9.1f}{MEMORY_LIMITS[1]:6.1f}"
+        yield f"{MEMORY_ROW:44}{'default':>9}{own:9.1f} MB{other:9.1f} MB{own / other:8.2f}{'':9}{limits}"
+        yield f"    (growth of the resident set, each in a fresh process; NumPy asked for {traced:.1f} MB)"
+    if "loops" in data:
+        loops = data["loops"]
+        yield (
+            f"{LOOPS_ROW}: {loops['times']:,.0f} times faster ({loops['loops_ms']:,.0f} ms, {loops['fast_ms']:.2f} ms; "
+            f"at least {TIMES_FASTER})"
+        )
+    here = data["machine"]
+    yield (
+        f"Python {here['python']}, NumPy {here['numpy']} ({here['blas']}), PyTorch {here['torch']} "
+        f"({here['torch_instructions']}), {here['threads']} threads, load {here['load']:.1f}"
+    )
+    if here["openblas_coretype"]:
+        yield (
+            f"OPENBLAS_CORETYPE={here['openblas_coretype']} is set: NumPy's products use that processor's "
+            "instructions, PyTorch chooses its own."
+        )
+
+
+def plot(data, path):
+    """Ratios as bars, with the limits as marks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    height = 0.8 / len(data["rows"])
+    for k, (setting, hatch) in enumerate(zip(data["rows"], ("", "///"), strict=False)):
+        rows = data["rows"][setting]
+        places = [i + k * height for i in range(len(rows))]
+        ratios = [row["ratio"] for row in rows.values()]
+        style = {"color": ("0.45", "0.85")[k], "hatch": hatch, "edgecolor": "black", "label": f"malloc {setting}"}
+        bars = axes.barh(places, ratios, height, **style)
+        axes.bar_label(bars, fmt="%.2f", padding=3)
+    middles = [i + 0.4 - height / 2 for i in range(len(rows))]
+    axes.scatter([row["at_most"] for row in rows.values()], middles, marker="|", s=500, color="black", label="at most")
+    axes.scatter([row["aim"] for row in rows.values()], middles, marker="D", s=25, color="black", label="aim")
+    axes.axvline(1, color="black", linewidth=0.8, linestyle=":")
+    axes.set_yticks(middles, list(rows))
+    axes.invert_yaxis()
+    axes.set_xlabel("time of TinyTorch / time of PyTorch, forward + backward (median; less is better)")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    parser.add_argument("--plot", metavar="PATH", type=Path, help="save a plot of the ratios")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only the timed rows whose name contains TEXT")
+    parser.add_argument("--cpu", action="store_true", help="processor time instead of time; needs TINYTORCH_THREADS=1")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        kind, *rest = arguments.child
+        measure = {"rows": measure_rows, "memory": measure_memory, "loops": measure_loops, "machine": machine}[kind]
+        print(json.dumps(measure(*rest)))
+        return 0
+    if arguments.cpu and os.environ.get("TINYTORCH_THREADS") != "1":
+        parser.error("--cpu needs TINYTORCH_THREADS=1: a thread that waits for another one uses processor time too")
+    clock = "thread_time" if arguments.cpu else "perf_counter"
+    data = {"schema": 1, "clock": clock, "machine": child("default", "machine")}
+    data["rows"] = {setting: child(setting, "rows", arguments.only, clock) for setting in SETTINGS}
+    if not arguments.only:
+        if Path("/proc/self/clear_refs").exists():
+            data["memory"] = {name: child("default", "memory", name) for name in ("TinyTorch", "PyTorch")}
+        data["loops"] = child("default", "loops")
+    if arguments.plot:
+        plot(data, arguments.plot)
+    print(json.dumps(data, ensure_ascii=False) if arguments.json else "\n".join(table(data)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8")
+    sys.exit(main())
