@@ -143,6 +143,13 @@ def test_start_opens_jupyterlab_with_the_students_package(workspace):
     assert opened == [str(workspace.path("01_alpha")), str(root / "tinytorch" / "__init__.py"), str(root)]
 
 
+def test_a_jupyterlab_that_fails_is_reported(workspace):
+    (workspace.root / "jupyterlab.py").write_text("raise SystemExit(7)\n", encoding="utf-8")
+    outcome = workspace.tito("module", "start", "1")
+    assert outcome.exit_code == 3
+    assert "JupyterLab ended with exit code 7" in outcome.stderr
+
+
 def test_start_in_the_course_takes_the_percent_source(tito):
     outcome = tito("module", "start", "1", "--no-open", "--json")
     assert outcome.document["data"]["path"] == "modules/01_alpha/alpha_dev.py"
@@ -358,6 +365,10 @@ def test_a_dependant_that_breaks_is_reported_and_mended_by_completing_again(comp
     assert (completed.root / "tinytorch" / "core" / "beta.py").read_bytes() == before
 
     completed.solve("01_alpha")
+    aside = tests.rename(tests.with_suffix(".aside"))
+    data = completed.tito("module", "complete", "01", "--json").document["data"]
+    assert data["broken"] == [{"module": "02_beta", "message": "modules/02_beta/test_beta.py is missing"}]
+    aside.rename(tests)
     outcome = completed.tito("module", "complete", "01", "--json")
     assert outcome.document["data"]["broken"] == []
     assert states(completed)["02_beta"] == "complete"

@@ -3,6 +3,7 @@
 Where a module stands is derived from the files each time it is asked, never from memory of earlier commands.
 """
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from tito.errors import ProjectError, UsageError, WorkError, changing
+from tito.errors import ProjectError, TitoError, UsageError, WorkError, changing
 from tito.services import export, notebooks, pristine, runner, testing, views
 from tito.services.files import atomic_write, backup, digest
 from tito.services.progress import Record, read_progress, write_progress
@@ -225,7 +226,7 @@ def start(project, catalog, module):
 
 
 def open_in_jupyter(project, path):
-    """Run JupyterLab on the notebook until the user ends it, and return its exit code.
+    """Run JupyterLab on the notebook until the user ends it. Raises ProjectError where it is missing or fails.
 
     Its output goes to stderr. Ctrl-C is JupyterLab's to handle: it asks whether to stop.
     """
@@ -238,11 +239,11 @@ def open_in_jupyter(project, path):
         env=views.child_environment(project.root, is_view=False),
         stdout=sys.stderr.fileno(),
     )
-    while True:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            continue
+    while child.returncode is None:
+        with contextlib.suppress(KeyboardInterrupt):
+            child.wait()
+    if child.returncode != 0:
+        raise ProjectError(f"JupyterLab ended with exit code {child.returncode}", "tito doctor", code="jupyterlab")
 
 
 def reset(project, catalog, module):
@@ -353,13 +354,21 @@ def _recheck(project, catalog, module, records):
         if not built or not (record or project.is_course):
             continue
         rechecked.append(dependant.name)
-        message = testing.run_tests(project, catalog, [dependant]).first_failure
+        message = _first_failure(project, catalog, dependant)
         if message:
             broken.append(Broken(dependant.name, message))
         if record and record.broken != message:
             records[dependant.name] = replace(record, broken=message)
             write_progress(project, records)
     return rechecked, broken
+
+
+def _first_failure(project, catalog, module):
+    """What is wrong with `module` in the package, "" for nothing. That it could not be tested is wrong as well."""
+    try:
+        return testing.run_tests(project, catalog, [module]).first_failure
+    except TitoError as error:
+        return error.message
 
 
 def _file_digest(path):
