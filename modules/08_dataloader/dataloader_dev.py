@@ -1448,7 +1448,7 @@ analyze_prefetch()
 # %% [markdown]
 r"""
 The loader that waits leaves the processor alone, and its time disappears behind the step: close to twice as many images. The one in Python gains nothing. Its thread and yours take turns, and each waits up to 5 ms (`sys.getswitchinterval()`) for the other to let go, so it may even lose. The one in NumPy
-lies between, and depends on two things: whether a second core is free, and how long NumPy's loops are. Where other programs kept both cores busy, it gained anything from nothing to a half.
+lies between, and depends on two things: whether a second core is free, and how long NumPy's loops are. With a core to spare it delivered 1.8 times as many images; while other programs kept both cores busy, anything from as many to half as many again.
 
 A place more than one helps when batches take different times: the thread uses the short ones to get ahead. It cannot raise the average, and every place holds a batch in memory.
 
