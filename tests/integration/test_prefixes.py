@@ -49,6 +49,14 @@ def test_each_module_runs_on_those_below_it_alone(name):
     assert result.ok, result.output
 
 
+def test_the_tests_of_a_module_meet_the_view_and_not_the_package_in_place():
+    module = CATALOG.modules[0]
+    with views.view(PROJECT, [], extra={module.core_file: "raise ImportError('the file of the view')\n"}) as folder:
+        result = testing.run_tests(PROJECT, CATALOG, [module], folder=folder)
+    assert not result.ok
+    assert "the file of the view" in result.output
+
+
 def test_a_name_that_is_not_built_yet_names_its_module_and_the_command():
     with views.view(PROJECT, CATALOG.modules[:1]) as folder:
         done = python(folder, "import tinytorch; tinytorch.no_grad")

@@ -80,7 +80,10 @@ def _run_pytest(project, targets, folder, seconds, on_line):
         # -P keeps the working folder, with its own tinytorch, from going in front of the stage
         command = [sys.executable, "-P", "-m", "pytest", "-q", "--color=no", "--import-mode=importlib"]
         command += ["-p", "no:cacheprovider", f"--rootdir={project.root}", f"--junitxml={report}"]
-        command += ["-o", "junit_family=xunit1", *map(str, targets)]
+        command += ["-o", "junit_family=xunit1"]
+        if folder is not None:
+            command += ["-o", "pythonpath="]  # nor may the configuration put another folder in front of it
+        command += map(str, targets)
         child = subprocess.Popen(
             command,
             cwd=project.root,
