@@ -194,8 +194,7 @@ class AxisOp(Op):
 r"""
 **Write `log_softmax(x, *, axis)`**, where sum and maximum run along `axis`; `normalize_axes(axis, x.ndim)` refuses an axis that does not exist, and gives what NumPy takes. The result has the dtype `result_dtype(x, floating=True)`. Two things to
 settle at the edges. An axis of size 0 has no maximum unless you give it one, `initial=-np.inf`. And −∞ is a legal logit (*this class is forbidden*)
-whose log p is −∞; but where all logits are −∞, or one is +∞, the answer is `nan`, as in PyTorch, and `with np.errstate(divide="ignore",
-invalid="ignore"):` keeps NumPy from complaining about it.
+whose log p is −∞; but where all logits are −∞, or one is +∞, the answer is `nan`, as in PyTorch, and the context manager `np.errstate`, with `divide` and `invalid` set to `"ignore"`, keeps NumPy from complaining about it.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "log_softmax", "locked": false, "schema_version": 3, "solution": true, "task": false}
