@@ -232,7 +232,7 @@ def test_a_small_probability_costs_itself():
 
 
 def test_the_documented_slope_of_bce_terms():
-    generator = np.random.default_rng(66)
+    generator = np.random.default_rng(31)
     p, y, step = generator.uniform(0.05, 0.95, 50), generator.uniform(0, 1, 50), 1e-6
     slope = (bce_terms(double(p + step), double(y)) - bce_terms(double(p - step), double(y))).numpy() / (2 * step)
     np.testing.assert_allclose(slope, (p - y) / (p * (1 - p)), rtol=1e-6, atol=1e-8)
@@ -282,7 +282,7 @@ def test_losses_record_what_they_did():
 
 
 def test_accuracy_counts():
-    generator = np.random.default_rng(88)
+    generator = np.random.default_rng(32)
     for shape in [(1, 1), (17, 3), (5, 10), (4, 6, 3), (2,)]:
         logits = generator.permutation(math.prod(shape)).reshape(shape).astype(np.float32)
         targets = generator.integers(0, shape[-1], shape[:-1])
