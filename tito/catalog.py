@@ -106,7 +106,8 @@ def read_catalog(project):
         if folder.is_dir():
             modules.append(_read_module(project, folder))
     if not modules:
-        raise ProjectError(f"no modules in {project.modules}", "restore the folder, or make a new workspace: tito init DEST")
+        hint = "restore the folder, or make a new workspace: tito init DEST"
+        raise ProjectError(f"no modules in {project.modules}", hint)
     catalog = Catalog(modules)
     numbers = [module.number for module in catalog]
     if len(set(numbers)) != len(numbers):

@@ -93,8 +93,8 @@ def find_project(start=None):
     project = enclosing_project(start)
     if project is None:
         raise ProjectError(
-            f"no TinyTorch project here: neither {Path(start or Path.cwd())} nor a folder above it has a pyproject.toml "
-            "with [tool.tito]",
+            f"no TinyTorch project here: neither {Path(start or Path.cwd())} nor a folder above it has a "
+            "pyproject.toml with [tool.tito]",
             "cd into your workspace, or make one: tito init DEST",
             code="no-project",
         )
