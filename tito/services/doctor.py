@@ -136,7 +136,7 @@ def _kernel(project):
     from tito.services import kernel
 
     with views.view(project, ()) as folder:
-        kernel.run_cells(["pass"], folder=folder, cwd=project.root, limits=kernel.Limits())
+        kernel.run_cells(["pass"], folder=folder, cwd=project.modules, limits=kernel.Limits())
     return "a Jupyter kernel starts and imports the package"
 
 
