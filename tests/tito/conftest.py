@@ -311,6 +311,7 @@ def write_course(root):
     put(root / "tinytorch" / "__init__.py", '"""The tiny package of a tiny course."""\n')
     put(root / "tinytorch" / "core" / "__init__.py", '"""Exported modules."""\n')
     shutil.copy(REPOSITORY / "tinytorch" / "notebook.py", root / "tinytorch" / "notebook.py")
+    put(root / "modules" / "README.md", "# The path\n")
     for name, (cells, prerequisites) in MODULES.items():
         short = name.split("_")[1]
         folder = root / "modules" / name

@@ -97,6 +97,9 @@ def test_what_export_refuses(project, alpha, name):
         ("import math", "import math\nimport tinytorch.threads"),
         ("seen = [", "%timeit 1\nseen = ["),
         ("seen = [", "!ls\nseen = ["),
+        ("import math", "import math\nimport tinytorch.core"),
+        ("import math", "import math\nfrom xml.dom import alpha"),
+        ("UNIT = 1", "def _():\n    pass\ndef _():\n    pass\nUNIT = 1"),
         ("UNIT = 1", "try:\n    UNIT = 1\nexcept ValueError:\n    UNIT = 2"),
         ("UNIT = 1", "for _ in range(2):\n    pass\nUNIT = 1\nUNIT += 0"),
         ("seen = [", "double = double\nseen = ["),
@@ -142,6 +145,7 @@ BREACHES_OF_CONVENTIONS = {
     "plain string": ('r"""\nWrite `double', '"""\nWrite `double', "raw string"),
     "comments": ('r"""\nWrite `double(x)`: twice `x`, as in $2 \\sum x$.\n"""', "# Write it.", "raw string"),
     "magic": ("seen = [", "%timeit 1\nseen = [", "syntax error"),
+    "no import of check_home": ("import check_home, expect_error", "import expect_error", "has to import check_home"),
     "no metadata": (
         '# %% nbgrader={"grade": false, "grade_id": "provided-unit-box", "locked": true, "schema_version": 3, '
         '"solution": false, "task": false}',
@@ -154,10 +158,12 @@ BREACHES_OF_CONVENTIONS = {
     "prefix of written": ('"written-linear"', '"linear"', "starts with 'written-'"),
     "prefix of test": ('"test-Box"', '"check-Box"', "starts with 'test-'"),
     "letters": ('"test-double-errors"', '"test-double errors"', "letters, digits"),
+    "no grade_id": ('"test-double-errors"', '""', "letters, digits"),
     "no points": ('"points": 4', '"points": 0', "points above 0"),
     "points of provided": ('"grade_id": "double", ', '"grade_id": "double", "points": 1, ', "not graded"),
     "exported test": ("def test_unit_double():", "#| export\ndef test_unit_double():", "test cell cannot be exported"),
     "marker spelt": ("### BEGIN SOLUTION", "# BEGIN SOLUTION", "a line of its own"),
+    "end spelt": ("### END SOLUTION", "#### END SOLUTION #", "a line of its own"),
     "solution in test": (
         "    assert double(4)",
         "    ### BEGIN SOLUTION\n    assert double(4)\n    ### END SOLUTION\n    assert double(4)",
@@ -188,7 +194,7 @@ BREACHES_OF_CONVENTIONS = {
     ),
     "empty region": (
         "        self.size = math.floor(size)\n        ### END SOLUTION",
-        "        # nothing\n        ### END SOLUTION\n        self.size = math.floor(size)",
+        "        # nothing\n\n        ### END SOLUTION\n        self.size = math.floor(size)",
         "holds no code",
     ),
     "signature inside": (
@@ -228,6 +234,8 @@ BREACHES_OF_CONVENTIONS = {
     ),
     "no question": ("Why is doubling linear, and why is tripling as well?\n", "", "a question and one region"),
     "measure exported": ("def analyze_double", "#| export\ndef analyze_double", "a measure cell is code"),
+    "measure in words": ('# %% [markdown]\nr"""\nWrite', '# %% [markdown] tags=["measure"]\nr"""\nWrite', "is code"),
+    "measure graded": ('# %% tags=["measure"]', f'{MODULE_TEST} tags=["measure"]', "no nbgrader metadata"),
     "measure needed": ("seen = [double(number)", "#| export\nseen = [analyze_double()", "needs analyze_double"),
     "measure needed in a test": ('    print("double")', "    analyze_double()", "needs analyze_double"),
     "builtin": ("def unit_box", "def sum", "sum shadows Python's builtin"),
@@ -251,6 +259,10 @@ def test_breaches_of_the_conventions(project, alpha, name):
         ("seen = [double(number)", "seen = [analyze_double()"),
         ('    print("double")', "    analyze_double = 1\n    print(analyze_double)"),
         ("def analyze_double():", "math = math\ndef analyze_double():"),
+        # a helper inside an answer, another statement beside it, a blank line in a hidden test
+        ("    twofold_of_the", "    def helper(a):\n        return a\n\n    twofold_of_the"),
+        ("def double(number):", "LIMIT = 3\n\ndef double(number):"),
+        ("# Withheld: a box of no size.\n", "# Withheld: a box of no size.\n\n"),
         # the test of the whole module names no answer
         (WRITTEN, f"{MODULE_TEST}\nassert double(Box(2).size) == 4\n\n{WRITTEN}"),
     ],
@@ -261,20 +273,55 @@ def test_what_the_conventions_allow(project, alpha, old, new):
     assert problems(project, alpha, text.replace(old, new, 1)) == []
 
 
-def test_a_family_of_functions_has_one_region_each(project, alpha):
-    text = alpha.percent.read_text(encoding="utf-8").replace('"double", "locked": false', '"doubling", "locked": false')
-    text = text.replace('"test-double', '"test-doubling')
-    body = "    ### BEGIN SOLUTION\n    return number + 1 - 1\n    ### END SOLUTION\n"
-    end = "    return twofold_of_the_number\n    ### END SOLUTION\n"
-    family = text.replace(end, f"{end}\n\ndef same(number):\n{body}")
-    assert problems(project, alpha, family) == []
-    (problem,) = problems(project, alpha, family.replace(body, "    return number\n"))
-    assert "one region each" in problem.message
+ONE_REGION = "    ### BEGIN SOLUTION\n    pass\n    ### END SOLUTION\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_fine"),
+    [
+        (f"def one():\n{ONE_REGION}\n\ndef two():\n{ONE_REGION}", True),
+        (f"def one():\n{ONE_REGION}\n\ndef two():\n    pass\n", False),
+        (f"def one():\n{ONE_REGION}{ONE_REGION}\n\ndef two():\n    pass\n", False),
+        (f"class One:\n{ONE_REGION}\n\ndef two():\n    pass\n", False),
+        (f"def one():\n    pass\n\n\ndef two():\n    pass\n{ONE_REGION.replace('    ', '')}", False),
+        (f"def one():\n    pass\n{ONE_REGION.replace('    ', '')}", False),
+        (ONE_REGION.replace("    ", ""), False),
+        ("x = 1\n", False),
+        (f"class one:\n{ONE_REGION * 3}", False),
+    ],
+)
+def test_the_regions_of_a_solution_cell(project, alpha, body, is_fine):
+    text = alpha.percent.read_text(encoding="utf-8")
+    start = text.index("def double(number):")
+    end = text.index("### END SOLUTION\n", start) + len("### END SOLUTION\n")
+    text = text[:start] + body + text[end:].replace('"test-double', '"test-one')
+    text = text.replace('"grade_id": "double"', '"grade_id": "one"')
+    messages = [problem.message for problem in problems(project, alpha, text)]
+    expected = "a solution cell holds functions with one region each, or a class with one or two"
+    assert (expected not in messages) == is_fine, messages
 
 
 def test_problems_come_in_the_order_of_the_file(project, alpha):
     text = alpha.percent.read_text(encoding="utf-8")
-    broken = text.replace("UNIT = 1", "max = 1").replace("import math", "import tito").replace("# Alpha", "# Alpha", 1)
-    lines = [int(re.search(r":(\d+) ", problem.where)[1]) for problem in problems(project, alpha, broken)]
-    assert len(lines) >= 2
+    text = text.replace("UNIT = 1", "sum = 1\nmax = 1").replace('"provided-unit-box"', '"unit-box"')
+    found = problems(project, alpha, text.replace("import math", "import tito"))
+    lines = [int(re.search(r":(\d+) ", problem.where)[1]) for problem in found]
+    words = [problem.message.split(" ")[0] for problem in found]
+    assert words == ["imports", "the", "sum", "max"]
     assert lines == sorted(lines)
+
+
+def test_names_that_a_measure_cell_only_reads_may_be_read_anywhere(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8").replace('    print("double")', "    abs(1)")
+    assert problems(project, alpha, text.replace("def analyze_double", "abs(1)\ndef analyze_double")) == []
+
+
+@pytest.mark.parametrize("code", ["x = '\0'", "x = " + "(" * 5000, "x = " + "-" * 200_000 + "1"])
+def test_code_that_python_cannot_even_read_is_a_syntax_error(project, alpha, code):
+    from nbformat import v4
+
+    cells = ["#| default_exp core.alpha", f"#| export\n{code}"]
+    notebooks.write(v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells]), alpha.notebook)
+    (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha)
+    assert problem.where.startswith("modules/01_alpha/alpha_dev.ipynb, cell 2")
+    assert re.match("syntax error: .+", problem.message)

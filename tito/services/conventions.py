@@ -118,15 +118,15 @@ def _solutions(source, module):
         for begin, end in found:
             if not _has_code(cell.source.split("\n")[begin : end - 1]):
                 yield index, begin, "this solution region holds no code"
-        if found and _signatures(_with_stubs(cell.source, found)) != _signatures(cell.source):
+        if _signatures(_with_stubs(cell.source, found)) != _signatures(cell.source):
             yield index, None, "signatures and decorators belong outside the solution region"
 
 
 def _each_has_its_regions(defined, found):
     counts = [sum(node.lineno < begin <= node.end_lineno for begin, _ in found) for node in defined]
     if len(defined) == 1 and isinstance(defined[0], ast.ClassDef):
-        return len(found) in (1, 2) and counts == [len(found)]
-    return bool(defined) and set(counts) == {1} and len(found) == len(defined)
+        return counts == [len(found)] and len(found) in (1, 2)
+    return bool(found) and counts == [1] * len(found)
 
 
 def _has_code(lines):
@@ -181,7 +181,7 @@ def _hidden_test(index, cell, hidden):
 def _scores(source, module):
     answers = questions(source.node)
     for index, cell in enumerate(source.node.cells):
-        if kind_of(cell) != "solution":
+        if kind_of(cell) != "solution" or not grade_id(cell):
             continue
         tests = [
             test

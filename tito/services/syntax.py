@@ -97,9 +97,8 @@ def imports(tree, package="tinytorch.core"):
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
             name = ".".join(part for part in (base, node.module) if part)
-            is_star = node.names[0].name == "*"
-            found.append(Import(name, node.lineno, is_star))
-            found += [Import(f"{name}.{alias.name}", node.lineno) for alias in node.names if not is_star]
+            found.append(Import(name, node.lineno, is_star=node.names[0].name == "*"))
+            found += [Import(f"{name}.{alias.name}", node.lineno) for alias in node.names]
     return found
 
 
