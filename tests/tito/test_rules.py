@@ -210,10 +210,16 @@ BREACHES_OF_CONVENTIONS = {
     ),
     "hidden without comment": ("# Withheld: a box of no size.\n", "", "stands one line"),
     "hidden without code": (
-        "assert Box(0).grown().grown().grown().size == 0",
-        "# nothing",
+        "assert Box(0).grown().grown().grown().size == 0\n### END HIDDEN TESTS",
+        "# nothing\n### END HIDDEN TESTS\nassert 1",
         "has one region",
     ),
+    "two hidden regions": (
+        "### BEGIN HIDDEN TESTS\nassert Box(0)",
+        "### BEGIN HIDDEN TESTS\nassert 1\n### END HIDDEN TESTS\n### BEGIN HIDDEN TESTS\nassert Box(0)",
+        "has one region",
+    ),
+    "code instead of the comment": ("# Withheld: a box of no size.", "print('withheld')", "stands one line"),
     "hidden in visible": (
         'assert Box(3.7).size == 3, "sizes are whole"',
         "### BEGIN HIDDEN TESTS\nassert 1\n### END HIDDEN TESTS\nassert Box(3.7).size == 3",
