@@ -151,6 +151,46 @@ def probabilities(draw):
     return (draw(arrays(shape, 0.01, 0.99)), draw(arrays(shape, 0, 1))), {}
 
 
+KERNELS = st.sampled_from(["loops", "product", "fast"])
+
+
+@st.composite
+def windows(draw, is_pooling=False):
+    """(height and width of an image, kernel, stride, padding): small, for the loops have to walk over them."""
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    stride = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    padding = tuple(draw(st.integers(0, k // 2 if is_pooling else 2)) for k in kernel)
+    size = tuple(draw(st.integers(max(1, k - 2 * p), k + 3)) for k, p in zip(kernel, padding, strict=True))
+    return size, kernel, stride, padding
+
+
+@st.composite
+def convolutions(draw):
+    size, kernel, stride, padding = draw(windows())
+    n, c, o = (draw(st.integers(low, 3)) for low in (0, 1, 1))
+    settings = {"stride": stride, "padding": padding, "kernels": draw(KERNELS)}
+    return (draw(arrays((n, c, *size))), draw(arrays((o, c, *kernel))), draw(arrays((o,)))), settings
+
+
+def torch_convolve(torch, x, weight, bias, *, stride, padding, kernels):
+    return torch.nn.functional.conv2d(x, weight, bias, stride, padding)
+
+
+@st.composite
+def poolings(draw, of_distinct_entries=False):
+    size, kernel, stride, padding = draw(windows(is_pooling=True))
+    shape = (draw(st.integers(0, 3)), draw(st.integers(1, 3)), *size)
+    x = draw(distinct_arrays(shape) if of_distinct_entries else arrays(shape))
+    return (x,), {"kernel_size": kernel, "stride": stride, "padding": padding, "kernels": draw(KERNELS)}
+
+
+def pool_like(name, **how):
+    def oracle(torch, x, *, kernel_size, stride, padding, kernels):
+        return getattr(torch.nn.functional, name)(x, kernel_size, stride, padding)
+
+    return Sample(poolings(**how), oracle)
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -197,6 +237,10 @@ SAMPLES = {
     "bce_terms": Sample(
         probabilities(), lambda torch, p, y: torch.nn.functional.binary_cross_entropy(p, y, reduction="none")
     ),
+    # 09 spatial
+    "convolve": Sample(convolutions(), torch_convolve),
+    "pool_max": pool_like("max_pool2d", of_distinct_entries=True),
+    "pool_avg": pool_like("avg_pool2d"),
 }  # fmt: skip
 SAMPLES["matmul"] = Sample(products(), lambda torch, a, b: torch.matmul(a, b))
 
