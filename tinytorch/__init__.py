@@ -4,10 +4,16 @@ The names below come from `tinytorch.core`, which the notebooks of the course ex
 first asked for.
 """
 
-from numpy import bool_, float32, float64, int32, int64
+import os
 
-from tinytorch import nn
-from tinytorch._lazy import facade
+# NumPy's BLAS reads this when it is loaded: its idle threads sleep soon, instead of keeping a core busy that the
+# kernels of tinytorch.threads could use
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
+from numpy import bool_, float32, float64, int32, int64  # noqa: E402
+
+from tinytorch import nn  # noqa: E402
+from tinytorch._lazy import facade  # noqa: E402
 
 __getattr__, __dir__, __all__ = facade(
     __name__,

@@ -199,7 +199,7 @@ what comes back, and remembers (which operation, which inputs) if one of the inp
 slot, `rule`, for the gradient: module 05 fills it, and nothing that you write until then has to change.
 
 What is not a Tensor takes over the dtype of the Tensors beside it, so that `x * np.ones(3)` stays float32. `None` goes
-through as it is (a layer without a bias). Everything that is not data, such as an axis, is a *setting* and passed by name.
+through where the function has it as a default (a layer without a bias). Everything that is not data, such as an axis, is a *setting* and passed by name.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-op", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -230,6 +230,7 @@ class Op:
     def __init__(self, forward):
         functools.update_wrapper(self, forward)
         self.forward = forward
+        self.takes_none = None in (getattr(inspect.unwrap(forward), "__defaults__", None) or ())
         self.rule = None
         self.rule_takes_needs = False
 
@@ -250,12 +251,7 @@ class Op:
             if isinstance(value, Tensor):
                 raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()")
         arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
-        try:
-            out = Tensor.wrap(self.forward(*arrays, **settings))
-        except TypeError as error:
-            if any(x is None for x in inputs):
-                raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?") from error
-            raise
+        out = Tensor.wrap(self.forward(*arrays, **settings))
         if Op.recording and out.data.dtype.kind == "f":
             for x in inputs:
                 if isinstance(x, Tensor) and x.requires_grad:
@@ -276,8 +272,10 @@ class Op:
                 return x
             with np.errstate(over="ignore"):
                 return x.astype(floats[0] if floats else np.float32, copy=False)
-        if x is None or isinstance(x, (int, float)):
+        if isinstance(x, (int, float)) or (x is None and self.takes_none):
             return x
+        if x is None:
+            raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?")
         kind = type(x).__name__
         raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {kind}; wrap it: Tensor(...)")
 

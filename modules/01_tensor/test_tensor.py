@@ -683,7 +683,7 @@ def test_a_tensor_is_no_setting():
 
 
 def test_none_passes_through_to_an_operation_that_takes_it():
-    affine = Op(lambda x, bias: x * 2 if bias is None else x * 2 + bias)
+    affine = Op(lambda x, bias=None: x * 2 if bias is None else x * 2 + bias)
     assert affine(Tensor([1.0]), None).tolist() == [2]
     assert affine(Tensor([1.0]), Tensor([3.0])).tolist() == [5]
 

@@ -131,7 +131,7 @@ def test_01_the_readme_leads_from_a_clone_to_a_workspace(journey):
 
 def test_02_the_workspace_holds_no_answer(journey):
     secrets = leaks.secrets(COURSE, CATALOG)
-    assert len(secrets.statements) > 100, "there must be something to look for"
+    assert len(secrets.origins) > 100, "there must be something to look for"
     found = [leak for leak in leaks.scan(journey.workspace, secrets) if ".venv" not in Path(leak.path).parts]
     assert found == []
 

@@ -18,7 +18,7 @@ from .tensor import (
 __all__ = [
     "start", "numeric_gradient", "add_gradient", "mul_gradient", "topological_order", "released", "released_gradient",
     "RELEASED", "input_gradients", "fitted", "backward", "unbroadcast", "exponent_gradient", "sub_gradient",
-    "div_gradient", "power_gradient", "exp_gradient", "log_gradient", "neg_gradient", "absolute_gradient",
+    "div_gradient", "power_gradient", "exp_gradient", "log_gradient", "gated", "neg_gradient", "absolute_gradient",
     "sqrt_gradient", "maximum_gradient", "minimum_gradient", "where_gradient", "clip_gradient", "cast_gradient",
     "with_axes", "sum_gradient", "mean_gradient", "max_gradient", "matrix_gradients", "matmul_gradient",
     "reshape_gradient", "permute_gradient", "index_gradient", "concat_gradient", "relu_gradient", "tanh_gradient",
@@ -146,8 +146,9 @@ def backward(tensor, grad=None):
         grad, node = collected.pop(id(current)), current.node
         if node is None:
             if current.grad is None:
-                current.grad = np.zeros_like(current.data)
-            current.grad += grad
+                current.grad = np.array(grad)
+            else:
+                current.grad += grad
             continue
         for x, part in zip(node.inputs, input_gradients(node, grad, current.data), strict=True):
             if x is not None:
@@ -194,6 +195,12 @@ def log_gradient(grad, out, a):
     return grad / a
 
 
+def gated(grad, passes):
+    """`grad` where the boolean array `passes` holds, else 0."""
+    product = grad * passes
+    return product if np.isfinite(product.sum()) else np.where(passes, grad, 0)
+
+
 @neg.gradient
 def neg_gradient(grad, out, a):
     return -grad
@@ -201,7 +208,7 @@ def neg_gradient(grad, out, a):
 
 @absolute.gradient
 def absolute_gradient(grad, out, a):
-    return np.where(a > 0, grad, np.where(a < 0, -grad, 0))
+    return gated(np.copysign(1, a) * grad, a != 0)
 
 
 @sqrt.gradient
@@ -212,23 +219,24 @@ def sqrt_gradient(grad, out, a):
 @maximum.gradient
 def maximum_gradient(grad, out, a, b):
     share = np.where(np.equal(a, b), grad / 2, grad)
-    return np.where(np.less(a, b), 0, share), np.where(np.less(b, a), 0, share)
+    return gated(share, ~np.less(a, b)), gated(share, ~np.less(b, a))
 
 
 @minimum.gradient
 def minimum_gradient(grad, out, a, b):
     share = np.where(np.equal(a, b), grad / 2, grad)
-    return np.where(np.greater(a, b), 0, share), np.where(np.greater(b, a), 0, share)
+    return gated(share, ~np.greater(a, b)), gated(share, ~np.greater(b, a))
 
 
 @where.gradient
 def where_gradient(grad, out, condition, a, b):
-    return None, np.where(condition, grad, 0), np.where(condition, 0, grad)
+    condition = np.asarray(condition, bool)
+    return None, gated(grad, condition), gated(grad, ~condition)
 
 
 @clip.gradient
 def clip_gradient(grad, out, x, *, low, high):
-    return np.where((low is None or x >= low) & (high is None or x <= high), grad, 0)
+    return gated(grad, (low is None or x >= low) & (high is None or x <= high))
 
 
 @cast.gradient
@@ -307,7 +315,7 @@ def concat_gradient(grad, out, *arrays, axis):
 
 @relu.gradient
 def relu_gradient(grad, out, x):
-    return np.where(x <= 0, 0, grad)
+    return gated(grad, ~(x <= 0))
 
 
 @tanh.gradient

@@ -72,6 +72,7 @@ class Op:
     def __init__(self, forward):
         functools.update_wrapper(self, forward)
         self.forward = forward
+        self.takes_none = None in (getattr(inspect.unwrap(forward), "__defaults__", None) or ())
         self.rule = None
         self.rule_takes_needs = False
 
@@ -92,12 +93,7 @@ class Op:
             if isinstance(value, Tensor):
                 raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()")
         arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
-        try:
-            out = Tensor.wrap(self.forward(*arrays, **settings))
-        except TypeError as error:
-            if any(x is None for x in inputs):
-                raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?") from error
-            raise
+        out = Tensor.wrap(self.forward(*arrays, **settings))
         if Op.recording and out.data.dtype.kind == "f":
             for x in inputs:
                 if isinstance(x, Tensor) and x.requires_grad:
@@ -118,8 +114,10 @@ class Op:
                 return x
             with np.errstate(over="ignore"):
                 return x.astype(floats[0] if floats else np.float32, copy=False)
-        if x is None or isinstance(x, (int, float)):
+        if isinstance(x, (int, float)) or (x is None and self.takes_none):
             return x
+        if x is None:
+            raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?")
         kind = type(x).__name__
         raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {kind}; wrap it: Tensor(...)")
 
