@@ -294,6 +294,7 @@ ONE_REGION = "    ### BEGIN SOLUTION\n    pass\n    ### END SOLUTION\n"
         (ONE_REGION.replace("    ", ""), False),
         ("x = 1\n", False),
         (f"class one:\n{ONE_REGION * 3}", False),
+        (f"class one:\n    pass\n{ONE_REGION.replace('    ', '')}", False),
     ],
 )
 def test_the_regions_of_a_solution_cell(project, alpha, body, is_fine):
