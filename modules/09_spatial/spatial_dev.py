@@ -136,9 +136,9 @@ def test_unit_correlate():
     assert got.shape == (2, 3), f"(3, 4) under (2, 2): expected shape (2, 3), got {got.shape}"
     assert got.tolist() == [[3, 6, 9], [0, 3, 6]], f"expected [[3, 6, 9], [0, 3, 6]], got {got.tolist()}"
 
-    got = correlate(image, np.array([[1.0, 10.0, 100.0]]))
-    expected = [[321, 32], [210, 321], [103, 210]]
-    assert got.tolist() == expected, f"kernel [[1, 10, 100]]: expected {expected} (a flipped kernel would give 123 first), got {got.tolist()}"
+    got = correlate(image, np.array([[1.0, 10.0, 100.0], [1000.0, 0.0, 0.0]]))
+    expected = [[321, 1032], [3210, 321]]
+    assert got.tolist() == expected, f"kernel [[1, 10, 100], [1000, 0, 0]]: expected {expected} (a flipped kernel would give 3012 first), got {got.tolist()}"
     print("🔬 correlate")
 
 test_unit_correlate()
@@ -165,7 +165,7 @@ where x is padded with zeros first. Four loops walk over the output, three add u
 
 The given `pad` puts zeros around an image, and `pair` turns an integer into a pair (stride and padding may differ for height and width).
 
-**Write `conv2d_naive(x, weight, bias, stride, padding)`** on arrays, with every loop written out (the innermost sum may use `.sum()`; then it is four loops). `stride` and `padding` are pairs, and `bias` may be None.
+**Write `conv2d_naive(x, weight, bias, stride, padding)`** on arrays, with every loop written out (the innermost sum may use `.sum()`; then it is four loops). `stride` and `padding` are pairs, and `bias` may be None. The result has the dtype of x, here and in all that follows: float32 stays float32.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-pair", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -230,6 +230,8 @@ def test_unit_conv2d_naive():
     got = conv2d_naive(x, weight)
     assert got.shape == (2, 4, 4, 5), f"no stride, no padding: expected shape (2, 4, 4, 5), got {got.shape}"
     assert np.isclose(got[0, 2, 3, 1], -0.56174522, atol=1e-8), f"without bias, out[0, 2, 3, 1]: expected -0.56174522, got {got[0, 2, 3, 1]:.8f}"
+    got = conv2d_naive(x.astype(np.float32), weight.astype(np.float32))
+    assert got.dtype == np.float32, f"float32 images: expected a float32 result, got {got.dtype}"
     print("🔬 conv2d_naive")
 
 test_unit_conv2d_naive()
@@ -290,6 +292,8 @@ def test_unit_max_pool2d_naive():
     got = max_pool2d_naive(sample_images(2, 3, 5, 4), (2, 3), (1, 1))
     assert got.shape == (2, 3, 4, 2), f"windows of 2 × 3 on 5 × 4 pixels: expected shape (2, 3, 4, 2), got {got.shape}"
     assert np.allclose(got[1, 2, 3], sample_images(2, 3, 5, 4)[1, 2, 3:5, [[0, 1, 2], [1, 2, 3]]].max(axis=(1, 2))), "the last row of windows"
+    got = max_pool2d_naive(image.astype(np.float32), (2, 2), (2, 2))
+    assert got.dtype == np.float32, f"float32 images: expected a float32 result, got {got.dtype}"
     print("🔬 max_pool2d_naive")
 
 test_unit_max_pool2d_naive()
@@ -384,6 +388,8 @@ def test_unit_conv2d_weight_gradient_naive():
         slope = (rise * grad).sum() / 2e-5
         assert np.isclose(for_weight[place], slope, atol=1e-6), f"weight{list(place)}: nudging says {slope:.6f}, the gradient {for_weight[place]:.6f}"
     assert np.allclose(for_bias, grad.sum(axis=(0, 2, 3))), f"bias: expected the sums of grad, {grad.sum(axis=(0, 2, 3))}, got {for_bias}"
+    dtypes = [gradient.dtype for gradient in conv2d_weight_gradient_naive(grad.astype(np.float32), x.astype(np.float32), (2, 2), stride, padding)]
+    assert dtypes == [np.float32, np.float32], f"float32 images and grad: expected two float32 gradients, got {dtypes}"
     print("🔬 conv2d_weight_gradient_naive")
 
 test_unit_conv2d_weight_gradient_naive()
@@ -443,6 +449,8 @@ def test_unit_conv2d_input_gradient_naive():
         assert got.shape == x.shape, f"stride {stride}, padding {padding}: expected the shape {x.shape} of x, got {got.shape}"
         left, right = (out * grad).sum(), (x * got).sum()
         assert np.isclose(left, right), f"stride {stride}, padding {padding}: Σ conv(x)·grad = {left:.6f}, but Σ x·gradient = {right:.6f}"
+    got = conv2d_input_gradient_naive(ones.astype(np.float32), ones.astype(np.float32), (1, 1, 3, 3), (1, 1), (0, 0))
+    assert got.dtype == np.float32, f"float32 weight and grad: expected a float32 gradient, got {got.dtype}"
     print("🔬 conv2d_input_gradient_naive")
 
 test_unit_conv2d_input_gradient_naive()
@@ -495,6 +503,8 @@ def max_pool2d_gradient_naive(grad, x, kernel_size, stride, padding=(0, 0)):
 def test_unit_max_pool2d_gradient_naive():
     got = max_pool2d_gradient_naive(np.array([[[[10.0]]]]), np.array([[[[5.0, 5.0], [1.0, 5.0]]]]), (2, 2), (2, 2))
     assert got[0, 0].tolist() == [[10, 0], [0, 0]], f"the first of three equal ones: expected [[10, 0], [0, 0]], got {got[0, 0].tolist()}"
+    got = max_pool2d_gradient_naive(np.ones((1, 1, 1, 1), np.float32), np.ones((1, 1, 2, 2), np.float32), (2, 2), (2, 2))
+    assert got.dtype == np.float32, f"float32 images and grad: expected a float32 gradient, got {got.dtype}"
     got = max_pool2d_gradient_naive(np.array([[[[1.0, 10.0]]]]), np.array([[[[0.0, 9.0, 2.0]]]]), (1, 2), (1, 1))
     assert got[0, 0].tolist() == [[0, 11, 0]], f"the middle one wins twice: expected [[0, 11, 0]], got {got[0, 0].tolist()}"
     x = np.array([[-3.0, -1.0, -2.0], [-6.0, -5.0, -4.0], [-7.0, -9.0, -8.0]])[None, None]
@@ -564,6 +574,11 @@ def test_unit_avg_pool2d_naive():
     assert got[0, 0].tolist() == [[0.25, 0.75], [1.0, 0.5]], f"padding 1, zeros count: expected [[0.25, 0.75], [1.0, 0.5]], got {got[0, 0].tolist()}"
     got = avg_pool2d_gradient_naive(np.array([[[[8.0]]]]), (1, 1, 2, 2), (2, 2), (2, 2))
     assert got[0, 0].tolist() == [[2, 2], [2, 2]], f"equal shares of 8: expected [[2, 2], [2, 2]], got {got[0, 0].tolist()}"
+    got = avg_pool2d_gradient_naive(np.array([[[[4.0, 8.0], [12.0, 16.0]]]]), (1, 1, 2, 2), (2, 2), (2, 2), (1, 1))
+    assert got[0, 0].tolist() == [[1, 2], [3, 4]], f"padding 1, each window holds one pixel: expected [[1, 2], [3, 4]], got {got[0, 0].tolist()}"
+    single = np.ones((1, 1, 2, 2), np.float32)
+    dtypes = avg_pool2d_naive(single, (2, 2), (2, 2)).dtype, avg_pool2d_gradient_naive(single, (1, 1, 4, 4), (2, 2), (2, 2)).dtype
+    assert dtypes == (np.float32, np.float32), f"float32 in, float32 out: got {dtypes}"
     grad = sample_images(2, 3, 3, 2)
     got = avg_pool2d_gradient_naive(grad, (2, 3, 5, 4), (3, 2), (1, 2))
     assert got.shape == (2, 3, 5, 4) and np.allclose(got.sum(axis=(2, 3)), grad.sum(axis=(2, 3))), "overlapping windows: the sum of the gradient is conserved"
@@ -603,7 +618,7 @@ def check_kernels(kernels):
 
 
 @Op
-def convolve(x, weight, bias, *, stride, padding, kernels):
+def convolve(x, weight, bias=None, *, stride, padding, kernels):
     """x (N, C, H, W) under the windows of weight (O, C, kh, kw), plus bias (O,) or None; stride, padding are pairs."""
     check_kernels(kernels)
     dtype = result_dtype(x, weight, floating=True)
@@ -731,8 +746,13 @@ def test_unit_im2col():
     expected = [[1, 2, 10, 20], [2, 3, 20, 30], [7, 8, 70, 80], [8, 9, 80, 90]]
     assert got.tolist() == expected, f"two channels, windows of 1 × 2, stride (2, 1): expected {expected}, got {got.tolist()}"
 
+    got = im2col(np.concatenate([image, 10 * image]), (2, 3))
+    expected = [[1, 2, 3, 4, 5, 6], [4, 5, 6, 7, 8, 9], [10, 20, 30, 40, 50, 60], [40, 50, 60, 70, 80, 90]]
+    assert got.tolist() == expected, f"two images, windows of 2 × 3: expected {expected}, got {got.tolist()}"
+
     got = im2col(image, (3, 3), (2, 2), (1, 1))
-    assert got.shape == (4, 9) and got[0].tolist() == [0, 0, 0, 0, 1, 2, 0, 4, 5], f"padding 1: the first row should be [0, 0, 0, 0, 1, 2, 0, 4, 5], got {got[0].tolist()}"
+    expected = [[0, 0, 0, 0, 1, 2, 0, 4, 5], [0, 0, 0, 2, 3, 0, 5, 6, 0]]
+    assert got.shape == (4, 9) and got[:2].tolist() == expected, f"padding 1, stride 2: the first rows should be {expected}, got {got[:2].tolist()}"
     print("🔬 im2col")
 
 test_unit_im2col()
@@ -790,6 +810,8 @@ def test_unit_conv2d_product():
         what = f"x {x.shape}, weight {weight.shape}, stride {stride}, padding {padding}"
         assert got.shape == expected.shape, f"{what}: expected shape {expected.shape}, got {got.shape}"
         assert np.allclose(got, expected), f"{what}: differs from the loops by up to {np.abs(got - expected).max():.3g}"
+    got = conv2d_product(x.astype(np.float32), weight.astype(np.float32), bias.astype(np.float32), stride, padding)
+    assert got.dtype == np.float32, f"float32 images: expected a float32 result, got {got.dtype}"
     print("🔬 conv2d_product")
 
 test_unit_conv2d_product()
@@ -851,6 +873,9 @@ def test_unit_conv2d_product_gradients():
         for name, want, got in zip(["x", "weight", "bias"], expected, conv2d_product_gradients(grad, x, weight, stride, padding), strict=True):
             assert got.shape == want.shape, f"{what}, for {name}: expected shape {want.shape}, got {got.shape}"
             assert np.allclose(got, want), f"{what}, for {name}: differs from the loops by up to {np.abs(got - want).max():.3g}"
+    singles = (array.astype(np.float32) for array in (grad, x, weight))
+    dtypes = [gradient.dtype for gradient in conv2d_product_gradients(*singles, stride, padding)]
+    assert dtypes == [np.float32] * 3, f"float32 images, weight and grad: expected three float32 gradients, got {dtypes}"
     print("🔬 conv2d_product_gradients")
 
 test_unit_conv2d_product_gradients()
@@ -915,6 +940,9 @@ def test_unit_max_pool2d_views():
         grad = drawn.standard_normal(expected.shape)
         expected, got = max_pool2d_gradient_naive(grad, x, kernel, stride, padding), max_pool2d_views_gradient(grad, x, kernel, stride, padding)
         assert got.shape == expected.shape and np.allclose(got, expected), f"{what}: the gradient differs from that of the loops"
+    x, grad = x.astype(np.float32), grad.astype(np.float32)
+    dtypes = max_pool2d_views(x, kernel, stride, padding).dtype, max_pool2d_views_gradient(grad, x, kernel, stride, padding).dtype
+    assert dtypes == (np.float32, np.float32), f"float32 in, float32 out: got {dtypes}"
     print("🔬 max_pool2d_views")
 
 test_unit_max_pool2d_views()
@@ -1456,7 +1484,7 @@ r"""
 - *What comes in.* A batch (N, C, H, W), or a single image (C, H, W), which becomes a batch of one and loses that axis again at the end.
 
 **Write the two parts of `Conv2d`.** In `__init__`: weight (out, in, kh, kw) and bias, as `Parameter`s (`normal_(tensor, std=…)` of module 03 fills a Tensor; without bias, `self.bias` is None). In `forward`: refuse an input that has not 3 or 4 axes, or not `self.in_channels` channels, by a `ValueError` that holds
-the layer (`{self}`) and both shapes, that of the input and that of the weight; the other checks are done by `check_fit`, which you call with the layer and the shape of the batch.
+the layer (`{self}`) and both shapes, that of the input and that of the weight; the other checks are done by `check_fit`, which you call with the layer and the shape of the batch. `convolve` gets `self.kernels` as its setting `kernels`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-checks", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1534,6 +1562,11 @@ def test_unit_conv2d_layer():
     assert np.allclose(got, expected, atol=1e-5), "the layer computes what the loops compute with its weight"
     got = layer(x[1])
     assert got.shape == (4, 3, 9) and np.allclose(got.numpy(), expected[1], atol=1e-5), f"a single image (3, 5, 7): expected shape (4, 3, 9), got {got.shape}"
+    layer.bias.data[...] = [10, 20, 30, 40]
+    got = layer(x).numpy() - expected
+    assert np.allclose(got[1, :, 2, 8], [10, 20, 30, 40], atol=1e-4), f"a bias of [10, 20, 30, 40] adds {got[1, :, 2, 8].tolist()}"
+    got = Conv2d(3, 1, (5, 6))(x[0])
+    assert got.shape == (1, 1, 2), f"3 → 1, 5 × 6, on a single image (3, 5, 7): expected shape (1, 1, 2), got {got.shape}"
     names = [name for name, _ in Conv2d(2, 3, 3, bias=False).named_parameters()]
     assert names == ["weight"], f"without a bias there is one parameter, got {names}"
 
@@ -1553,6 +1586,8 @@ def test_unit_conv2d_layer_errors():
     expect_error(ValueError, ["Conv2d(3, 4", "(1, 3, 2, 8)"], layer, Tensor(np.zeros((1, 3, 2, 8))))
     expect_error(ValueError, ["Conv2d", "stride"], Conv2d, 3, 4, 3, 0)
     expect_error(ValueError, ["Conv2d", "padding"], Conv2d, 3, 4, 3, 1, -1)
+    layer.kernels = "slow"  # convolve has to be told, or it cannot object
+    expect_error(ValueError, ["'slow'"], layer, Tensor(np.zeros((1, 3, 8, 8))))
     print("🔬 Conv2d: errors")
 
 test_unit_conv2d_layer_errors()

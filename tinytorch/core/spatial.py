@@ -169,7 +169,7 @@ def check_kernels(kernels):
 
 
 @Op
-def convolve(x, weight, bias, *, stride, padding, kernels):
+def convolve(x, weight, bias=None, *, stride, padding, kernels):
     """x (N, C, H, W) under the windows of weight (O, C, kh, kw), plus bias (O,) or None; stride, padding are pairs."""
     check_kernels(kernels)
     dtype = result_dtype(x, weight, floating=True)
