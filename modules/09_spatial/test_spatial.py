@@ -42,11 +42,12 @@ GEOMETRIES = [
     ((1, 2, 5, 5), 2, (1, 1), (2, 3), (1, 2)),  # windows on nothing but padding
     ((3, 2, 8, 9), 2, (4, 2), (1, 2), (2, 1)),  # even, and the size does not divide
     ((0, 2, 5, 5), 3, (3, 3), (1, 1), (1, 1)),
-    ((2, 6, 4, 4), 5, (2, 2), (1, 1), (3, 2)),  # more padding than the window is large
+    ((2, 9, 4, 4), 5, (2, 2), (1, 1), (3, 2)),  # more padding than the window is large
     ((1, 6, 3, 3), 2, (5, 3), (1, 1), (1, 1)),  # a window larger than the image, but not than the padded one
     ((1, 9, 6, 6), 9, (3, 3), (1, 1), (1, 1)),
-    ((4, 16, 9, 10), 16, (3, 3), (1, 1), (1, 1)),  # enough channels for the short way of 3 x 3
-    ((2, 16, 12, 12), 17, (3, 3), (1, 1), (0, 2)),
+    ((2, 9, 7, 6), 3, (3, 2), (2, 1), (1, 1)),
+    ((6, 16, 8, 11), 16, (3, 3), (1, 1), (1, 1)),  # enough channels for the short way of 3 x 3
+    ((4, 16, 12, 12), 17, (3, 3), (1, 1), (0, 2)),
 ]
 POOLINGS = [
     ((2, 3, 4, 6), (2, 2), (2, 2), (0, 0)),
@@ -526,6 +527,12 @@ def test_the_function_names_the_shapes():
         with pytest.raises(ValueError, match="bias"):
             conv2d(x, Tensor(np.zeros((2, 3, 3, 3))), Tensor(np.zeros(shape)))
     assert conv2d(Tensor(np.zeros((3, 5, 5))), Tensor(np.zeros((2, 3, 3, 3)))).shape == (2, 3, 3)
+
+
+@pytest.mark.parametrize("channels", [(1.5, 2), (2, "3"), (2, -1), (None, 1)])
+def test_channels_that_make_no_sense(channels):
+    with pytest.raises(ValueError, match=r"Conv2d\(.*channels"):
+        Conv2d(*channels, 3)
 
 
 # a network

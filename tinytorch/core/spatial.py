@@ -25,9 +25,9 @@ __all__ = [
     "forward_by_winograd", "weight_gradient_by_winograd", "FEW_CHANNELS", "convolve_blocks", "input_gradient",
     "weight_gradient", "bias_gradient", "conv2d_fast", "conv2d_fast_gradients", "empty_like", "is_channels_last",
     "padded_images", "window_entries", "pooled", "image_blocks", "send_back", "max_pool2d_fast",
-    "max_pool2d_fast_gradient", "avg_pool2d_fast", "avg_pool2d_fast_gradient", "check_settings", "check_pooling",
-    "check_fit", "Conv2d", "conv2d", "pool2d", "max_pool2d", "avg_pool2d", "flatten", "Pool2d", "MaxPool2d",
-    "AvgPool2d", "Flatten", "use_kernels", "conv_cost",
+    "max_pool2d_fast_gradient", "avg_pool2d_fast", "avg_pool2d_fast_gradient", "check_settings", "check_channels",
+    "check_pooling", "check_fit", "Conv2d", "conv2d", "pool2d", "max_pool2d", "avg_pool2d", "flatten", "Pool2d",
+    "MaxPool2d", "AvgPool2d", "Flatten", "use_kernels", "conv_cost",
 ]
 
 
@@ -753,8 +753,14 @@ def check_settings(layer, kernel_size, stride, padding):
             raise ValueError(f"{layer}: {name} {values} must be two integers of at least {least}")
 
 
+def check_channels(layer, *numbers):
+    """Raise ValueError naming the layer for numbers of channels that are not integers, or negative."""
+    if not all(isinstance(number, (int, np.integer)) and number >= 0 for number in numbers):
+        raise ValueError(f"{layer}: the numbers of channels {numbers} must be integers of at least 0")
+
+
 def check_pooling(layer, kernel_size, stride, padding):
-    """The same, and that padding is at most half of the window: otherwise a window could see nothing else."""
+    """What check_settings does, and that padding is at most half of the window, or one could see nothing else."""
     check_settings(layer, kernel_size, stride, padding)
     if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
         raise ValueError(f"{layer}: padding {padding} is more than half of the window {kernel_size}")
@@ -782,6 +788,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -814,7 +821,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, *, kernels="fast"):
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"conv2d: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
     check_settings("conv2d", weight.shape[2:], stride, padding)
-    images = x if x.ndim == 4 else x.unsqueeze(0)
+    images = x if x.ndim == 4 else x.reshape(1, *x.shape)
     check_fit("conv2d", images.shape, weight.shape[2:], stride, padding)
     out = convolve(images, weight, bias, stride=stride, padding=padding, kernels=kernels)
     return out if x.ndim == 4 else out.squeeze(0)
@@ -827,7 +834,7 @@ def pool2d(name, operation, x, kernel_size, stride, padding, kernels):
     check_pooling(name, kernel_size, stride, padding)
     if x.ndim not in (3, 4):
         raise ValueError(f"{name}: images have the shape (N, C, H, W) or (C, H, W), not {x.shape}")
-    images = x if x.ndim == 4 else x.unsqueeze(0)
+    images = x if x.ndim == 4 else x.reshape(1, *x.shape)
     check_fit(name, images.shape, kernel_size, stride, padding)
     out = operation(images, kernel_size=kernel_size, stride=stride, padding=padding, kernels=kernels)
     return out if x.ndim == 4 else out.squeeze(0)

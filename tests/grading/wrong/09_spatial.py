@@ -1355,6 +1355,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(out_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1390,6 +1391,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1425,6 +1427,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = 2 / max(in_channels * kh * kw, 1)
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1460,6 +1463,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(1 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1495,6 +1499,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1530,6 +1535,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1565,6 +1571,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = normal_(zeros(out_channels, in_channels, kh, kw), std=std)
@@ -1600,6 +1607,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(in_channels, out_channels, kh, kw), std=std))
@@ -1635,6 +1643,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kw, kh), std=std))
@@ -1670,6 +1679,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1705,6 +1715,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1740,6 +1751,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1775,6 +1787,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1810,6 +1823,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1845,6 +1859,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1880,6 +1895,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1915,6 +1931,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1950,6 +1967,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -1985,6 +2003,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
@@ -2020,6 +2039,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
         std = math.sqrt(2 / max(in_channels * kh * kw, 1))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))

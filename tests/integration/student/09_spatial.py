@@ -193,6 +193,7 @@ class Conv2d(Module):
         self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
         self.has_bias, self.kernels = bool(bias), "fast"
         check_settings(self, self.kernel_size, self.stride, self.padding)
+        check_channels(self, in_channels, out_channels)
         shape = (out_channels, in_channels) + self.kernel_size
         fan_in = math.prod(shape[1:])
         self.weight = Parameter(zeros(*shape))
