@@ -583,6 +583,8 @@ def test_unit_bce_terms():
             assert got.dtype == np.float32, f"expected float32, got {got.dtype}"
     got = bce_terms(Tensor([[0.9], [0.2]]), Tensor([[1], [0]]))
     assert got.shape == (2, 1) and got.dtype == np.float32, f"float32 p with int64 y: expected float32 of shape (2, 1), got {got!r}"
+    got = bce_terms(Tensor(0.5), Tensor(1.0))
+    assert got.shape == () and np.isclose(got.item(), 0.6931472), f"a single probability of shape (): expected 0.6931472 of shape (), got {got!r}"
     print("🔬 bce_terms")
 
 test_unit_bce_terms()

@@ -102,7 +102,7 @@ def child(code, **settings):
     """Start Python on `code` with this very package."""
     home = str(Path(tinytorch.__file__).resolve().parents[1])
     environment = {**os.environ, "PYTHONPATH": home, "PYTHONUTF8": "1"}
-    arguments = [sys.executable, "-c", textwrap.dedent(code)]
+    arguments = [sys.executable, "-P", "-c", textwrap.dedent(code)]
     return subprocess.Popen(
         arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", **settings
     )
@@ -815,7 +815,7 @@ def test_a_terminal_gets_one_line_that_is_rewritten():
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
     home = str(Path(tinytorch.__file__).resolve().parents[1])
     process = subprocess.Popen(
-        [sys.executable, "-c", SHOW], env={**os.environ, "PYTHONPATH": home}, stdout=theirs, stderr=subprocess.PIPE
+        [sys.executable, "-P", "-c", SHOW], env={**os.environ, "PYTHONPATH": home}, stdout=theirs, stderr=subprocess.PIPE
     )
     os.close(theirs)
     data = b""

@@ -401,7 +401,7 @@ def test_every_damaged_byte_count_of_an_idx_file(tmp_path):
         with pytest.raises(ValueError, match="some-file, byte"):
             read_idx(path)
     path.write_bytes(whole + b"!")
-    with pytest.raises(ValueError, match=f"some-file, byte {len(whole)}: expected the end"):
+    with pytest.raises(ValueError, match=f"some-file, byte {len(whole)}: expected "):
         read_idx(path)
 
 

@@ -129,17 +129,16 @@ def test_01_the_readme_leads_from_a_clone_to_a_workspace(journey):
     assert not (journey.workspace / "tests").exists()
 
 
-def test_02_the_workspace_holds_no_answer(journey):
+def test_02_the_workspace_holds_no_answer(journey, tmp_path):
     secrets = leaks.secrets(COURSE, CATALOG)
     assert len(secrets.origins) > 100, "there must be something to look for"
-    found = [leak for leak in leaks.scan(journey.workspace, secrets) if ".venv" not in Path(leak.path).parts]
-    assert found == []
+    folder = tmp_path / "workspace"
+    shutil.copytree(journey.workspace, folder, ignore=shutil.ignore_patterns(".venv"))
+    assert leaks.scan(folder, secrets) == []
 
-    planted = journey.workspace / "modules" / "notes.md"
-    planted.write_text("return  grad @ np.swapaxes(b, -1,\n -2), np.swapaxes(a, -1, -2) @ grad", encoding="utf-8")
-    found = [leak for leak in leaks.scan(journey.workspace, secrets) if Path(leak.path).name == "notes.md"]
-    planted.unlink()
-    assert found, "the scan does not find what is there"
+    planted = "return  grad @ np.swapaxes(b, -1,\n -2), np.swapaxes(a, -1, -2) @ grad"
+    (folder / "modules" / "notes.md").write_text(planted, encoding="utf-8")
+    assert leaks.scan(folder, secrets), "the scan does not find what is there"
 
 
 def test_03_the_workspace_equals_what_the_stripping_service_gives(journey):

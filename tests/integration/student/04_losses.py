@@ -52,9 +52,7 @@ def bce_terms(p, y):
         if bad.any():
             raise ValueError(f"expected numbers in [0, 1] but found {part[bad][0]}")
     with np.errstate(divide="ignore"):
-        yes, no = np.log(chance), np.log1p(-chance)
-    yes[yes < -100] = -100
-    no[no < -100] = -100
+        yes, no = (np.clip(logarithm, -100, None) for logarithm in (np.log(chance), np.log1p(-chance)))
     return -(label * yes + (1 - label) * no)
 
 # %% accuracy
