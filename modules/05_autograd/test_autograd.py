@@ -636,7 +636,8 @@ def test_backward_finds_its_engine_by_itself():
     )
     home = str(Path(tinytorch.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": home}
-    done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert tinytorch.no_grad is autograd.no_grad
 

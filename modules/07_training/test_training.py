@@ -815,7 +815,8 @@ def test_a_terminal_gets_one_line_that_is_rewritten():
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 50, 0, 0))
     home = str(Path(tinytorch.__file__).resolve().parents[1])
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", SHOW], env={**os.environ, "PYTHONPATH": home}, stdout=theirs, stderr=subprocess.PIPE
+        [sys.executable, "-P", "-c", SHOW],
+        env={**os.environ, "PYTHONPATH": home}, stdout=theirs, stderr=subprocess.PIPE
     )
     os.close(theirs)
     data = b""
