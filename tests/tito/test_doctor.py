@@ -96,7 +96,8 @@ def test_a_package_that_does_not_import(workspace):
 
 
 def test_a_kernel_that_does_not_start(workspace):
-    (workspace.root / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')\n", encoding="utf-8")
+    launcher = workspace.root / "modules" / "ipykernel_launcher.py"
+    launcher.write_text("raise SystemExit('no kernel today')\n", encoding="utf-8")
     outcome, checks = examine(workspace.tito)
     assert outcome.exit_code == 3
     assert wrong(checks) == ["kernel"]
