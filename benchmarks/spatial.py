@@ -147,7 +147,7 @@ ROWS = {  # name: (what to run, rounds, at most, aim)
     "LeNet-5's two convolutions, batch 64": (lenet_convolutions, 15, 3.0, 1.5),
     "max pool 2×2, (128, 32, 32, 32)": (single(lambda f: f.MaxPool2d(2), 128, 32, 32, 32), 9, 1.0, 0.5),
     "training step, CNN of 545,098, batch 128": (training_step, 9, 1.3, 1.0),
-    "recorded add of (4, 4)": (recorded_add, 15, 1.3, 1.0),
+    "1,000 recorded adds of (4, 4)": (recorded_add, 15, 1.3, 1.0),
 }
 MEMORY_ROW, MEMORY_LIMITS = "peak extra memory, conv 64→64", (1.0, 0.5)
 LOOPS_ROW, TIMES_FASTER = "fast convolution against loops, (8, 3, 32, 32)→16", 500

@@ -16,6 +16,7 @@ CATALOG = read_catalog(PROJECT)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PATH = (ROOT / "modules" / "README.md").read_text(encoding="utf-8")
 READMES = [ROOT / "README.md", ROOT / "modules" / "README.md", *(module.folder / "README.md" for module in CATALOG)]
+QUOTED = re.compile(r"(?:^ *|`|&& )tito ((?:(?:module|data) )?[a-z]+)", re.MULTILINE)
 
 
 def numbers(text):
@@ -49,9 +50,9 @@ def test_links_lead_somewhere(readme):
 
 
 def test_every_command_in_a_readme_exists():
-    """Each `tito …` in a README is a command that knows its own --help."""
+    """Each `tito …` that a README quotes, or puts at the start of a line, is a command that knows its own --help."""
     texts = [path.read_text(encoding="utf-8") for path in READMES]
-    commands = {tuple(match.split()) for text in texts for match in re.findall(r"tito ((?:module )?[a-z]+)", text)}
+    commands = {tuple(match.split()) for text in texts for match in QUOTED.findall(text)}
     assert ("module", "complete") in commands
     for command in sorted(commands):
         arguments = [sys.executable, "-m", "tito", *command, "--help"]
