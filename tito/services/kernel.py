@@ -25,6 +25,8 @@ MESSAGE_LENGTH = 4000
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 FRAME = re.compile(r"\s*(?:Cell|Input) In ?\[(\d+)\],? line (\d+)")
 COMPILED_FILE = re.compile(r" \(\w+\.py, line \d+\)$")
+# Python 3.13 calls code that ends too early by a private name
+PUBLIC_NAMES = {"_IncompleteInputError": "SyntaxError"}
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class _Session:
         return Outcome(
             "error",
             took,
-            error=content.get("ename", "error"),
+            error=PUBLIC_NAMES.get(content.get("ename"), content.get("ename", "error")),
             message=COMPILED_FILE.sub("", content.get("evalue", ""))[:MESSAGE_LENGTH],
             cell=cell,
             line=line,
