@@ -1,0 +1,12 @@
+"""`tito grade`: releases, submissions, scores and feedback, for instructors."""
+
+import typer
+
+app = typer.Typer(help="For instructors: release, collect, autograde, feedback, export, report, audit, selftest.")
+PARTS = ()
+
+
+def register(root):
+    for part in PARTS:
+        part.register(app)
+    root.add_typer(app, name="grade")

@@ -1,0 +1,1 @@
+"""Grading: nbgrader's folders, metadata and gradebook, with the running of submissions taken out of its hands."""

@@ -1,0 +1,61 @@
+"""What grading finds out about a submission: the contract between the scorer and everything that reads scores."""
+
+from dataclasses import dataclass, field
+
+# of a submission. tampered: graded, but its tests were not as handed out. ungraded: the system's own fault, run again.
+STATUSES = ("graded", "tampered", "crashed", "timeout", "unreadable", "missing", "ungraded")
+# of a graded cell
+CELL_STATUSES = ("passed", "failed", "todo", "blocked", "crashed", "timeout", "ungraded")
+
+
+@dataclass(frozen=True)
+class CellScore:
+    """What one graded test cell earned.
+
+    question: grade_id of the answer that it is about, None for the test of the module as a whole.
+    hidden: whether its text stays with the instructor. second: points of the second try, in which earlier wrong
+    answers were replaced by the reference's; None where there was none. deterred: it ran beside the student's code.
+    """
+
+    grade_id: str
+    question: str | None
+    points: float
+    max_points: float
+    status: str
+    message: str = ""
+    where: str = ""
+    hidden: bool = False
+    seconds: float = 0.0
+    second: float | None = None
+    deterred: bool = False
+
+
+@dataclass(frozen=True)
+class SubmissionResult:
+    """One submission, scored. outputs: {index of a cell in the graded notebook: what it printed, shortened}.
+
+    isolation: "bubblewrap", "docker", "podman" or "none". detail: why the status is what it is, one line.
+    """
+
+    student: str
+    module: str
+    status: str
+    detail: str = ""
+    cells: tuple = ()
+    outputs: dict = field(default_factory=dict)
+    warnings: tuple = ()
+    isolation: str = ""
+    seconds: float = 0.0
+
+    @property
+    def points(self):
+        return sum(cell.points for cell in self.cells)
+
+    @property
+    def max_points(self):
+        return sum(cell.max_points for cell in self.cells)
+
+    @property
+    def second_points(self):
+        """The points with the second try, where it was better."""
+        return sum(max(cell.points, cell.second or 0) for cell in self.cells)
