@@ -1,7 +1,9 @@
 """A view holds the exports it is asked for and no others, and a child process that runs against it imports those."""
 
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -96,3 +98,15 @@ def test_check_child_reports_a_package_that_does_not_import(built):
     (built.package / "__init__.py").write_text("raise ValueError('broken on purpose')\n", encoding="utf-8")
     with pytest.raises(ProjectError, match="ValueError: broken on purpose"):
         views.check_child(built.root)
+
+
+def test_the_view_of_a_killed_process_is_swept_after_a_day(built, catalog):
+    parent = built.state / "views"
+    old, recent = parent / "view-old", parent / "view-recent"
+    for folder in (old, recent):
+        (folder / "tinytorch").mkdir(parents=True)
+    yesterday = time.time() - views.LEFT_OVER_SECONDS - 60
+    os.utime(old, (yesterday, yesterday))
+    with views.view(built, catalog):
+        assert not old.exists()
+        assert recent.is_dir()

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tito.errors import ProjectError
 from tito.services.files import atomic_write, remove_tree
 
 START_SECONDS = 60
+LEFT_OVER_SECONDS = 86_400  # a view this old belongs to a process that was killed
 
 
 @contextmanager
@@ -28,6 +30,7 @@ def view(project, modules, extra=None):
     """
     parent = project.state / "views"
     parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent)
     folder = Path(tempfile.mkdtemp(prefix="view-", dir=parent))
     try:
         _copy_package(project, modules, folder / "tinytorch")
@@ -36,6 +39,17 @@ def view(project, modules, extra=None):
         yield folder
     finally:
         remove_tree(folder)
+
+
+def _sweep(parent):
+    """Remove the views of processes that were killed before they could do it themselves."""
+    oldest = time.time() - LEFT_OVER_SECONDS
+    for folder in parent.glob("view-*"):
+        try:
+            if folder.stat().st_mtime < oldest:
+                remove_tree(folder)
+        except FileNotFoundError:  # another tito was quicker
+            continue
 
 
 def _copy_package(project, modules, target):
