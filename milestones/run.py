@@ -1,0 +1,339 @@
+"""What the programs of all milestones share: options, data, training that can be interrupted, and the report.
+
+    run = start(__file__)                  # reads the options, checks the package, seeds
+    train, test = run.load()               # the dataset run.data
+    run.fit(trainer, loader, validation)   # run.epochs epochs, with progress; goes on where it was interrupted
+    run.result("test accuracy", accuracy)
+    run.finish()                           # writes the report and says whether the result was reached
+
+Beside that: run.seed, run.progress for a loop without a Trainer, run.figure, run.table and run.note for the report.
+A milestone's `milestone.toml` says what it needs, which datasets it knows, and which results it asserts on each.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from milestones import report
+
+EXIT_NOT_REACHED, EXIT_PROJECT, EXIT_INTERRUPTED = 1, 3, 130
+LOADERS = {"mnist": "load_mnist", "cifar10": "load_cifar10", "digits": "load_digits"}
+SECONDS_BETWEEN_LINES = 0.2
+SECONDS_OF_ONE_INTERRUPTION = 2  # Ctrl-C in a terminal reaches this process twice when tito passes it on
+
+
+class Problem(Exception):
+    """What went wrong, for a person: the message, what to type next, and how the process ends."""
+
+    def __init__(self, message, hint="", *, code="project", exit_code=EXIT_PROJECT):
+        super().__init__(message)
+        self.message, self.hint, self.code, self.exit_code = message, hint, code, exit_code
+
+
+class Voice:
+    """Says how it goes: lines for a person, or with --events one JSON document a line, for tito."""
+
+    def __init__(self):
+        self.events = "--events" in sys.argv[1:]
+        self.stream, self.width = sys.stdout, 0
+        if self.events:  # nothing else may come between them
+            sys.stdout = sys.stderr
+
+    def tell(self, event, text, **more):
+        """event: start, say, progress, epoch, done or error."""
+        if self.events:
+            print(json.dumps({"event": event, "text": text, **more}), file=self.stream, flush=True)
+        elif event == "progress":
+            self.rewrite(text)
+        else:
+            self.rewrite("")
+            print(text, file=sys.stderr if event == "error" else self.stream, flush=True)
+
+    def rewrite(self, text):
+        """One line of a terminal, again and again; in a pipe there is none."""
+        if self.stream.isatty() and (text or self.width):
+            text = text[: os.get_terminal_size(self.stream.fileno()).columns - 1]
+            print(f"\r{text:<{self.width}}", end="" if text else "\r", file=self.stream, flush=True)
+            self.width = len(text)
+
+
+class Run:
+    """One run of one milestone. data, epochs, seed: its settings. folder: where its report goes."""
+
+    def __init__(self, program, arguments):
+        self.started, self.before = time.monotonic(), 0.0
+        self.home = program.parent
+        self.root = program.parents[2]
+        self.facts = tomllib.loads((self.home / "milestone.toml").read_text(encoding="utf-8"))
+        options = self._parse(arguments)
+        self.seed, self.fresh, self.wanted = options.seed, options.fresh, options.data
+        self.interrupted = None
+        signal.signal(signal.SIGINT, self._interrupt)
+        self._check_package()
+        self.data, self.loaded = self._find_data(options.data)
+        expected = self.facts["datasets"][self.data]
+        self.epochs, self.asserts = options.epochs or expected["epochs"], expected["asserts"]
+        usual = self.epochs == expected["epochs"]
+        name = f"{self.data}-seed{self.seed}" + ("" if usual else f"-epochs{self.epochs}")
+        self.folder = Path(options.report or self.root / ".tito" / "milestones" / self.home.name / name).resolve()
+        self.results, self.history, self.setting = {}, {}, {}
+        self.parts = []  # of the report, in their order
+        self._prepare()
+
+    # before
+
+    def _parse(self, arguments):
+        names = list(self.facts["datasets"])
+        parser = argparse.ArgumentParser(description=self.facts["summary"], allow_abbrev=False)
+        parser.add_argument("--data", choices=names, help=f"the dataset (default: {names[0]}, if it is here)")
+        parser.add_argument("--epochs", type=_positive, help="how long to train")
+        parser.add_argument("--seed", type=_natural, default=0, help="of all random numbers (default: 0)")
+        parser.add_argument("--report", metavar="FOLDER", help="where the report goes")
+        again = parser.add_mutually_exclusive_group()
+        again.add_argument("--resume", action="store_true", help="go on where it was interrupted (the default)")
+        again.add_argument("--fresh", action="store_true", help="start anew, even where something was interrupted")
+        parser.add_argument("--events", action="store_true", help=argparse.SUPPRESS)
+        return parser.parse_args(arguments)
+
+    def _interrupt(self, *_):
+        now = time.monotonic()
+        if self.interrupted is None or now - self.interrupted > SECONDS_OF_ONE_INTERRUPTION:
+            self.interrupted = now
+            raise KeyboardInterrupt
+
+    def _check_package(self):
+        """The student's package and no other one, with all that this milestone needs."""
+        import tinytorch
+
+        for path in map(Path, tinytorch.__path__):
+            if not path.resolve().is_relative_to(self.root):
+                raise Problem(
+                    f"this milestone belongs to {self.root}, but Python imports tinytorch from {path}",
+                    f"activate the environment of {self.root}; in a new one: pip install -e .",
+                    code="wrong-environment",
+                )
+        missing = [name for name in self.facts["needs"] if not importlib.util.find_spec(f"tinytorch.core.{name[3:]}")]
+        if missing:
+            raise Problem(
+                f"{self.home.name} needs {', '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not built",
+                f"tito module start {missing[0][:2]}",
+                code="prerequisites",
+                exit_code=EXIT_NOT_REACHED,
+            )
+
+    def _find_data(self, wanted):
+        """(name, (train, test)) of the wanted dataset, or of the last one, which needs no download."""
+        names = list(self.facts["datasets"])
+        name = wanted or names[0]
+        try:
+            return name, self._load(name)
+        except FileNotFoundError:
+            voice.tell("say", f"{name} is not here; get it with: tito data fetch {name}. Meanwhile: {names[-1]}")
+        try:
+            return names[-1], self._load(names[-1])
+        except FileNotFoundError:
+            self._fetch(names[-1])
+            return names[-1], self._load(names[-1])
+
+    def _load(self, name):
+        if name not in LOADERS:  # the milestone makes its data itself
+            return None
+        from tinytorch import datasets
+
+        try:
+            return getattr(datasets, LOADERS[name])()
+        except ValueError as error:
+            raise Problem(f"the dataset {name}: {error}", f"tito data fetch {name}", code="data") from error
+
+    def _fetch(self, name):
+        command = [sys.executable, "-m", "tito", "data", "fetch", name]
+        environment = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONUTF8": "1"}
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, encoding="utf-8")
+        if done.returncode:
+            raise Problem(done.stderr.strip().removeprefix("error: "), f"tito data fetch {name}", code="data")
+
+    def _prepare(self):
+        """Whatever can fail fails now, and not after the training."""
+        import tinytorch
+
+        tinytorch.manual_seed(self.seed)
+        report.set_style()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            report.write(self.folder / ".writable", "")
+            (self.folder / ".writable").unlink()
+        except OSError as error:
+            raise Problem(
+                f"the report cannot be written to {self.folder}: {error.strerror}",
+                "make the folder writable, or name another one: --report FOLDER",
+                code="report",
+            ) from error
+        text = f"{self.facts['title']} ({self.facts['year']}) on {self.data}: {self.epochs} epochs, seed {self.seed}"
+        voice.tell("start", text, data=self.data, wanted=self.wanted, epochs=self.epochs, seed=self.seed)
+
+    # the run
+
+    def load(self, transform=None):
+        """(train, test): the dataset run.data as ImageDatasets."""
+        for part in self.loaded:
+            part.transform = transform
+        return self.loaded
+
+    def fit(self, trainer, loader, validation=None, name="checkpoint"):
+        """Train to run.epochs epochs and return the history. Each epoch, and Ctrl-C, leaves a checkpoint to go on from.
+
+        A program that trains several models gives each another `name`.
+        """
+        from tinytorch.training import Checkpoint, ProgressBar
+
+        path = self.folder / f"{name}.npz"
+        trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, ProgressBar)]
+        trainer.callbacks += [Progress(self, loader), Checkpoint(path)]
+        trainer.progress = False
+        if self.fresh:
+            path.unlink(missing_ok=True)
+        if path.exists():
+            self._go_on(trainer, path)
+        self.interrupted = None
+        trainer.fit(loader, max(self.epochs - trainer.epoch, 0), validation)
+        if self.interrupted is not None:  # the Trainer has ended in good order, between two steps
+            trainer.save_checkpoint(path)
+            raise KeyboardInterrupt
+        self.history |= trainer.history
+        kernels = sorted({one.kernels for one in trainer.model.modules() if hasattr(one, "kernels")})
+        self.setting |= {"kernels": ", ".join(kernels)} if kernels else {}
+        self.setting["parameters"] = sum(parameter.numel() for parameter in trainer.model.parameters())
+        return trainer.history
+
+    def _go_on(self, trainer, path):
+        try:
+            trainer.load_checkpoint(path)
+        except (ValueError, OSError) as error:
+            raise Problem(
+                f"the interrupted run cannot be continued: {error}", f"start anew: {self._command(fresh=True)}"
+            ) from error
+        voice.tell("say", f"going on after epoch {trainer.epoch}, step {trainer.position['step']}")
+
+    def progress(self, step, steps, model=None, **values):
+        """After a step of a loop that has no Trainer. Raises FloatingPointError where a value is not finite.
+
+        model: its first parameter that is not finite is named, too.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                named = model.named_parameters() if model is not None else ()
+                bad = next((path for path, one in named if not np.isfinite(one.data).all()), "none")
+                raise FloatingPointError(f"step {step}: {name} is {value}; the first parameter not finite: {bad}")
+        words = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        voice.tell("progress", f"step {step}/{steps}  {words}", done=step, total=steps, values=values)
+
+    # the report
+
+    def result(self, name, value):
+        """A measured number; those that the milestone asserts something about are compared."""
+        self.results[name] = float(value)
+
+    def figure(self, name, figure, alt):
+        """A matplotlib figure. name: its heading. alt: what it shows, for whoever does not see it."""
+        self.parts.append(("figure", name, figure, alt))
+
+    def table(self, name, rows):
+        """rows: lists of cells, the titles of the columns first."""
+        self.parts.append(("table", name, [list(row) for row in rows]))
+
+    def note(self, text):
+        """A paragraph."""
+        self.parts.append(("note", text))
+
+    def finish(self):
+        """Write the report, remember the run, say whether the result was reached, and end the process accordingly."""
+        met = {}
+        for claim in self.asserts:
+            value = self.results.get(claim["metric"], math.nan)
+            met[claim["metric"]] = value >= claim.get("at_least", -math.inf) and value <= claim.get("at_most", math.inf)
+            voice.tell("say", f"{claim['metric']}: {value:.2%} ({claim['words']})")
+        reached = all(met.values())
+        voice.tell("done", "reached" if reached else "not reached", reached=reached)
+        raise SystemExit(0 if reached else EXIT_NOT_REACHED)
+
+    def _command(self, *, fresh=False):
+        options = f"--data {self.data} --epochs {self.epochs} --seed {self.seed}"
+        return f"tito milestone run {self.home.name[:2]} {options}{' --fresh' if fresh else ''}"
+
+
+class Progress:
+    """A callback of Trainer: loss, accuracy, images a second and the time left, as the training goes on."""
+
+    def __init__(self, run, loader):
+        self.run, self.loader, self.drawn = run, loader, -math.inf
+        self.seconds = 0.0  # of training, before this fit
+
+    def on_fit_start(self, trainer):
+        self.began, self.steps = time.monotonic(), 0
+
+    def on_epoch_start(self, trainer):
+        self.epoch_began, self.epoch_steps = time.monotonic(), 0
+
+    def on_batch_end(self, trainer):
+        self.steps, self.epoch_steps, now = self.steps + 1, self.epoch_steps + 1, time.monotonic()
+        if now - self.drawn >= SECONDS_BETWEEN_LINES:
+            self.drawn = now
+            self.tell("progress", trainer, trainer.epoch + 1, trainer.position["step"], trainer.running())
+
+    def on_epoch_end(self, trainer):
+        logs = {name: values[-1] for name, values in trainer.history.items() if values[-1] is not None}
+        self.tell("epoch", trainer, trainer.epoch, 0, logs)
+
+    def on_fit_end(self, trainer):
+        self.run.setting["training seconds"] = round(self.state_dict()["seconds"], 1)
+
+    def tell(self, event, trainer, epoch, step, logs):
+        now, batches = time.monotonic(), len(self.loader)
+        rate = self.epoch_steps * self.loader.batch_size / (now - self.epoch_began)
+        done, total = trainer.epoch * batches + step, trainer.last_epoch * batches
+        left = (now - self.began) / max(self.steps, 1) * (total - done)
+        words = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        within = f"  step {step}/{batches}" if step else ""
+        text = f"epoch {epoch}/{trainer.last_epoch}{within}  {words}  {rate:,.0f} images/s  {clock(left)} left"
+        values = {"values": logs, "images_per_second": round(rate), "seconds_left": round(left)}
+        voice.tell(event, text, epoch=epoch, done=done, total=total, **values)
+
+    def state_dict(self):
+        return {"seconds": self.seconds + time.monotonic() - self.began}
+
+    def load_state_dict(self, state):
+        self.seconds = state["seconds"]
+
+
+def clock(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs")
+    return int(text)
+
+
+def _natural(text):
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a seed: 0, 1, 2 and so on")
+    return int(text)
+
+
+def start(program, arguments=None):
+    """The run of the milestone in whose folder the file `program` lies."""
+    return Run(Path(program).resolve(), arguments)
+
+
+voice = Voice()
