@@ -58,4 +58,9 @@ class SubmissionResult:
     @property
     def second_points(self):
         """The points with the second try, where it was better."""
-        return sum(max(cell.points, cell.second or 0) for cell in self.cells)
+        return sum(counted(cell, second_try=True) for cell in self.cells)
+
+
+def counted(score, second_try):
+    """The points of a cell that count. second_try: whether those of the second try do, where they are more."""
+    return score.points if score.second is None or not second_try else max(score.points, score.second)

@@ -1,0 +1,156 @@
+"""A tiny course that grades: released by nbgrader itself, with submissions made from its stubs, and a stand-in scorer.
+
+The stand-in reads from a comment in an answer what shall become of it, so that everything around the scorer can be
+tested without a process for every submission.
+"""
+
+import atexit
+import importlib.util
+import json
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+from tito.catalog import read_catalog
+from tito.project import read_project
+from tito.services import notebooks, pristine, strip
+from tito.services.grading.course import Course
+from tito.services.grading.results import CellScore, SubmissionResult
+
+_FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
+_SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)
+tiny = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(tiny)
+
+ANSWERS = tiny.ANSWERS["01_alpha"]
+
+
+@cache
+def _released():
+    """A course whose module 01 is released, for every test to copy."""
+    from nbgrader.apps import NbGraderAPI
+
+    folder = tempfile.TemporaryDirectory(prefix="small-course-")
+    atexit.register(folder.cleanup)
+    root = Path(folder.name).resolve() / "course"
+    small = SmallCourse(tiny.write_course(root))
+    node = notebooks.load(small.project, small.module.percent).node
+    notebooks.write(node, small.course.source / small.module.name / small.module.notebook.name)
+    with small.course.open_gradebook():
+        pass
+    done = NbGraderAPI(config=small.course.config()).generate_assignment(small.module.name, force=True, create=True)
+    assert done["success"], done
+    return root
+
+
+def released(root):
+    """A SmallCourse of its own in the new folder `root`."""
+    shutil.copytree(_released(), root)
+    return SmallCourse(root)
+
+
+class SmallCourse:
+    """A released module 01 of the tiny course in the folder `root`, and who handed what in."""
+
+    def __init__(self, root):
+        self.root = root
+        self.project = read_project(root)
+        self.catalog = read_catalog(self.project)
+        self.module = self.catalog.find("alpha")
+        self.course = Course(self.project)
+
+    def stub(self):
+        return strip.strip(notebooks.load(self.project, self.module.percent).node)
+
+    def submit(self, student, *, written="Because addition is.", change=None, **answers):
+        """Hand in the stub with `answers` ({grade_id: source}) in it. change(node): whatever else was done to it."""
+        node = self.stub()
+        for cell in node.cells:
+            name = notebooks.grade_id(cell)
+            if name in answers:
+                cell.source = answers[name]
+            elif notebooks.is_written(cell) and written:
+                cell.source = written
+        if change:
+            change(node)
+        path = self.course.submission(student, self.module) / self.module.notebook.name
+        notebooks.write(node, path)
+        return path
+
+    def solved(self, student, **changed):
+        """Hand in a right answer to everything, but for the answers in `changed`."""
+        return self.submit(student, **{**ANSWERS, **changed})
+
+    def graded(self, student):
+        path = self.course.autograded / student / self.module.name / self.module.notebook.name
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+@dataclass
+class StandIn:
+    """In place of the scorer. asked: who was scored, in order."""
+
+    asked: list = field(default_factory=list)
+    seconds: float = 0.0
+    before: object = None
+
+    @contextmanager
+    def kit(self, project, catalog, module, source=None):
+        yield SimpleNamespace(
+            project=project, catalog=catalog, module=module, source=notebooks.load(project, source), view=project.root
+        )
+
+    def restored(self, kit, path):
+        source = notebooks.load(kit.project, path)
+        placed, _ = pristine.restore(source, kit.source.node)
+        source.node.cells = [one.cell for one in placed]
+        for number, cell in enumerate(source.node.cells):
+            cell.id = f"cell-{number}"
+        return source.node
+
+    def score(self, kit, path, *, student="", sandbox=None, cell_seconds=30, cancel=None):
+        self.asked.append(student)
+        if self.before:
+            self.before(student)
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end and not (cancel and cancel.is_set()):
+            time.sleep(0.01)
+        node = self.restored(kit, path)
+        answers = {notebooks.grade_id(cell): cell.source for cell in node.cells if notebooks.is_solution(cell)}
+        if any("fault" in answer for answer in answers.values()):
+            raise RuntimeError("the scorer stumbled")
+        questions = notebooks.questions(kit.source.node)
+        cells = [
+            _score_cell(cell, questions[notebooks.grade_id(cell)], answers)
+            for cell in node.cells
+            if notebooks.is_test(cell)
+        ]
+        outputs = {
+            index: "[0, 2, 4]\n" for index, cell in notebooks.code_cells(node) if cell.source.startswith("seen =")
+        }
+        return SubmissionResult(
+            student, kit.module.name, "graded", cells=tuple(cells), outputs=outputs, isolation="none", seconds=0.5
+        )
+
+
+def _score_cell(cell, question, answers):
+    name, worth, answer = notebooks.grade_id(cell), notebooks.points(cell), answers.get(question, "")
+    hidden = name.endswith("-hidden")
+    if "NotImplementedError" in answer:
+        return CellScore(name, question, 0, worth, "todo", "not written yet", hidden=hidden)
+    if "# wrong" in answer and "second" in answer:
+        return CellScore(name, question, 0, worth, "failed", "expected <8>, got 9", hidden=hidden, second=worth)
+    if "# half" in answer:
+        return CellScore(name, question, worth / 2, worth, "failed", "half of it", hidden=hidden)
+    if "# wrong" in answer:
+        return CellScore(name, question, 0, worth, "failed", "expected <8>, got 9", "cell 6, line 3", hidden=hidden)
+    return CellScore(name, question, worth, worth, "passed", hidden=hidden)
+
+
+NO_SANDBOX = SimpleNamespace(find=lambda project, allow_none=False: SimpleNamespace(kind="none", detail="none here"))
+ISOLATED = SimpleNamespace(find=lambda project, allow_none=False: SimpleNamespace(kind="bubblewrap", detail=""))

@@ -1,0 +1,294 @@
+"""Scores all submissions of a module, in parallel and isolated, and records them one after the other.
+
+Threads score (each submission has processes of its own); the main thread alone writes: the record that tito keeps,
+then nbgrader's gradebook. Only what changed since the last run is scored again. A fault of the system's own makes a
+submission "ungraded": it stays out of the gradebook and is scored again by the next run.
+"""
+
+import os
+import signal
+import threading
+from collections import deque
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tito.errors import Interrupted, ProjectError, TitoError, UsageError
+from tito.services.grading import gradebook, lock, recorder, records
+from tito.services.grading.course import require_course
+from tito.services.grading.intake import lateness, on_roster
+from tito.services.grading.results import SubmissionResult
+
+WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one student's submission.
+
+    points: of the first try; second_points: with the second try; None for a submission without a score.
+    late: seconds, None where nothing is known. fresh: it was scored in this run.
+    """
+
+    student: str
+    status: str
+    detail: str = ""
+    points: float | None = None
+    second_points: float | None = None
+    max_points: float | None = None
+    seconds: float = 0.0
+    late: float | None = None
+    fresh: bool = False
+    isolation: str = ""
+    warnings: tuple = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A whole run. counts: which score counts, "first" or "second"; seconds: of the run."""
+
+    module: str
+    rows: tuple
+    isolation: str
+    counts: str
+    seconds: float
+
+    @property
+    def ungraded(self):
+        return tuple(row for row in self.rows if row.status == "ungraded")
+
+
+@dataclass(frozen=True)
+class Options:
+    """students: those to grade, all where empty. jobs: submissions at once, None for one a core. force: also what did
+    not change. second_try: whether the better of both scores counts.
+    """
+
+    students: tuple = ()
+    jobs: int | None = None
+    no_sandbox: bool = False
+    force: bool = False
+    second_try: bool = True
+    cell_seconds: float = 30
+
+
+def autograde(project, catalog, module, options=None, *, on_done=None, scorer=None, sandbox=None):
+    """Score and record the submissions of `module`; returns an Outcome with a row for every student.
+
+    on_done(done, total): called after each submission. scorer, sandbox: the modules of these names unless given.
+    Raises ProjectError where the course is not in order, another tito is at work, or nothing isolates a whole class;
+    Interrupted after Ctrl-C, with what was scored until then kept.
+    """
+    course = require_course(project)
+    options = options or Options()
+    start = datetime.now()
+    source = course.source / module.name / module.notebook.name
+    if not source.is_file():
+        reason = f"{project.relative(source)} does not exist: {module.name} was not released from this course folder"
+        raise ProjectError(reason, f"tito grade release {module.name}", code="not-released")
+    if scorer is None:
+        from tito.services.grading import scorer
+    if sandbox is None:
+        from tito.services.grading import sandbox
+    with lock.hold(course.state / "lock", f"tito grade autograde {module.name}"):
+        run = _Run(project, catalog, module, options, course, source, scorer, sandbox)
+        rows = run.rows(on_done)
+    return Outcome(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
+
+
+def submitted_notebook(course, module, student):
+    """The file that counts as the submission of `student`, or None."""
+    folder = course.submitted / student / module.name
+    expected = folder / module.notebook.name
+    if expected.is_file():
+        return expected
+    others = sorted(folder.glob("*.ipynb")) if folder.is_dir() else []
+    return others[0] if len(others) == 1 and others[0].is_file() else None
+
+
+class _Run:
+    """One run over the submissions of a module."""
+
+    def __init__(self, project, catalog, module, options, course, source, scorer, sandbox):
+        self.project, self.catalog, self.module, self.options = project, catalog, module, options
+        self.course, self.source = course, source
+        self.scorer, self.sandbox = scorer, sandbox
+        self.counts = "second" if options.second_try else "first"
+        self.isolation = ""
+        self.cancel = threading.Event()
+        self.class_key = records.class_key(project, catalog, module, source)
+        self.recorded = gradebook.recorded_students(course, module)
+
+    def rows(self, on_done):
+        students = self._students()
+        paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
+        keys = {student: records.submission_key(path, self.class_key) for student, path in paths.items() if path}
+        kept = {student: self._kept(student, key) for student, key in keys.items()}
+        waiting = deque((student, paths[student]) for student, record in kept.items() if record is None)
+        unrecorded = [student for student, record in kept.items() if record and not self._is_recorded(student, record)]
+        rows = {student: Row(student, "missing") for student in students}
+        rows.update({student: _row(record.result) for student, record in kept.items() if record})
+        if waiting or unrecorded:
+            total = len(waiting) + len(unrecorded)
+            for done, row in enumerate(self._graded(waiting, unrecorded, keys), 1):
+                rows[row.student] = row
+                if on_done:
+                    on_done(done, total)
+        return tuple(self._with_lateness(rows[student]) for student in students)
+
+    def _students(self):
+        """Those who handed something in, and those of the roster."""
+        folders = sorted(self.course.submitted.glob(f"*/{self.module.name}")) if self.course.submitted.is_dir() else []
+        everyone = {folder.parent.name for folder in folders if not folder.parent.name.startswith(".")}
+        everyone.update(on_roster(self.course))
+        wanted = self.options.students
+        for student in wanted:
+            if student not in everyone:
+                known = ", ".join(sorted(everyone)[:10]) or "nobody"
+                raise UsageError(f"there is no student {student!r}; known are: {known}", "tito grade roster list")
+        return sorted(wanted or everyone)
+
+    def _kept(self, student, key):
+        """The record of an earlier run, where it still holds."""
+        record = None if self.options.force else records.read_record(self.course, self.module, student)
+        return record if record and record.key == key and record.result.status != "ungraded" else None
+
+    def _is_recorded(self, student, record):
+        graded = self.course.autograded / student / self.module.name / self.module.notebook.name
+        return record.recorded == self.counts and student in self.recorded and graded.is_file()
+
+    def _graded(self, waiting, unrecorded, keys):
+        """Yield a row for each submission as it is scored and recorded."""
+        isolating = self._sandbox(len(waiting)) if waiting else None
+        with (
+            recorder.recording(self.course, self.module) as writer,
+            self.scorer.kit(self.project, self.catalog, self.module, source=self.source) as kit,
+        ):
+            for student in unrecorded:
+                record = records.read_record(self.course, self.module, student)
+                yield self._record(writer, kit, student, record, fresh=False)
+            with futures.ThreadPoolExecutor(self._jobs()) as pool, _interruptible(self.cancel):
+                total, done = len(waiting), 0
+                for student, result in self._scored(pool, waiting, kit, isolating):
+                    now = datetime.now().astimezone().isoformat(timespec="seconds")
+                    record = records.Record(keys[student], now, result)
+                    yield self._record(writer, kit, student, record, fresh=True)
+                    done += 1
+                if self.cancel.is_set() and done < total:
+                    raise Interrupted(
+                        f"{done} of {total} submissions are graded and kept; run it again to go on with the others"
+                    )
+
+    def _jobs(self):
+        return max(1, self.options.jobs or os.cpu_count() or 1)
+
+    def _sandbox(self, count):
+        """What isolates. Raises ProjectError where nothing does and more than one submission is to run."""
+        found = self.sandbox.find(self.project, allow_none=True)
+        if found.kind == "none" and count > 1 and not self.options.no_sandbox:
+            raise ProjectError(
+                f"not isolated: {found.detail or 'there is no sandbox on this machine'}. A submission is a program of "
+                f"somebody else's, and {count} of them would run with your rights",
+                "install bubblewrap (Linux) or Docker, see tito doctor; or take the risk: --no-sandbox",
+                code="not-isolated",
+            )
+        self.isolation = found.kind
+        return found
+
+    def _scored(self, pool, waiting, kit, isolating):
+        """Yield (student, result) as they come. No more are under way than there are threads, so that memory does not
+        grow with the class.
+        """
+        running = {}
+        while running or waiting:
+            while waiting and len(running) < self._jobs() and not self.cancel.is_set():
+                student, path = waiting.popleft()
+                running[pool.submit(self._score, kit, isolating, student, path)] = student
+            if not running:
+                return
+            done, _ = futures.wait(running, timeout=WAIT_SECONDS, return_when=futures.FIRST_COMPLETED)
+            for future in done:
+                student = running.pop(future)
+                # Ctrl-C on a terminal reaches what runs as well: what came after it says nothing about a submission
+                if not self.cancel.is_set():
+                    yield student, future.result()
+
+    def _score(self, kit, isolating, student, path):
+        try:
+            result = self.scorer.score(
+                kit,
+                path,
+                student=student,
+                sandbox=isolating,
+                cell_seconds=self.options.cell_seconds,
+                cancel=self.cancel,
+            )
+        except TitoError as error:
+            return self._ungraded(student, error.message)
+        except (Exception, KeyboardInterrupt) as error:
+            return self._ungraded(student, f"a fault in tito: {type(error).__name__}: {error}")
+        if any(cell.status == "ungraded" for cell in result.cells) and result.status != "ungraded":
+            reasons = [f"{cell.grade_id}: {cell.message}" for cell in result.cells if cell.status == "ungraded"]
+            return replace(result, status="ungraded", detail=reasons[0])
+        return result
+
+    def _ungraded(self, student, detail):
+        return SubmissionResult(student=student, module=self.module.name, status="ungraded", detail=detail)
+
+    def _record(self, writer, kit, student, record, *, fresh):
+        """Keep a record and put it into the gradebook; the row of the student."""
+        result = record.result
+        records.write_record(self.course, self.module, student, record)
+        if result.status != "ungraded":
+            path = submitted_notebook(self.course, self.module, student)
+            try:
+                node = self.scorer.restored(kit, path)
+                writer.record(student, node, result, second_try=self.options.second_try)
+            except TitoError as error:
+                result = replace(result, status="ungraded", detail=error.message)
+                records.write_record(self.course, self.module, student, replace(record, result=result))
+            else:
+                records.write_record(self.course, self.module, student, replace(record, recorded=self.counts))
+        return _row(result, fresh=fresh)
+
+    def _with_lateness(self, row):
+        return replace(row, late=lateness(self.course, self.module, row.student)) if row.status != "missing" else row
+
+
+def _row(result, *, fresh=False):
+    scored = result.status != "ungraded"
+    return Row(
+        student=result.student,
+        status=result.status,
+        detail=result.detail,
+        points=result.points if scored else None,
+        second_points=result.second_points if scored else None,
+        max_points=result.max_points if scored else None,
+        seconds=result.seconds,
+        fresh=fresh,
+        isolation=result.isolation,
+        warnings=result.warnings,
+    )
+
+
+@contextmanager
+def _interruptible(cancel):
+    """The first Ctrl-C sets `cancel`, so that what is being written is written to its end; the second interrupts."""
+
+    def on_interrupt(number, frame):
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    except BaseException:
+        cancel.set()  # the threads that still score end at once
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,161 @@
+"""Puts scores into nbgrader's database by nbgrader's own autograder, in which nothing is executed.
+
+For each submission nbgrader sees the notebook as it was graded, every test cell as the course has it, and finds in
+place of an execution the outputs that stand for our verdicts: an error for no points, nothing for all of them, a
+number for a part. What a student's code printed is never an output that nbgrader could take for a number of points.
+"""
+
+import copy
+import glob
+import logging
+import math
+import warnings
+from contextlib import chdir, contextmanager
+
+from tito.errors import ProjectError
+from tito.services import notebooks
+from tito.services.files import atomic_write, remove_tree
+from tito.services.grading.gradebook import require_assignment
+from tito.services.grading.results import counted
+
+STAGE = ".tito/stage"  # where nbgrader finds what it is to grade, as a path from the course folder
+SECOND_TRY = "counted by the second try, in which earlier wrong answers were replaced by the course's"
+
+
+class Recorder:
+    """Writes the scores of one module, a submission at a time. Made by `recording`."""
+
+    def __init__(self, course, module):
+        self.course = course
+        self.module = module
+        self.config = course.config()
+        self.config.CourseDirectory.submitted_directory = STAGE
+        self.config.CourseDirectory.assignment_id = module.name
+        self.log = _Messages()
+        self.outputs = {}
+        self.config.Autograde.sanitize_preprocessors, self.config.Autograde.autograde_preprocessors = self._steps()
+
+    def _steps(self):
+        """nbgrader's own steps, ours in place of the execution; metadata are checked once."""
+        from nbgrader.converters import Autograde
+        from nbgrader.preprocessors import CheckCellMetadata, Execute, NbGraderPreprocessor
+
+        recorder = self
+
+        class PutVerdicts(NbGraderPreprocessor):
+            def preprocess(self, nb, resources):
+                for index, cell in enumerate(nb.cells):
+                    if cell.cell_type == "code":
+                        cell.outputs = recorder.outputs.get(index, [])
+                return nb, resources
+
+        grading = [PutVerdicts if step is Execute else step for step in Autograde.autograde_preprocessors.default()]
+        grading.remove(CheckCellMetadata)
+        return list(Autograde.sanitize_preprocessors.default()), grading
+
+    def record(self, student, node, result, *, second_try):
+        """Record the `result` of `student`, whose notebook was graded as `node`.
+
+        Raises ProjectError where nbgrader refuses, with what it said; the gradebook then holds what it held before, or
+        a part of the new scores, and the submission has to be recorded again.
+        """
+        from nbgrader.converters import Autograde
+        from nbgrader.converters.base import NbGraderException
+        from nbgrader.coursedir import CourseDirectory
+
+        self.outputs = _outputs(node, result, second_try)
+        self._stage(student, node)
+        config = copy.deepcopy(self.config)
+        config.CourseDirectory.student_id = _literal(student)
+        self.log.lines.clear()
+        folder = CourseDirectory(config=config, log=self.log)
+        converter = Autograde(coursedir=folder, config=config, log=self.log)
+        converter.force = True
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # SQLAlchemy's about nbgrader's way of using it
+                converter.start()
+        except NbGraderException as error:
+            reason = self.log.reason() or error
+            raise ProjectError(f"nbgrader cannot record {student}: {reason}", "tito doctor") from error
+        finally:
+            remove_tree(self.course.root / STAGE)
+
+    def _stage(self, student, node):
+        stage = self.course.root / STAGE
+        remove_tree(stage)
+        notebooks.write(node, stage / student / self.module.name / self.module.notebook.name)
+        stamp = self.course.submitted / student / self.module.name / "timestamp.txt"
+        if stamp.is_file():
+            atomic_write(stage / student / self.module.name / stamp.name, stamp.read_bytes())
+
+
+class _Messages(logging.Logger):
+    """A log that is kept and not shown."""
+
+    def __init__(self):
+        super().__init__("tito.nbgrader", logging.ERROR)
+        self.lines = []
+        handler = logging.Handler()
+        handler.emit = lambda record: self.lines.append(record.getMessage())
+        self.addHandler(handler)
+
+    def reason(self):
+        """The last line of the first traceback."""
+        lines = [line for text in self.lines for line in text.strip().splitlines() if "Error" in line]
+        return lines[0] if lines else ""
+
+
+@contextmanager
+def recording(course, module):
+    """Yield a Recorder. Raises ProjectError where the assignment is not in the gradebook."""
+    require_assignment(course, module)
+    # nbgrader changes into the course folder and back for each submission, under the feet of our threads
+    with chdir(course.root):
+        try:
+            yield Recorder(course, module)
+        finally:
+            remove_tree(course.root / STAGE)
+
+
+def _literal(student):
+    """nbgrader looks for the folder of a student by a pattern."""
+    return glob.escape(student)
+
+
+# Verdicts as outputs.
+
+
+def _outputs(node, result, second_try):
+    """{index of a code cell of `node`: its outputs}. Raises ProjectError where a score is missing or impossible."""
+    from nbformat import v4
+
+    scores = {score.grade_id: score for score in result.cells}
+    outputs = {}
+    for index, cell in notebooks.code_cells(node):
+        if notebooks.is_test(cell):
+            name, worth = notebooks.grade_id(cell), notebooks.points(cell)
+            if name not in scores:
+                raise ProjectError(f"the scorer gave no score for {name}", "report this: it is a bug in tito")
+            outputs[index] = _verdict(scores[name], worth, second_try)
+        elif text := result.outputs.get(index):
+            outputs[index] = [v4.new_output("stream", name="stdout", text=text)]
+    return outputs
+
+
+def _verdict(score, worth, second_try):
+    """The outputs from which nbgrader reads the points of a test cell that is worth `worth`."""
+    from nbformat import v4
+
+    points = counted(score, second_try)
+    if not (math.isfinite(points) and 0 <= points <= worth):
+        reason = f"the scorer gave {points} of {worth} points for {score.grade_id}"
+        raise ProjectError(reason, "report this: it is a bug in tito")
+    note = SECOND_TRY if points > score.points else ""
+    words = "\n".join(text for text in (score.message, score.where, note) if text)
+    if points == worth:
+        return [v4.new_output("stream", name="stdout", text=words + "\n")] if words else []
+    if points == 0:
+        return [v4.new_output("error", ename=score.status, evalue=words, traceback=[f"{score.status}: {words}"])]
+    partial = v4.new_output("execute_result", data={"text/plain": repr(float(points))}, execution_count=None)
+    return [partial, v4.new_output("stream", name="stdout", text=words + "\n")]

@@ -1,0 +1,91 @@
+"""What tito keeps about each graded submission, beside nbgrader's database: one JSON file a student and a module.
+
+A record is written as soon as a submission is scored, so that an interrupted run loses nothing. Its key says what
+was scored with what; a record with another key is out of date, and the submission is scored again.
+"""
+
+import hashlib
+import json
+import sys
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from tito.services.files import atomic_write, digest
+from tito.services.grading.results import CellScore, SubmissionResult
+
+SCHEMA = 1
+SERVICES = Path(__file__).resolve().parents[1]
+# what scores: a change in one of these may change a score
+SCORING = ("kernel.py", "notebooks.py", "pristine.py", "strip.py", "syntax.py", "verdicts.py", "grading/results.py",
+           "grading/scorer.py", "grading/inside.py", "grading/proxies.py", "grading/trusted.py",
+           "grading/wire.py")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Record:
+    """A scored submission. graded_at: ISO 8601; recorded: which score stands in the gradebook, "first", "second", or
+    "" where none does yet.
+    """
+
+    key: str
+    graded_at: str
+    result: SubmissionResult
+    recorded: str = ""
+
+
+def records_folder(course, module):
+    return course.state / "results" / module.name
+
+
+def record_path(course, module, student):
+    return records_folder(course, module) / f"{student}.json"
+
+
+def read_record(course, module, student):
+    """The record of a submission; None where there is none that can be read."""
+    try:
+        document = json.loads(record_path(course, module, student).read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            return None
+        return Record(document["key"], document["graded_at"], _result(document["result"]), document["recorded"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_record(course, module, student, record):
+    document = {"schema": SCHEMA, **asdict(record)}
+    text = json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "replace")
+    atomic_write(record_path(course, module, student), text + b"\n")
+
+
+def recorded_as(record, which):
+    return replace(record, recorded=which)
+
+
+def _result(document):
+    known = {field.name for field in fields(SubmissionResult)}
+    values = {name: value for name, value in document.items() if name in known}
+    values["cells"] = tuple(CellScore(**cell) for cell in values["cells"])
+    values["warnings"] = tuple(values["warnings"])
+    values["outputs"] = {int(index): text for index, text in values["outputs"].items()}
+    return SubmissionResult(**values)
+
+
+# What a score depends on.
+
+
+def class_key(project, catalog, module, source):
+    """The part of a key that is the same for a whole class: the source, what it imports, and what scores it."""
+    hashed = hashlib.sha256(f"{SCHEMA} {sys.version_info[:2]}".encode())
+    unseen = {other.core_file for other in catalog} - {other.core_file for other in catalog.below(module)}
+    package = [path for path in sorted(project.package.rglob("*.py")) if path.name not in unseen]
+    for path in [source, *(SERVICES / name for name in SCORING), *package]:
+        hashed.update(digest(path.read_bytes() if path.is_file() else b"").encode())
+    return hashed.hexdigest()
+
+
+def submission_key(path, of_class):
+    """The key of the submitted file `path`."""
+    with path.open("rb") as file:
+        submitted = hashlib.file_digest(file, "sha256").hexdigest()
+    return digest(f"{submitted} {of_class}".encode())
