@@ -86,6 +86,11 @@ class SmallCourse:
         """Hand in a right answer to everything, but for the answers in `changed`."""
         return self.submit(student, **{**ANSWERS, **changed})
 
+    def came_in(self, names, late=0):
+        """Record under which names submissions came in."""
+        entries = {student: {"name": name, "late": late} for student, name in names.items()}
+        self.course.write_record("submissions.json", {self.module.name: entries})
+
     def graded(self, student):
         path = self.course.autograded / student / self.module.name / self.module.notebook.name
         return json.loads(path.read_text(encoding="utf-8"))

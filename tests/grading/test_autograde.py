@@ -106,7 +106,7 @@ def test_what_a_student_prints_is_no_score(small, printed):
     class Printing(StandIn):
         def score(self, kit, path, **more):
             result = super().score(kit, path, **more)
-            result.outputs.update({index: printed for index in range(20)})
+            result.outputs.update(dict.fromkeys(range(20), printed))
             return result
 
     small.solved("bob", double=WRONG)

@@ -17,7 +17,7 @@ from datetime import datetime
 from tito.errors import Interrupted, ProjectError, TitoError, UsageError
 from tito.services.grading import gradebook, lock, recorder, records
 from tito.services.grading.course import require_course
-from tito.services.grading.intake import lateness, on_roster
+from tito.services.grading.intake import Intake
 from tito.services.grading.results import SubmissionResult
 
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
@@ -118,6 +118,7 @@ class _Run:
         self.isolation = ""
         self.cancel = threading.Event()
         self.class_key = records.class_key(project, catalog, module, source)
+        self.intake = Intake(course, module)
         self.recorded = gradebook.recorded_students(course, module)
 
     def rows(self, on_done):
@@ -141,7 +142,7 @@ class _Run:
         """Those who handed something in, and those of the roster."""
         folders = sorted(self.course.submitted.glob(f"*/{self.module.name}")) if self.course.submitted.is_dir() else []
         everyone = {folder.parent.name for folder in folders if not folder.parent.name.startswith(".")}
-        everyone.update(on_roster(self.course))
+        everyone.update(self.intake.roster)
         wanted = self.options.students
         for student in wanted:
             if student not in everyone:
@@ -253,7 +254,7 @@ class _Run:
         return _row(result, fresh=fresh)
 
     def _with_lateness(self, row):
-        return replace(row, late=lateness(self.course, self.module, row.student)) if row.status != "missing" else row
+        return replace(row, late=self.intake.late(row.student)) if row.status != "missing" else row
 
 
 def _row(result, *, fresh=False):

@@ -1,20 +1,20 @@
 """What is known about how submissions came in: who should have sent one, under which name, and how late."""
 
 
-def on_roster(course):
-    """The ids of the class list, in the order of the ids; empty where none was imported."""
-    return sorted(course.read_record("roster.json").get("students", {}))
+class Intake:
+    """The submissions of a module, as `tito grade collect` and `tito grade roster` recorded them.
 
+    roster: the ids of the class list, empty where none was imported.
+    """
 
-def lateness(course, module, student):
-    """Seconds after the due date, 0 in time; None where nothing is known."""
-    return _entry(course, module, student).get("late")
+    def __init__(self, course, module):
+        self.roster = sorted(course.read_record("roster.json").get("students", {}))
+        self._entries = course.read_record("submissions.json").get(module.name, {})
 
+    def late(self, student):
+        """Seconds after the due date, 0 in time; None where nothing is known."""
+        return self._entries.get(student, {}).get("late")
 
-def incoming_name(course, module, student):
-    """The name under which the submission came in, with folders; None where nothing is known."""
-    return _entry(course, module, student).get("name")
-
-
-def _entry(course, module, student):
-    return course.read_record("submissions.json").get(module.name, {}).get(student, {})
+    def name(self, student):
+        """The name under which the submission came in, with folders; None where nothing is known."""
+        return self._entries.get(student, {}).get("name")

@@ -1,0 +1,224 @@
+"""One HTML page a student: points, messages, answers and a person's comments; nothing of a withheld test but points.
+
+The pages lie where nbgrader would put its own, in feedback/<student>/<module>/, and once more in one archive a
+module, under the names under which the submissions came in, for an LMS to take back.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tito.errors import ProjectError, UsageError
+from tito.services import notebooks
+from tito.services.files import atomic_write
+from tito.services.grading import gradebook, records
+from tito.services.grading.course import require_course
+from tito.services.grading.intake import Intake
+from tito.services.grading.pages import Markup, code, duration, escape, number, page, table, terms, words
+from tito.services.grading.results import counted
+
+EXPLAINED = {
+    "tampered": "Locked cells of your notebook were not as they were handed out. They were graded as handed out; the "
+    "list below says which.",
+    "crashed": "Your notebook ended the program that ran it. The questions that this did not touch kept their points.",
+    "timeout": "Something in your notebook ran longer than the time limit. The other questions kept their points.",
+    "unreadable": "Your file could not be read as a notebook, so that nothing in it could be graded.",
+}
+STATUS_WORDS = {"todo": "not written", "blocked": "blocked by another cell"}
+SECOND_TRY = (
+    "Some of your answers were wrong only because an earlier answer was. They were tried again with a correct version "
+    "of the earlier answer: without this second try you have {first} points, with it {second}. {which} counts."
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written. skipped: {student: why there is no page}."""
+
+    module: str
+    pages: dict
+    archive: object
+    skipped: dict
+
+
+def feedback(project, module, students=()):
+    """Write the pages of `students` (all that were graded where empty) and the archive of the module."""
+    course = require_course(project)
+    gradebook.require_assignment(course, module)
+    names, intake = gradebook.students(course), Intake(course, module)
+    unknown = sorted(set(students) - set(names))
+    if unknown:
+        raise UsageError(f"nothing of {', '.join(unknown)} is graded", f"tito grade autograde {module.name}")
+    pages, skipped = {}, {}
+    for submission in gradebook.submissions(course, module):
+        student = submission.student
+        if students and student not in students:
+            continue
+        record = records.read_record(course, module, student)
+        if record is None or not record.recorded:
+            skipped[student] = "not graded by tito" if record is None else f"ungraded: {record.result.detail}"
+            continue
+        graded = course.autograded / student / module.name / module.notebook.name
+        if not graded.is_file():
+            skipped[student] = f"{project.relative(graded)} is missing"
+            continue
+        node = notebooks.load(project, graded).node
+        about = _Page(module, names[student], submission, record, node, intake.late(student))
+        target = course.feedback / student / module.name / f"{module.notebook.stem}.html"
+        atomic_write(target, about.html())
+        pages[student] = target
+    if not pages and not skipped:
+        raise ProjectError(f"nothing of {module.name} is graded", f"tito grade autograde {module.name}")
+    return Written(module.name, pages, _archive(course, module, names, intake), skipped)
+
+
+def _archive(course, module, names, intake):
+    """Put the pages of all students into one archive, with the same bytes for the same pages."""
+    data, taken = io.BytesIO(), set()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for student in sorted(names):
+            path = course.feedback / student / module.name / f"{module.notebook.stem}.html"
+            if path.is_file():
+                name = _name_in_archive(intake.name(student) or student, student, taken)
+                archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    target = course.feedback / f"{module.name}.zip"
+    atomic_write(target, data.getvalue())
+    return target
+
+
+def _name_in_archive(incoming, student, taken):
+    """The name under which a submission came in, as a page; no path that leads out of a folder."""
+    came_in = PurePosixPath(incoming.replace("\\", "/"))
+    parts = [part for part in came_in.parts if part not in ("/", "..", ".") and ":" not in part] or [student]
+    stem = parts[-1].removesuffix(".ipynb")
+    name, number = "/".join([*parts[:-1], f"{stem}.html"]), 1
+    while name in taken:
+        number += 1
+        name = "/".join([*parts[:-1], f"{stem}-{number}.html"])
+    taken.add(name)
+    return name
+
+
+class _Page:
+    """The page of one student."""
+
+    def __init__(self, module, student, submission, record, node, late):
+        self.module, self.student, self.submission, self.node, self.late = module, student, submission, node, late
+        self.result = record.result
+        self.second_try = record.recorded == "second"
+        self.by_question = {}
+        for score in self.result.cells:
+            self.by_question.setdefault(score.question, []).append(score)
+
+    def html(self):
+        parts = [self._summary(), self._overview()]
+        for index, cell in enumerate(self.node.cells):
+            name = notebooks.grade_id(cell)
+            if notebooks.is_solution(cell) and name in self.by_question:
+                parts.append(self._question(name, index, cell))
+        if None in self.by_question:
+            parts.append(f"<h2>The module as a whole</h2>\n{self._tests(None)}")
+        written = [cell for cell in self.node.cells if notebooks.is_written(cell)]
+        if written:
+            parts.append("<h2>Answers in words</h2>")
+            parts += [self._answer(cell) for cell in written]
+        parts += self._other_cells()
+        return page(f"{self.module.title}: feedback for {self.student.name}", "\n".join(parts))
+
+    def _summary(self):
+        result, grades = self.result, self.submission
+        pairs = [
+            ("Module", self.module.name),
+            ("Points", f"{number(grades.points)} of {number(grades.max_points)}"),
+        ]
+        if grades.penalty:
+            total = max(0, grades.points - grades.penalty)
+            pairs.append(("Penalty for lateness", f"{number(grades.penalty)} points; {number(total)} remain"))
+        if self.late:
+            pairs.append(("Late by", duration(self.late)))
+        if grades.waiting:
+            count = len(grades.waiting)
+            pairs.append(("Still open", f"{count} answer{'s' if count > 1 else ''} that a person has to look at"))
+        said = [terms(pairs)]
+        if result.status in EXPLAINED:
+            said.append(f"<p><strong>{escape(result.status.capitalize())}.</strong> {EXPLAINED[result.status]}</p>")
+        if result.detail and result.status == "unreadable":
+            said.append(f"<p>{escape(result.detail)}</p>")
+        if result.warnings:
+            said.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in result.warnings) + "</ul>")
+        if result.second_points > result.points:
+            which = "The better one" if self.second_try else "The first one"
+            first, second = number(result.points), number(result.second_points)
+            said.append(f"<p>{SECOND_TRY.format(first=first, second=second, which=which)}</p>")
+        return "\n".join(said)
+
+    def _points(self, score):
+        """What counts for a test: a person's points, where there are some."""
+        grade = self.submission.grades.get(score.grade_id)
+        return grade.points if grade else counted(score, self.second_try)
+
+    def _overview(self):
+        rows = []
+        for question, scores in self.by_question.items():
+            cells = [question or "the module as a whole"]
+            for group in ([one for one in scores if not one.hidden], [one for one in scores if one.hidden], scores):
+                points, worth = sum(map(self._points, group)), sum(one.max_points for one in group)
+                cells.append(f"{number(points)} of {number(worth)}" if group else "")
+            rows.append(cells)
+        for grade in self.submission.grades.values():
+            if grade.written:
+                said = "open" if grade.waiting and grade.by_person is None else number(grade.points)
+                rows.append([grade.name, "", "", f"{said} of {number(grade.max_points)}"])
+        columns = ["Question", ">Visible tests", ">Withheld tests", ">Points"]
+        return "<h2>Points</h2>\n" + table("Points by question", columns, rows)
+
+    def _question(self, name, index, cell):
+        parts = [f"<h2>{escape(name)}</h2>", "<h3>Your answer</h3>", code(cell.source)]
+        if printed := self.result.outputs.get(index):
+            parts += ["<h3>What it printed</h3>", code(printed)]
+        return "\n".join([*parts, "<h3>Tests</h3>", self._tests(name), self._comment(name)])
+
+    def _tests(self, question):
+        rows = []
+        for score in self.by_question[question]:
+            points = self._points(score)
+            said = "" if score.hidden else "\n".join(text for text in (score.message, score.where) if text)
+            status = "" if score.hidden else STATUS_WORDS.get(score.status, score.status)
+            if score.second is not None and counted(score, self.second_try) > score.points:
+                said = "\n".join(filter(None, [said, f"first try {number(score.points)}, second try counts"]))
+            kind = "passed" if points == score.max_points else "lost"
+            name = "withheld test" if score.hidden else score.grade_id
+            earned = f"{number(points)} of {number(score.max_points)}"
+            rows.append([name, Markup(f'<span class="{kind}">{escape(status)}</span>'), earned, words(said)])
+        about = question or "the module as a whole"
+        return table(f"Tests of {about}", ["Test", "Result", ">Points", "Message"], rows)
+
+    def _answer(self, cell):
+        name = notebooks.grade_id(cell)
+        grade = self.submission.grades.get(name)
+        parts = [f"<h3>{escape(name)}</h3>", f"<pre>{escape(cell.source)}</pre>"]
+        if grade is not None:
+            if grade.waiting and grade.by_person is None:
+                parts.append(f"<p>Not graded yet; worth {number(grade.max_points)} points.</p>")
+            else:
+                parts.append(f"<p>{number(grade.points)} of {number(grade.max_points)} points.</p>")
+        return "\n".join([*parts, self._comment(name)])
+
+    def _comment(self, name):
+        comment = self.submission.comments.get(name)
+        return f"<p><strong>Comment:</strong> {words(comment)}</p>" if comment else ""
+
+    def _other_cells(self):
+        """Code of the student's own, outside of the questions."""
+        own = [
+            (index, cell)
+            for index, cell in notebooks.code_cells(self.node)
+            if not notebooks.grading(cell) and not notebooks.is_measure(cell) and self.result.outputs.get(index)
+        ]
+        if not own:
+            return []
+        parts = ["<h2>What other cells printed</h2>"]
+        for index, cell in own:
+            parts += [f"<h3>Cell {index + 1}</h3>", code(cell.source), code(self.result.outputs[index])]
+        return parts
