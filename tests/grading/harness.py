@@ -1,20 +1,14 @@
-"""Runs one module's notebook many times over, each time with other answers, in one process that forks.
+"""What the proofs run: a module's notebook with the answers that lie in files, all of it in one process that forks.
 
-A kernel for every wrong answer would take an hour. Here a child process executes the cells of the reference once,
-in order; at each answer it forks, and the fork goes on with another version of that answer and its tests.
-Cells run by plain exec, without IPython: what kernels add is tested with real kernels elsewhere.
+What kernels add to this is tested with real kernels elsewhere.
 """
 
-import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from tito.services import notebooks, strip, views
+from tito.services import notebooks
+from tito.services.grading import audit_forks
 
-HERE = Path(__file__).parent
 SECTION = re.compile(r"^# %% (?P<grade_id>[^\s:]+)(?:: (?P<flaw>.+))?$", re.MULTILINE)
 
 
@@ -40,48 +34,45 @@ def read_answers(path):
     return Answers([(m["grade_id"], m["flaw"], code) for m, code in zip(marks, codes, strict=True)])
 
 
-def read_cells(project, module):
-    """The code cells of a module that testing runs, as plain dictionaries: source, grade_id, role, stub."""
-    source = notebooks.load(project, module.percent)
-    stubs = strip.strip(source.node, source)
-    cells = []
-    for cell, stub in zip(source.node.cells, stubs.cells, strict=True):
-        if cell.cell_type != "code" or notebooks.is_measure(cell):
-            continue
-        grade_id = notebooks.grade_id(cell)
-        role = "answer" if notebooks.is_solution(cell) else "test" if notebooks.is_test(cell) else "given"
-        cells.append(
-            {
-                "source": cell.source,
-                "grade_id": grade_id,
-                "role": role,
-                "stub": stub.source if role == "answer" else None,
-            }
-        )
-    return cells
-
-
 def run_versions(project, catalog, module, wrong, student):
     """Run the notebook as it is, as a stub, with the student's answers, and with each wrong answer in its place.
 
     wrong: {grade_id: [(flaw, code)]}; student: {grade_id: code}. Returns {"reference" | "stub" | "student":
-    {grade_id of a test: None or the error}, "errors": errors of cells that are no tests, in the reference,
-    "wrong": [{"grade_id", "flaw", "tests": {grade_id of a test: None or the error}}]}.
+    {"tests": {grade_id: None or the error}, "errors": the same of cells that are no tests and fail},
+    "wrong": [{"grade_id", "flaw", "broken": the answer's own error, "tests": {grade_id: None or the error}}],
+    "answers": [grade_id]}.
     """
-    job = {"cells": read_cells(project, module), "wrong": wrong, "student": student}
-    with views.view(project, catalog.below(module)) as folder:
-        environment = views.child_environment(folder, is_view=True)
-        environment.update(OPENBLAS_NUM_THREADS="1", MPLBACKEND="agg")
-        done = subprocess.run(
-            [sys.executable, str(HERE / "forking_child.py")],
-            input=json.dumps(job),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-            cwd=module.folder,
-            timeout=600,
-            check=False,
-        )
-    assert done.returncode == 0, f"the child that runs {module.name} failed:\n{done.stderr[-3000:]}"
-    return {**json.loads(done.stdout), "cells": job["cells"]}
+    cells = audit_forks.read_cells(notebooks.load(project, module.percent))
+    answers = [(number, cell) for number, cell in enumerate(cells) if cell["role"] == "answer"]
+    stubs = {cell["grade_id"]: cell["stub"] for _, cell in answers}
+    tried = [
+        (number, cell["grade_id"], flaw, code)
+        for number, cell in answers
+        for flaw, code in [("its own stub", cell["stub"]), *wrong.get(cell["grade_id"], [])]
+    ]
+    versions = [audit_forks.Version(number, code) for number, _, _, code in tried]
+    runs = {"stub": stubs, "student": student}
+    whole, single = audit_forks.run(project, catalog, module, cells, runs=runs, versions=versions)
+    results = [
+        {"grade_id": grade_id, "flaw": flaw, "broken": broken(finding, number), **by_role(cells, finding, grade_id)}
+        for (number, grade_id, flaw, _), finding in zip(tried, single, strict=True)
+    ]
+    found = {name: by_role(cells, finding) for name, finding in whole.items()}
+    return {**found, "wrong": results, "answers": [cell["grade_id"] for _, cell in answers]}
+
+
+def broken(finding, number):
+    """Why the answer did not even run, or None."""
+    return finding.errors.get(number) if finding.ended else "the process died, or ran into its time limit"
+
+
+def by_role(cells, finding, question=None):
+    """The errors of the tests (of one question, where it is given), and those of other cells that failed."""
+    tests, errors = {}, {}
+    for number, error in finding.errors.items():
+        cell = cells[number]
+        if cell["role"] == "test" and question in (None, cell["question"]):
+            tests[cell["grade_id"]] = error
+        elif cell["role"] != "test" and error is not None:
+            errors[str(cell["grade_id"])] = error
+    return {"tests": tests, "errors": errors}

@@ -30,23 +30,19 @@ def proofs(name):
     return run_versions(PROJECT, CATALOG, module, wrong, {cell: codes[0][1] for cell, codes in student.items()})
 
 
-def answers_of(found):
-    return [cell["grade_id"] for cell in found["cells"] if cell["role"] == "answer"]
-
-
 @every_module
 def test_the_reference_earns_full_marks(name):
     found = proofs(name)
-    assert found["reference"], "no graded cell at all"
-    assert {test: error for test, error in found["reference"].items() if error} == {}
-    assert found["errors"] == {}, "cells of the reference that fail"
+    assert found["reference"]["tests"], "no graded cell at all"
+    assert {test: error for test, error in found["reference"]["tests"].items() if error} == {}
+    assert found["reference"]["errors"] == {}, "cells of the reference that fail"
 
 
 @every_module
 def test_the_untouched_stub_earns_nothing(name):
     found = proofs(name)
     passed = [test for test, error in found["stub"]["tests"].items() if error is None]
-    assert found["stub"]["tests"].keys() == found["reference"].keys()
+    assert found["stub"]["tests"].keys() == found["reference"]["tests"].keys()
     assert passed == []
 
 
@@ -63,7 +59,7 @@ def test_each_stub_alone_earns_nothing_for_its_question(name):
 def test_a_correct_answer_written_differently_earns_full_marks(name):
     found = proofs(name)
     student = read_answers(ROOT / "tests" / "integration" / "student" / f"{name}.py").by_cell()
-    assert sorted(student) == sorted(answers_of(found)), "the stand-in student answers every cell"
+    assert sorted(student) == sorted(found["answers"]), "the stand-in student answers every cell"
     assert {test: error for test, error in found["student"]["tests"].items() if error} == {}
     assert found["student"]["errors"] == {}
 
@@ -74,11 +70,11 @@ def test_wrong_answers_lose_marks(name):
     for version in found["wrong"]:
         if version["flaw"] != "its own stub":
             flaws.setdefault(version["grade_id"], []).append(version)
-    for grade_id in answers_of(found):
+    for grade_id in found["answers"]:
         versions = flaws.get(grade_id, [])
         assert len(versions) >= WRONG_VERSIONS_A_CELL, f"{grade_id}: write more wrong versions"
         for version in versions:
             assert version["broken"] is None, f"{grade_id}, {version['flaw']}: does not even run: {version['broken']}"
             failed = [test for test, error in version["tests"].items() if error is not None]
             assert failed, f"{grade_id}, {version['flaw']}: earns full marks"
-    assert set(flaws) <= set(answers_of(found)), "wrong versions of cells that do not exist"
+    assert set(flaws) <= set(found["answers"]), "wrong versions of cells that do not exist"

@@ -2,8 +2,10 @@
 
 import typer
 
+from tito.commands.grade import audit
+
 app = typer.Typer(help="For instructors: release, collect, autograde, feedback, export, report, audit, selftest.")
-PARTS = ()
+PARTS = (audit,)
 
 
 def register(root):
