@@ -1,20 +1,260 @@
-"""Writes the report of a run: metrics.json, the plots, and index.html that puts them together."""
+"""Writes the report of a run: metrics.json, every plot for light and for dark pages, index.html; and the best runs."""
 
+import html
+import json
 import os
+from datetime import datetime
 from pathlib import Path
 
-INK, PAPER = "#1f2328", "#ffffff"
+INK, PAPER = "#1f2328", "#ffffff"  # of plots on light pages
+ON_DARK = {INK: "#e6edf3", PAPER: "#0d1117"}
+COLORS = ("#3b82c4", "#d9822b", "#3f9b6c", "#9a6bc2", "#8a8f98")  # legible on both
+COLORED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
+RUNS, METRICS = "runs.json", "metrics.json"
+SCHEMA = 1
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>
+:root {{ --ink: #1f2328; --paper: #ffffff; --quiet: #59636e; --line: #d1d9e0; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ink: #e6edf3; --paper: #0d1117; --quiet: #9198a1; --line: #3d444d; }}
+}}
+body {{ max-width: 46rem; margin: 2rem auto; padding: 0 1rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; }}
+h1, h2 {{ line-height: 1.25; }}
+h2 {{ margin-top: 2.5rem; font-size: 1.25rem; }}
+figure {{ margin: 0; }}
+figure img {{ max-width: 100%; height: auto; }}
+.verdict {{ border-left: 0.4rem solid var(--ink); padding: 0.25rem 1rem; font-size: 1.25rem; }}
+.quiet {{ color: var(--quiet); }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; }}
+th, td {{ padding: 0.25rem 1rem 0.25rem 0; border-bottom: 1px solid var(--line); text-align: left; }}
+.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
 
 
 def set_style():
-    """Plots without a window."""
+    """Plots without a window, in colours that `save_figure` can exchange."""
     import matplotlib
+    from cycler import cycler
 
     matplotlib.use("agg")
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "legend.labelcolor")
+    papered = ("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor")
+    matplotlib.rcParams.update(
+        {
+            **dict.fromkeys(inked, INK),
+            **dict.fromkeys(papered, PAPER),
+            "axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=("-", "--", "-.", ":", (0, (1, 1)))),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 144,
+            "grid.color": COLORS[-1],
+            "grid.alpha": 0.35,
+            "image.cmap": "cividis",
+            "legend.frameon": False,
+        }
+    )
+
+
+def save_figure(figure, path):
+    """Write `figure` to `path` for light pages, beside it for dark ones (x-dark.png), and close it."""
+    import io
+
+    import matplotlib.pyplot as plt
+
+    dark = path.with_name(f"{path.stem}-dark.png")
+    for target in (path, dark):
+        if target == dark:
+            _exchange_colors(figure)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
+        write(target, image.getvalue())
+    plt.close(figure)
+    return path.name, dark.name
+
+
+def _exchange_colors(figure):
+    """Ink and paper of every artist for those on dark pages; data keep their colours."""
+    from matplotlib.colors import to_rgba
+
+    new = {to_rgba(old)[:3]: to_rgba(color)[:3] for old, color in ON_DARK.items()}
+    for artist in figure.findobj():
+        for name in COLORED:
+            getter, setter = (getattr(artist, f"{verb}_{name}", None) for verb in ("get", "set"))
+            if getter is None or setter is None:
+                continue
+            color = getter()
+            several = getattr(color, "ndim", 1) == 2
+            try:
+                colors = [to_rgba(one) for one in (color if several else [color])]
+            except ValueError:  # "auto" and the like
+                continue
+            if any(one[:3] in new for one in colors):
+                exchanged = [(*new.get(one[:3], one[:3]), one[3]) for one in colors]
+                setter(exchanged if several else exchanged[0])
+
+
+def write_report(folder, facts, metrics, parts):
+    """Write everything into `folder`. metrics: what goes into metrics.json; parts: as Run collects them.
+
+    The page is written last: as long as it is the old one, so is what it shows.
+    """
+    blocks, written = [], set()
+    for kind, name, *rest in parts:
+        if kind == "figure":
+            figure, alt = rest
+            light, dark = save_figure(figure, folder / f"{_file_name(name)}.png")
+            written |= {light, dark}
+            metrics["figures"].append({"name": name, "file": light, "dark": dark, "alt": alt})
+            blocks.append(_figure(name, light, dark, alt))
+        elif kind == "table":
+            metrics["tables"].append({"name": name, "rows": rest[0]})
+            blocks.append(f"<h2>{_text(name)}</h2>\n{_table(rest[0])}")
+        else:
+            metrics["notes"].append(name)
+            blocks.append(f"<p>{_text(name)}</p>")
+    write(folder / METRICS, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    write(folder / "index.html", _page(facts, metrics, blocks))
+    for old in folder.glob("*.png"):
+        if old.name not in written:
+            old.unlink()
+
+
+def _page(facts, metrics, blocks):
+    rows = [["result", "asserted", "measured", ""]]
+    for claim in metrics["asserts"]:
+        verdict = "reached" if claim["reached"] else "not reached"
+        rows.append([claim["metric"], claim["words"], show(claim["metric"], claim["value"]), verdict])
+    asserted = {claim["metric"] for claim in metrics["asserts"]}
+    others = [[name, show(name, value)] for name, value in metrics["results"].items() if name not in asserted]
+    setting = [[name, str(value)] for name, value in metrics["setting"].items()]
+    body = [
+        f"<h1>{_text(facts['title'])}, {facts['year']}</h1>",
+        f'<p class="quiet">{_text(facts["paper"])}</p>',
+        f'<p class="verdict">{"Reached" if metrics["reached"] else "Not reached"}</p>',
+        _table(rows),
+        *blocks,
+        *(["<h2>Also measured</h2>", _table([["what", "value"], *others])] if others else []),
+        "<h2>The run</h2>",
+        _table([["setting", "value"], *setting]),
+    ]
+    return PAGE.format(
+        title=_text(f"{facts['title']}: {metrics['data']}, seed {metrics['seed']}"), body="\n".join(body)
+    )
+
+
+def _figure(name, light, dark, alt):
+    return f"""<h2>{_text(name)}</h2>
+<figure><picture>
+<source srcset="{_text(dark)}" media="(prefers-color-scheme: dark)">
+<img src="{_text(light)}" alt="{_text(alt)}">
+</picture></figure>"""
+
+
+def _table(rows):
+    """The first row holds the titles. Numbers are set flush right."""
+    lines = ["<tr>" + "".join(f'<th scope="col">{_text(cell)}</th>' for cell in rows[0]) + "</tr>"]
+    for row in rows[1:]:
+        lines.append("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>")
+    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _cell(cell):
+    is_number = isinstance(cell, (int, float)) and not isinstance(cell, bool)
+    return f'<td class="number">{cell:,.6g}</td>' if is_number else f"<td>{_text(cell)}</td>"
+
+
+def _text(value):
+    return html.escape(str(value))
+
+
+def _file_name(name):
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
+
+
+def show(name, value):
+    """A measured value for a person: accuracies in percent."""
+    if value is None:
+        return "not measured"
+    return f"{100 * value:.2f} %" if "accuracy" in name else f"{value:,.6g}"
 
 
 def write(path, content):
-    """Put `content` at `path`: a reader sees the old file or the new one."""
-    draft = Path(path).with_name(f".{Path(path).name}.{os.getpid()}.part")
-    draft.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-    draft.replace(path)
+    """Put `content` (text or bytes) at `path`: a reader sees the old file or the new one, never a part of either."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+# the runs of a milestone: the best one on each dataset, and the last one
+
+
+def read_runs(folder):
+    """{"schema", "best": {dataset: entry}, "last": entry} and a warning. A file that cannot be read is kept aside."""
+    empty = {"schema": SCHEMA, "best": {}, "last": None}
+    path = folder / RUNS
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))
+        if runs["schema"] != SCHEMA or not all(isinstance(one["report"], str) for one in runs["best"].values()):
+            raise ValueError("another layout")
+        return runs, ""
+    except FileNotFoundError:
+        return empty, ""
+    except (ValueError, KeyError, TypeError, AttributeError):
+        aside = path.with_name(f"{RUNS}.{datetime.now():%Y-%m-%dT%H-%M-%S.%f}.unreadable")
+        path.replace(aside)
+        return empty, f"{path} could not be read and is now {aside.name}; the reports are still there"
+
+
+def remember(folder, entry):
+    """Put a run into the runs of the milestone `folder`. Returns a warning, "" where all is well."""
+    runs, warning = read_runs(folder)
+    best = runs["best"].get(entry["data"])
+    if best is None or score(entry) >= score(best):
+        runs["best"][entry["data"]] = entry
+    runs["last"] = entry
+    write(folder / RUNS, json.dumps(runs, indent=2, ensure_ascii=False) + "\n")
+    return warning
+
+
+def keep_best(folder, name, data, new):
+    """Before the report `name` is replaced by one that is worse than the best so far, move it out of the way."""
+    runs, _ = read_runs(folder)
+    best = runs["best"].get(data)
+    if best is None or best["report"] != name or score(new) >= score(best) or not (folder / name / METRICS).is_file():
+        return
+    best["report"] = f"{name}-best"
+    target = folder / best["report"]
+    target.mkdir(exist_ok=True)
+    for file in (folder / name).iterdir():
+        if file.suffix in (".png", ".json", ".html"):
+            file.replace(target / file.name)
+    write(folder / RUNS, json.dumps(runs, indent=2, ensure_ascii=False) + "\n")
+
+
+def score(entry):
+    """What makes one run better than another: that it reached its results, then the first of them."""
+    return entry["reached"], -1.0 if entry["value"] is None else entry["value"]

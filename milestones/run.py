@@ -15,11 +15,14 @@ import importlib.util
 import json
 import math
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 import tomllib
+import traceback
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +74,7 @@ class Run:
     """One run of one milestone. data, epochs, seed: its settings. folder: where its report goes."""
 
     def __init__(self, program, arguments):
-        self.started, self.before = time.monotonic(), 0.0
+        self.started = time.monotonic()
         self.home = program.parent
         self.root = program.parents[2]
         self.facts = tomllib.loads((self.home / "milestone.toml").read_text(encoding="utf-8"))
@@ -85,7 +88,9 @@ class Run:
         self.epochs, self.asserts = options.epochs or expected["epochs"], expected["asserts"]
         usual = self.epochs == expected["epochs"]
         name = f"{self.data}-seed{self.seed}" + ("" if usual else f"-epochs{self.epochs}")
-        self.folder = Path(options.report or self.root / ".tito" / "milestones" / self.home.name / name).resolve()
+        self.records = self.root / ".tito" / "milestones" / self.home.name
+        self.folder = Path(options.report or self.records / name).resolve()
+        self.checkpoints = []
         self.results, self.history, self.setting = {}, {}, {}
         self.parts = []  # of the report, in their order
         self._prepare()
@@ -122,7 +127,7 @@ class Run:
                     f"activate the environment of {self.root}; in a new one: pip install -e .",
                     code="wrong-environment",
                 )
-        missing = [name for name in self.facts["needs"] if not importlib.util.find_spec(f"tinytorch.core.{name[3:]}")]
+        missing = [name for name in self.facts["needs"] if not self.built(name)]
         if missing:
             raise Problem(
                 f"{self.home.name} needs {', '.join(missing)}, which {'are' if len(missing) > 1 else 'is'} not built",
@@ -169,19 +174,19 @@ class Run:
         tinytorch.manual_seed(self.seed)
         report.set_style()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            report.write(self.folder / ".writable", "")
-            (self.folder / ".writable").unlink()
+            for folder in (self.folder, self.records):
+                report.write(folder / ".writable", "")
+                (folder / ".writable").unlink()
         except OSError as error:
-            raise Problem(
-                f"the report cannot be written to {self.folder}: {error.strerror}",
-                "make the folder writable, or name another one: --report FOLDER",
-                code="report",
-            ) from error
+            raise _unwritable(folder, error) from error
         text = f"{self.facts['title']} ({self.facts['year']}) on {self.data}: {self.epochs} epochs, seed {self.seed}"
         voice.tell("start", text, data=self.data, wanted=self.wanted, epochs=self.epochs, seed=self.seed)
 
     # the run
+
+    def built(self, module):
+        """Whether the package holds a module, as "05_autograd", that this milestone can do without."""
+        return importlib.util.find_spec(f"tinytorch.core.{module[3:]}") is not None
 
     def load(self, transform=None):
         """(train, test): the dataset run.data as ImageDatasets."""
@@ -197,6 +202,7 @@ class Run:
         from tinytorch.training import Checkpoint, ProgressBar
 
         path = self.folder / f"{name}.npz"
+        self.checkpoints.append(path)
         trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, ProgressBar)]
         trainer.callbacks += [Progress(self, loader), Checkpoint(path)]
         trainer.progress = False
@@ -257,14 +263,73 @@ class Run:
 
     def finish(self):
         """Write the report, remember the run, say whether the result was reached, and end the process accordingly."""
-        met = {}
-        for claim in self.asserts:
-            value = self.results.get(claim["metric"], math.nan)
-            met[claim["metric"]] = value >= claim.get("at_least", -math.inf) and value <= claim.get("at_most", math.inf)
-            voice.tell("say", f"{claim['metric']}: {value:.2%} ({claim['words']})")
-        reached = all(met.values())
-        voice.tell("done", "reached" if reached else "not reached", reached=reached)
+        claims = [self._compare(claim) for claim in self.asserts]
+        reached = all(claim["reached"] for claim in claims)
+        for claim in claims:
+            verdict = "reached" if claim["reached"] else "not reached"
+            measured = report.show(claim["metric"], claim["value"])
+            voice.tell("say", f"{verdict}: {claim['metric']} {measured}; asserted: {claim['words']}")
+        entry = {
+            "data": self.data,
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "reached": reached,
+            "metric": claims[0]["metric"],
+            "value": claims[0]["value"],
+            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "report": self.folder.name if self.folder.parent == self.records else str(self.folder),
+        }
+        try:
+            report.keep_best(self.records, entry["report"], self.data, entry)
+            report.write_report(self.folder, self.facts, self._metrics(claims, reached), self.parts)
+            warning = report.remember(self.records, entry)
+            for checkpoint in self.checkpoints:
+                checkpoint.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        if warning:
+            voice.tell("say", f"warning: {warning}")
+        page = self.folder / "index.html"
+        voice.tell("say", f"report: {page}")
+        voice.tell("done", "", reached=reached, asserts=claims, report=str(page), entry=entry)
         raise SystemExit(0 if reached else EXIT_NOT_REACHED)
+
+    def _compare(self, claim):
+        value = self.results.get(claim["metric"])
+        if value is not None and not math.isfinite(value):
+            value = None
+        low, high = claim.get("at_least", -math.inf), claim.get("at_most", math.inf)
+        return {**claim, "value": value, "reached": value is not None and low <= value <= high}
+
+    def _metrics(self, claims, reached):
+        from tinytorch.threads import thread_count
+
+        seconds = round(time.monotonic() - self.started, 1)
+        return {
+            "schema": report.SCHEMA,
+            "milestone": self.home.name,
+            "data": self.data,
+            "seed": self.seed,
+            "epochs": self.epochs,
+            "reached": reached,
+            "asserts": claims,
+            "results": {name: value if math.isfinite(value) else None for name, value in self.results.items()},
+            "history": self.history,
+            "setting": {
+                "dataset": self.data,
+                "epochs": self.epochs,
+                "seed": self.seed,
+                **self.setting,
+                "threads": thread_count(),
+                "seconds": seconds,
+                "Python": platform.python_version(),
+                "NumPy": np.__version__,
+                "command": self._command(),
+            },
+            "figures": [],
+            "tables": [],
+            "notes": [],
+        }
 
     def _command(self, *, fresh=False):
         options = f"--data {self.data} --epochs {self.epochs} --seed {self.seed}"
@@ -319,6 +384,14 @@ def clock(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
+def _unwritable(folder, error):
+    return Problem(
+        f"the report cannot be written to {folder}: {error.strerror or error}",
+        "make the folder writable, or name another one: --report FOLDER",
+        code="report",
+    )
+
+
 def _positive(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs")
@@ -333,7 +406,45 @@ def _natural(text):
 
 def start(program, arguments=None):
     """The run of the milestone in whose folder the file `program` lies."""
-    return Run(Path(program).resolve(), arguments)
+    global current
+    current = Run(Path(program).resolve(), arguments)
+    return current
 
 
-voice = Voice()
+def describe(error):
+    """(stable word, how the process ends, what happened, what to type next); (None, …) for what nobody foresaw."""
+    again = current._command() if current else "the same command"
+    if isinstance(error, Problem):
+        return error.code, error.exit_code, error.message, error.hint
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED, "interrupted; run it again to go on", again
+    if isinstance(error, FloatingPointError):
+        hint = "try a lower learning rate, or look at how that parameter starts; then: "
+        return "not-finite", EXIT_NOT_REACHED, f"training stopped: {error}", hint + f"{again} --fresh"
+    if isinstance(error, MemoryError):
+        reason = f" ({error})" if str(error) else ""
+        hint = f"close other programs, and run it again to go on: {again}"
+        return "memory", EXIT_PROJECT, f"there is too little memory{reason}; what was trained is kept", hint
+    if isinstance(error, ImportError) and (error.name or "").startswith("tinytorch.core."):
+        message, _, hint = str(error).partition(" Next: ")
+        return "prerequisites", EXIT_NOT_REACHED, message, hint
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{place.filename}:{place.lineno}"
+    return None, EXIT_NOT_REACHED, f"{type(error).__name__}: {error} ({where})", "mend that line, then run it again"
+
+
+def _end(kind, error, trace):
+    """In place of a traceback, where it would tell a person nothing."""
+    code, exit_code, message, hint = describe(error)
+    if code is None:
+        sys.__excepthook__(kind, error, trace)
+    if code or voice.events:
+        text = f"error: {message}" + (f"\n  next: {hint}" if hint else "")
+        voice.tell("error", text, code=code or "program", message=message, hint=hint)
+    sys.stdout.flush()
+    raise SystemExit(exit_code)
+
+
+voice, current = Voice(), None
+if Path(getattr(sys.modules["__main__"], "__file__", None) or "/").resolve().is_relative_to(Path(__file__).parent):
+    sys.excepthook = _end  # a milestone's program: from now on, whatever it imports

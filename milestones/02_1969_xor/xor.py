@@ -1,0 +1,103 @@
+"""Exclusive or: one layer cannot separate the four cases, two layers can."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from milestones.report import INK
+from milestones.run import start
+from tinytorch import Tensor, nn, no_grad, sigmoid
+
+CASES = Tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+TARGETS = Tensor([[0.0], [1.0], [1.0], [0.0]])
+
+
+def accuracy(outputs):
+    return ((outputs > 0) == (TARGETS > 0.5)).float().mean().item()
+
+
+def search_one_layer(count, draw):
+    """The accuracies of `count` lines with any direction and offset, and of the same lines with the sides exchanged."""
+    weights, offsets = Tensor(draw.standard_normal((2, count))), Tensor(draw.standard_normal((1, count)))
+    right = ((CASES @ weights + offsets > 0) == (TARGETS > 0.5)).float().mean(axis=0).numpy()
+    return np.concatenate([right, 1 - right])
+
+
+def train(model, epochs, name, rate=0.5):
+    """Gradient descent by hand on all four cases at once. Returns the loss by epoch."""
+    loss_of, losses = nn.BCEWithLogitsLoss(), []
+    for epoch in range(1, epochs + 1):
+        outputs = model(CASES)
+        loss = loss_of(outputs, TARGETS)
+        loss.backward()
+        for parameter in model.parameters():
+            parameter.data -= rate * parameter.grad
+        model.zero_grad()
+        losses.append(loss.item())
+        run.progress(epoch, epochs, model, **{f"loss of {name}": losses[-1], "accuracy": accuracy(outputs)})
+    return losses
+
+
+def draw_surface(axes, model, title):
+    """What the model says about every point, from 0 to 1, and where it changes its mind."""
+    grid = np.linspace(-0.5, 1.5, 101)
+    x, y = np.meshgrid(grid, grid)
+    with no_grad():
+        says = sigmoid(model(Tensor(np.column_stack([x.ravel(), y.ravel()])))).numpy().reshape(x.shape)
+    image = axes.contourf(x, y, says, levels=np.linspace(0, 1, 11), cmap="cividis")
+    axes.contour(x, y, says, levels=[0.5], colors="#ffffff", linewidths=2)
+    for (a, b), target in zip(CASES.tolist(), TARGETS.numpy().ravel(), strict=True):
+        axes.annotate(
+            f"{target:.0f}",
+            (a, b),
+            ha="center",
+            va="center",
+            color=INK,
+            bbox={"boxstyle": "circle", "facecolor": "#ffffff", "edgecolor": INK},
+        )
+    axes.set(title=title, xlabel="first input", ylabel="second input", aspect="equal")
+    return image
+
+
+run = start(__file__)
+lines = search_one_layer(100_000, np.random.default_rng(run.seed))
+one = nn.Linear(2, 1)
+two = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+losses = {"one layer": train(one, run.epochs, "one layer"), "two layers": train(two, run.epochs, "two layers")}
+with no_grad():
+    run.result("accuracy of two layers", accuracy(two(CASES)))
+    run.result("accuracy of one layer", max(accuracy(one(CASES)), lines.max()))
+    run.result("accuracy of one trained layer", accuracy(one(CASES)))
+
+run.note(
+    "Why no line does it: it would need an offset b and weights v and w with b < 0, b + v > 0, b + w > 0 and "
+    "b + v + w < 0. The two in the middle add up to 2b + v + w > 0, the other two to 2b + v + w < 0."
+)
+shares = [["cases right of four", "lines of 200,000"]]
+run.table("Every line that was tried", shares + [[n, int((lines == n / 4).sum())] for n in range(5)])
+
+figure, all_axes = plt.subplots(1, 2, figsize=(8, 4.2), sharex=True, sharey=True)
+for axes, model, name in zip(all_axes, (one, two), losses, strict=True):
+    with no_grad():
+        image = draw_surface(axes, model, f"{name}: {4 * accuracy(model(CASES)):.0f} of 4 right")
+figure.colorbar(image, ax=all_axes, label="what the model says, from 0 to 1", shrink=0.8)
+run.figure(
+    "The decision surfaces",
+    figure,
+    "Left, one layer: the surface is a ramp, and no straight edge has both ones on one side and both zeros on the "
+    "other. Right, two layers: a band that holds both ones and neither zero.",
+)
+
+figure, axes = plt.subplots(figsize=(6.4, 3.6))
+for name, values in losses.items():
+    axes.plot(range(1, len(values) + 1), values, label=name)
+axes.axhline(np.log(2), color=INK, linewidth=1, linestyle=":", label="always one half: log 2")
+axes.set(xlabel="epoch", ylabel="mean cross-entropy (nats)", xlim=(0, run.epochs), ylim=(0, None))
+axes.grid(True)
+figure.legend(loc="outside lower center", ncols=3)
+run.figure(
+    "The loss",
+    figure,
+    f"Two layers bring it to {losses['two layers'][-1]:.3f}; one layer ends at {losses['one layer'][-1]:.3f}, "
+    "the loss of always saying one half.",
+)
+run.finish()
