@@ -91,6 +91,10 @@ class SmallCourse:
         entries = {student: {"name": name, "late": late} for student, name in names.items()}
         self.course.write_record("submissions.json", {self.module.name: entries})
 
+    def on_roster(self, *students):
+        """Record a class list."""
+        self.course.write_record("roster.json", {"students": {student: {} for student in students}})
+
     def graded(self, student):
         path = self.course.autograded / student / self.module.name / self.module.notebook.name
         return json.loads(path.read_text(encoding="utf-8"))

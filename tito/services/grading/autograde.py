@@ -124,15 +124,15 @@ class _Run:
     def rows(self, on_done):
         students = self._students()
         paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
-        keys = {student: records.submission_key(path, self.class_key) for student, path in paths.items() if path}
-        kept = {student: self._kept(student, key) for student, key in keys.items()}
+        digests = {student: records.file_digest(path) for student, path in paths.items() if path}
+        kept = {student: self._kept(student, submitted) for student, submitted in digests.items()}
         waiting = deque((student, paths[student]) for student, record in kept.items() if record is None)
         unrecorded = [student for student, record in kept.items() if record and not self._is_recorded(student, record)]
         rows = {student: Row(student, "missing") for student in students}
         rows.update({student: _row(record.result) for student, record in kept.items() if record})
         if waiting or unrecorded:
             total = len(waiting) + len(unrecorded)
-            for done, row in enumerate(self._graded(waiting, unrecorded, keys), 1):
+            for done, row in enumerate(self._graded(waiting, unrecorded, digests), 1):
                 rows[row.student] = row
                 if on_done:
                     on_done(done, total)
@@ -150,16 +150,21 @@ class _Run:
                 raise UsageError(f"there is no student {student!r}; known are: {known}", "tito grade roster list")
         return sorted(wanted or everyone)
 
-    def _kept(self, student, key):
+    def _key(self, submitted):
+        return records.key(submitted, self.class_key)
+
+    def _kept(self, student, submitted):
         """The record of an earlier run, where it still holds."""
         record = None if self.options.force else records.read_record(self.course, self.module, student)
-        return record if record and record.key == key and record.result.status != "ungraded" else None
+        if record is None or record.key != self._key(submitted) or record.result.status == "ungraded":
+            return None
+        return record
 
     def _is_recorded(self, student, record):
         graded = self.course.autograded / student / self.module.name / self.module.notebook.name
         return record.recorded == self.counts and student in self.recorded and graded.is_file()
 
-    def _graded(self, waiting, unrecorded, keys):
+    def _graded(self, waiting, unrecorded, digests):
         """Yield a row for each submission as it is scored and recorded."""
         isolating = self._sandbox(len(waiting)) if waiting else None
         with (
@@ -173,7 +178,7 @@ class _Run:
                 total, done = len(waiting), 0
                 for student, result in self._scored(pool, waiting, kit, isolating):
                     now = datetime.now().astimezone().isoformat(timespec="seconds")
-                    record = records.Record(keys[student], now, result)
+                    record = records.Record(self._key(digests[student]), digests[student], now, result)
                     yield self._record(writer, kit, student, record, fresh=True)
                     done += 1
                 if self.cancel.is_set() and done < total:

@@ -168,8 +168,9 @@ class _Page:
             rows.append(cells)
         for grade in self.submission.grades.values():
             if grade.written:
-                said = "open" if grade.waiting and grade.by_person is None else number(grade.points)
-                rows.append([grade.name, "", "", f"{said} of {number(grade.max_points)}"])
+                is_open = grade.waiting and grade.by_person is None
+                said = "open, up to" if is_open else f"{number(grade.points)} of"
+                rows.append([grade.name, "", "", f"{said} {number(grade.max_points)}"])
         columns = ["Question", ">Visible tests", ">Withheld tests", ">Points"]
         return "<h2>Points</h2>\n" + table("Points by question", columns, rows)
 
@@ -177,7 +178,7 @@ class _Page:
         parts = [f"<h2>{escape(name)}</h2>", "<h3>Your answer</h3>", code(cell.source)]
         if printed := self.result.outputs.get(index):
             parts += ["<h3>What it printed</h3>", code(printed)]
-        return "\n".join([*parts, "<h3>Tests</h3>", self._tests(name), self._comment(name)])
+        return "\n".join([*parts, self._tests(name), self._comment(name)])
 
     def _tests(self, question):
         rows = []

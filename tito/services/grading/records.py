@@ -23,11 +23,12 @@ SCORING = ("kernel.py", "notebooks.py", "pristine.py", "strip.py", "syntax.py", 
 
 @dataclass(frozen=True)
 class Record:
-    """A scored submission. graded_at: ISO 8601; recorded: which score stands in the gradebook, "first", "second", or
-    "" where none does yet.
+    """A scored submission. submitted: the digest of the file; graded_at: ISO 8601; recorded: which score stands in the
+    gradebook, "first", "second", or "" where none does yet.
     """
 
     key: str
+    submitted: str
     graded_at: str
     result: SubmissionResult
     recorded: str = ""
@@ -47,7 +48,8 @@ def read_record(course, module, student):
         document = json.loads(record_path(course, module, student).read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
             return None
-        return Record(document["key"], document["graded_at"], _result(document["result"]), document["recorded"])
+        texts = [document[name] for name in ("key", "submitted", "graded_at")]
+        return Record(*texts, _result(document["result"]), document["recorded"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -84,8 +86,12 @@ def class_key(project, catalog, module, source):
     return hashed.hexdigest()
 
 
-def submission_key(path, of_class):
-    """The key of the submitted file `path`."""
+def file_digest(path):
+    """The digest of a file of any size."""
     with path.open("rb") as file:
-        submitted = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key(submitted, of_class):
+    """The key of a submission with the digest `submitted`."""
     return digest(f"{submitted} {of_class}".encode())

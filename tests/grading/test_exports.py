@@ -1,0 +1,104 @@
+"""Scores as CSV: what is missing stays empty, what is not graded stops the export, no name is a formula."""
+
+import csv
+import io
+
+import pytest
+from small_course import ISOLATED, StandIn, released
+
+from tito.errors import WorkError
+from tito.services.grading.autograde import Options, autograde
+from tito.services.grading.exports import as_csv, export
+
+WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
+SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
+
+
+@pytest.fixture
+def small(tmp_path):
+    found = released((tmp_path / "course").resolve())
+    found.solved("ada")
+    found.solved("bob", double=WRONG)
+    found.solved("dan", double=SECOND)
+    found.on_roster("ada", "bob", "dan", "zoe")
+    return found
+
+
+def grade(small, **options):
+    autograde(small.project, small.catalog, small.module, Options(**options), scorer=StandIn(), sandbox=ISOLATED)
+
+
+def rows_of(small, **options):
+    text = export(small.project, [small.module], **options).text
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_row_for_each_student_and_a_missing_score_is_empty(small):
+    grade(small)
+    rows = {row["student"]: row for row in rows_of(small)}
+    assert {name: (row["status"], row["score"]) for name, row in rows.items()} == {
+        "ada": ("graded", "19"), "bob": ("graded", "10"), "dan": ("graded", "19"), "zoe": ("missing", ""),
+    }  # fmt: skip
+    assert (rows["dan"]["first_try"], rows["dan"]["second_try"], rows["dan"]["max_score"]) == ("10", "19", "21")
+    assert rows["ada"]["waiting_for_a_person"] == "1"
+    rows = {row["student"]: row for row in rows_of(small, missing_as_zero=True)}
+    assert (rows["zoe"]["score"], rows["zoe"]["status"]) == ("0", "missing")
+
+
+def test_a_row_for_each_question(small):
+    grade(small)
+    rows = rows_of(small, form="questions")
+    bob = {row["cell"]: (row["question"], row["kind"], row["score"]) for row in rows if row["student"] == "bob"}
+    assert bob == {
+        "test-double": ("double", "visible", "0"),
+        "test-double-errors": ("double", "visible", "0"),
+        "test-double-hidden": ("double", "withheld", "0"),
+        "test-Box": ("Box", "visible", "7"),
+        "test-Box-hidden": ("Box", "withheld", "3"),
+        "written-linear": ("written-linear", "written", ""),
+    }
+    assert [row["cell"] for row in rows if row["student"] == "zoe"] == list(bob)
+    assert {row["score"] for row in rows if row["student"] == "zoe"} == {""}
+
+
+def test_what_is_not_graded_stops_the_export_with_a_list(small):
+    small.solved("bob", double=WRONG.replace("wrong", "fault"))
+    grade(small)
+    with pytest.raises(WorkError, match="1 submission of 01_alpha without a score: bob .*stumbled") as refused:
+        export(small.project, [small.module])
+    assert refused.value.hint == "tito grade autograde 01_alpha"
+    assert [entry["student"] for entry in refused.value.data["ungraded"]] == ["bob"]
+
+
+def test_a_score_of_an_older_file_stops_the_export(small):
+    grade(small)
+    small.solved("bob")
+    with pytest.raises(WorkError, match=r"bob \(not autograded as it is now\)"):
+        export(small.project, [small.module])
+
+
+def test_a_persons_points_and_the_penalty_count(small):
+    grade(small)
+    with small.course.open_gradebook() as book:
+        found = book.find_grade("written-linear", "alpha_dev", "01_alpha", "ada")
+        found.manual_score, found.needs_manual_grade = 2, False
+        book.find_submission("01_alpha", "ada").notebooks[0].late_submission_penalty = 5
+        book.db.commit()
+    (ada,) = [row for row in rows_of(small) if row["student"] == "ada"]
+    assert (ada["score"], ada["penalty"], ada["by_person"], ada["waiting_for_a_person"]) == ("16", "5", "2", "0")
+
+
+def test_no_name_is_a_formula_for_a_spreadsheet(small):
+    grade(small)
+    with small.course.open_gradebook() as book:
+        book.update_or_create_student("ada", last_name='=HYPERLINK("http://x")', first_name="@SUM(1)")
+    (ada,) = [row for row in rows_of(small) if row["student"] == "ada"]
+    assert (ada["last_name"], ada["first_name"]) == ('\'=HYPERLINK("http://x")', "'@SUM(1)")
+    assert as_csv([["+1", "-1", "\tx", -1.5, "a,b"]]) == "'+1,'-1,'\tx,-1.5,\"a,b\"\r\n"
+
+
+def test_a_file_is_written_whole_and_read_by_spreadsheets(small, tmp_path):
+    grade(small)
+    done = export(small.project, [small.module], output=tmp_path / "scores.csv")
+    assert (tmp_path / "scores.csv").read_bytes().startswith(b"\xef\xbb\xbfstudent,")
+    assert (done.rows, done.missing, done.waiting) == (4, 1, 3)

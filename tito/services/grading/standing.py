@@ -1,0 +1,77 @@
+"""Where each student stands in a module: what the gradebook, tito's records and the class list say together."""
+
+from dataclasses import dataclass
+
+from tito.errors import WorkError
+from tito.services.grading import gradebook, records
+from tito.services.grading.autograde import submitted_notebook
+from tito.services.grading.intake import Intake
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One student in one module. status: as in results.STATUSES, or "waiting" for a submission that was not
+    autograded as it is now.
+
+    submission: as the gradebook has it, None where it has none; record: tito's, None likewise; late: seconds or None.
+    """
+
+    student: gradebook.Student
+    status: str
+    submission: gradebook.Submission | None
+    record: records.Record | None
+    late: float | None
+
+    @property
+    def points(self):
+        """What counts, the penalty for lateness taken off; None where there is no score."""
+        if self.submission is None:
+            return None
+        return max(0.0, self.submission.points - self.submission.penalty)
+
+
+def standings(course, module):
+    """A Standing for everybody in the gradebook, on the class list, or with a submission; by id."""
+    gradebook.require_assignment(course, module)
+    intake = Intake(course, module)
+    students = gradebook.students(course)
+    recorded = {one.student: one for one in gradebook.submissions(course, module)}
+    folders = course.submitted.glob(f"*/{module.name}") if course.submitted.is_dir() else []
+    names = {*intake.roster, *recorded, *(folder.parent.name for folder in folders if folder.is_dir())}
+    found = []
+    for name in sorted(names):
+        record = records.read_record(course, module, name)
+        path = submitted_notebook(course, module, name)
+        status = _status(record, path)
+        late = intake.late(name) if path else None
+        submission = recorded.get(name) if status not in ("missing", "waiting", "ungraded") else None
+        found.append(Standing(students.get(name, gradebook.Student(name)), status, submission, record, late))
+    return found
+
+
+def _status(record, path):
+    if path is None:
+        return "missing"
+    if record is None or record.submitted != records.file_digest(path):
+        return "waiting"
+    return record.result.status if record.recorded else "ungraded"
+
+
+def require_graded(module, found):
+    """Raise WorkError, with the list, where a submission is there and its score is not."""
+    open_ones = [one for one in found if one.status in ("waiting", "ungraded")]
+    if open_ones:
+        names = [f"{one.student.id} ({_why(one)})" for one in open_ones]
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        raise WorkError(
+            f"{len(names)} submission{'s' if len(names) > 1 else ''} of {module.name} without a score: {shown}",
+            f"tito grade autograde {module.name}",
+            code="ungraded",
+            data={"ungraded": [{"student": one.student.id, "reason": _why(one)} for one in open_ones]},
+        )
+
+
+def _why(one):
+    if one.status == "waiting":
+        return "not autograded as it is now"
+    return one.record.result.detail or "ungraded"
