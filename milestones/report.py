@@ -6,10 +6,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-INK, PAPER = "#1f2328", "#ffffff"  # of plots on light pages
+# of plots on light pages; on dark ones they are exchanged, while black, white and the data's colours stay
+INK, PAPER = "#1f2328", "#fefefe"
 ON_DARK = {INK: "#e6edf3", PAPER: "#0d1117"}
 COLORS = ("#3b82c4", "#d9822b", "#3f9b6c", "#9a6bc2", "#8a8f98")  # legible on both
 COLORED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
+PIXELS_PER_INCH = 92  # of a plot on the page: 8 inches fill it, and all have letters of one size
 RUNS, METRICS = "runs.json", "metrics.json"
 SCHEMA = 1
 
@@ -21,7 +23,7 @@ PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
-:root {{ --ink: #1f2328; --paper: #ffffff; --quiet: #59636e; --line: #d1d9e0; }}
+:root {{ --ink: #1f2328; --paper: #fefefe; --quiet: #59636e; --line: #d1d9e0; }}
 @media (prefers-color-scheme: dark) {{
   :root {{ --ink: #e6edf3; --paper: #0d1117; --quiet: #9198a1; --line: #3d444d; }}
 }}
@@ -75,7 +77,10 @@ def set_style():
 
 
 def save_figure(figure, path):
-    """Write `figure` to `path` for light pages, beside it for dark ones (x-dark.png), and close it."""
+    """Write `figure` to `path` for light pages, beside it for dark ones (x-dark.png), and close it.
+
+    Returns both names and the width at which a page shows it.
+    """
     import io
 
     import matplotlib.pyplot as plt
@@ -83,12 +88,13 @@ def save_figure(figure, path):
     dark = path.with_name(f"{path.stem}-dark.png")
     for target in (path, dark):
         if target == dark:
+            figure.set_layout_engine("none")  # both have everything in the same places
             _exchange_colors(figure)
         image = io.BytesIO()
         figure.savefig(image, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
         write(target, image.getvalue())
     plt.close(figure)
-    return path.name, dark.name
+    return path.name, dark.name, round(figure.get_figwidth() * PIXELS_PER_INCH)
 
 
 def _exchange_colors(figure):
@@ -121,10 +127,10 @@ def write_report(folder, facts, metrics, parts):
     for kind, name, *rest in parts:
         if kind == "figure":
             figure, alt = rest
-            light, dark = save_figure(figure, folder / f"{_file_name(name)}.png")
+            light, dark, width = save_figure(figure, folder / f"{_file_name(name)}.png")
             written |= {light, dark}
             metrics["figures"].append({"name": name, "file": light, "dark": dark, "alt": alt})
-            blocks.append(_figure(name, light, dark, alt))
+            blocks.append(_figure(name, light, dark, alt, width))
         elif kind == "table":
             metrics["tables"].append({"name": name, "rows": rest[0]})
             blocks.append(f"<h2>{_text(name)}</h2>\n{_table(rest[0])}")
@@ -161,11 +167,11 @@ def _page(facts, metrics, blocks):
     )
 
 
-def _figure(name, light, dark, alt):
+def _figure(name, light, dark, alt, width):
     return f"""<h2>{_text(name)}</h2>
 <figure><picture>
 <source srcset="{_text(dark)}" media="(prefers-color-scheme: dark)">
-<img src="{_text(light)}" alt="{_text(alt)}">
+<img src="{_text(light)}" alt="{_text(alt)}" width="{width}">
 </picture></figure>"""
 
 

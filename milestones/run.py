@@ -58,7 +58,7 @@ class Voice:
             print(json.dumps({"event": event, "text": text, **more}), file=self.stream, flush=True)
         elif event == "progress":
             self.rewrite(text)
-        else:
+        elif text:
             self.rewrite("")
             print(text, file=sys.stderr if event == "error" else self.stream, flush=True)
 

@@ -56,7 +56,7 @@ def draw_points(axes, inputs, targets):
     for sign, marker, fill in ((1, "o", "none"), (-1, "^", "full")):
         x, y = inputs.numpy()[targets.numpy() == sign, 1:].T
         axes.plot(x, y, marker, markersize=3, fillstyle=fill, label=f"target {sign:+}")
-    axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel="x", ylabel="y")
+    axes.set(xlim=(-1, 1), ylim=(-1, 1), xticks=(-1, 0, 1), yticks=(-1, 0, 1), aspect="equal", xlabel="x", ylabel="y")
 
 
 def draw_line(axes, weights, **style):
@@ -74,7 +74,7 @@ def draw_path(path, inputs, targets):
     for axes, moment, last in zip(all_axes.flat, moments, [0, *moments], strict=False):
         draw_points(axes, inputs, targets)
         draw_line(axes, path[last], color=INK, linestyle=":", linewidth=1, label="before")
-        draw_line(axes, path[moment], color=INK, linewidth=2, label="the line")
+        draw_line(axes, path[moment], color=INK, linestyle="-", linewidth=2, label="the line")
         right = accuracy(path[moment], inputs, targets)
         axes.set_title(f"after mistake {moment}: {right:.0%} right")
         axes.label_outer()
@@ -120,7 +120,7 @@ if run.built("05_autograd"):
     run.result("test accuracy by gradient descent", accuracy(smooth[-1], test_inputs, test_targets))
     figure, axes = plt.subplots(figsize=(4.8, 4.8))
     draw_points(axes, inputs, targets)
-    draw_line(axes, path[-1], color=INK, linewidth=2, label="Rosenblatt's rule")
+    draw_line(axes, path[-1], color=INK, linestyle="-", linewidth=2, label="Rosenblatt's rule")
     draw_line(axes, smooth[-1], color=INK, linestyle="--", label="gradient descent")
     figure.legend(loc="outside lower center", ncols=2)
     run.figure(
