@@ -112,7 +112,7 @@ At each place the window's weights are multiplied with the pixels below them, an
 
 Mathematicians flip the kernel first and call this, unflipped, a *correlation*. In deep learning nobody flips, because the weights are learned anyway, and everybody says convolution.
 
-**Write `correlate(image, kernel)`** with loops, for two arrays with two axes, stride 1 and no padding.
+**Write `correlate(image, kernel)`** with loops, for two arrays with two axes, stride 1 and no padding. The result has the dtype of the image.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "correlate", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -139,6 +139,9 @@ def test_unit_correlate():
     got = correlate(image, np.array([[1.0, 10.0, 100.0], [1000.0, 0.0, 0.0]]))
     expected = [[321, 1032], [3210, 321]]
     assert got.tolist() == expected, f"kernel [[1, 10, 100], [1000, 0, 0]]: expected {expected} (a flipped kernel would give 3012 first), got {got.tolist()}"
+    for dtype in (np.float32, np.float64):
+        got = correlate(image.astype(dtype), kernel)
+        assert got.dtype == dtype, f"an image of {np.dtype(dtype)}: expected a result of that dtype, got {got.dtype}"
     print("🔬 correlate")
 
 test_unit_correlate()
@@ -230,8 +233,9 @@ def test_unit_conv2d_naive():
     got = conv2d_naive(x, weight)
     assert got.shape == (2, 4, 4, 5), f"no stride, no padding: expected shape (2, 4, 4, 5), got {got.shape}"
     assert np.isclose(got[0, 2, 3, 1], -0.56174522, atol=1e-8), f"without bias, out[0, 2, 3, 1]: expected -0.56174522, got {got[0, 2, 3, 1]:.8f}"
-    got = conv2d_naive(x.astype(np.float32), weight.astype(np.float32))
-    assert got.dtype == np.float32, f"float32 images: expected a float32 result, got {got.dtype}"
+    for dtype in (np.float32, np.float64):
+        got = conv2d_naive(x.astype(dtype), weight)
+        assert got.dtype == dtype, f"images of {np.dtype(dtype)}: expected a result of that dtype, got {got.dtype}"
     print("🔬 conv2d_naive")
 
 test_unit_conv2d_naive()
@@ -388,8 +392,9 @@ def test_unit_conv2d_weight_gradient_naive():
         slope = (rise * grad).sum() / 2e-5
         assert np.isclose(for_weight[place], slope, atol=1e-6), f"weight{list(place)}: nudging says {slope:.6f}, the gradient {for_weight[place]:.6f}"
     assert np.allclose(for_bias, grad.sum(axis=(0, 2, 3))), f"bias: expected the sums of grad, {grad.sum(axis=(0, 2, 3))}, got {for_bias}"
-    dtypes = [gradient.dtype for gradient in conv2d_weight_gradient_naive(grad.astype(np.float32), x.astype(np.float32), (2, 2), stride, padding)]
-    assert dtypes == [np.float32, np.float32], f"float32 images and grad: expected two float32 gradients, got {dtypes}"
+    for dtype in (np.float32, np.float64):
+        dtypes = [gradient.dtype for gradient in conv2d_weight_gradient_naive(grad.astype(dtype), x.astype(dtype), (2, 2), stride, padding)]
+        assert dtypes == [dtype, dtype], f"images and grad of {np.dtype(dtype)}: expected two gradients of that dtype, got {dtypes}"
     print("🔬 conv2d_weight_gradient_naive")
 
 test_unit_conv2d_weight_gradient_naive()
@@ -441,16 +446,18 @@ def test_unit_conv2d_input_gradient_naive():
     expected = [[1, 3, 2], [4, 10, 6], [3, 7, 4]]
     assert got[0, 0].tolist() == expected, f"four overlapping windows of [[1, 2], [3, 4]]: expected {expected}, got {got[0, 0].tolist()}"
 
-    x, weight = sample_images(2, 3, 6, 5), np.cos(np.arange(72.0)).reshape(4, 3, 3, 2)
-    for stride, padding in [((1, 1), (0, 0)), ((2, 3), (1, 0)), ((4, 1), (2, 1))]:
+    weight = np.cos(np.arange(72.0)).reshape(4, 3, 3, 2)
+    for size, stride, padding in [((6, 5), (1, 1), (0, 0)), ((6, 5), (2, 3), (1, 0)), ((4, 7), (1, 2), (0, 1)), ((4, 7), (4, 1), (2, 1)), ((4, 7), (1, 1), (3, 4))]:
+        x = sample_images(2, 3, *size)
         out = conv2d_naive(x, weight, None, stride, padding)
         grad = np.cos(np.arange(float(out.size))).reshape(out.shape)
         got = conv2d_input_gradient_naive(grad, weight, x.shape, stride, padding)
         assert got.shape == x.shape, f"stride {stride}, padding {padding}: expected the shape {x.shape} of x, got {got.shape}"
         left, right = (out * grad).sum(), (x * got).sum()
-        assert np.isclose(left, right), f"stride {stride}, padding {padding}: Σ conv(x)·grad = {left:.6f}, but Σ x·gradient = {right:.6f}"
-    got = conv2d_input_gradient_naive(ones.astype(np.float32), ones.astype(np.float32), (1, 1, 3, 3), (1, 1), (0, 0))
-    assert got.dtype == np.float32, f"float32 weight and grad: expected a float32 gradient, got {got.dtype}"
+        assert np.isclose(left, right), f"x {x.shape}, stride {stride}, padding {padding}: Σ conv(x)·grad = {left:.6f}, but Σ x·gradient = {right:.6f}"
+    for dtype in (np.float32, np.float64):
+        got = conv2d_input_gradient_naive(ones.astype(dtype), ones.astype(dtype), (1, 1, 3, 3), (1, 1), (0, 0))
+        assert got.dtype == dtype, f"weight and grad of {np.dtype(dtype)}: expected a gradient of that dtype, got {got.dtype}"
     print("🔬 conv2d_input_gradient_naive")
 
 test_unit_conv2d_input_gradient_naive()
@@ -503,14 +510,20 @@ def max_pool2d_gradient_naive(grad, x, kernel_size, stride, padding=(0, 0)):
 def test_unit_max_pool2d_gradient_naive():
     got = max_pool2d_gradient_naive(np.array([[[[10.0]]]]), np.array([[[[5.0, 5.0], [1.0, 5.0]]]]), (2, 2), (2, 2))
     assert got[0, 0].tolist() == [[10, 0], [0, 0]], f"the first of three equal ones: expected [[10, 0], [0, 0]], got {got[0, 0].tolist()}"
-    got = max_pool2d_gradient_naive(np.ones((1, 1, 1, 1), np.float32), np.ones((1, 1, 2, 2), np.float32), (2, 2), (2, 2))
-    assert got.dtype == np.float32, f"float32 images and grad: expected a float32 gradient, got {got.dtype}"
+    for dtype in (np.float32, np.float64):
+        got = max_pool2d_gradient_naive(np.ones((1, 1, 1, 1), dtype), np.ones((1, 1, 2, 2), dtype), (2, 2), (2, 2))
+        assert got.dtype == dtype, f"images and grad of {np.dtype(dtype)}: expected a gradient of that dtype, got {got.dtype}"
     got = max_pool2d_gradient_naive(np.array([[[[1.0, 10.0]]]]), np.array([[[[0.0, 9.0, 2.0]]]]), (1, 2), (1, 1))
     assert got[0, 0].tolist() == [[0, 11, 0]], f"the middle one wins twice: expected [[0, 11, 0]], got {got[0, 0].tolist()}"
     x = np.array([[-3.0, -1.0, -2.0], [-6.0, -5.0, -4.0], [-7.0, -9.0, -8.0]])[None, None]
     got = max_pool2d_gradient_naive(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]), x, (2, 2), (2, 2), (1, 1))
     expected = [[1, 2, 0], [3, 0, 4], [0, 0, 0]]
     assert got[0, 0].tolist() == expected, f"negative numbers, padding 1: expected {expected}, got {got[0, 0].tolist()}"
+    row, grad = np.array([[[[1.0, 2.0, 3.0]]]]), np.array([[[[1.0, 2.0, 3.0, 4.0]]]])
+    got = max_pool2d_gradient_naive(grad, row, (1, 2), (1, 1), (0, 1))
+    assert got.tolist() == [[[[1, 2, 7]]]], f"a row, padding (0, 1): expected [[[[1, 2, 7]]]], got {got.tolist()}"
+    got = max_pool2d_gradient_naive(grad.reshape(1, 1, 4, 1), row.reshape(1, 1, 3, 1), (2, 1), (1, 1), (1, 0))
+    assert got.ravel().tolist() == [1, 2, 7], f"a column, padding (1, 0): expected [1, 2, 7], got {got.ravel().tolist()}"
     print("🔬 max_pool2d_gradient_naive")
 
 test_unit_max_pool2d_gradient_naive()
@@ -576,9 +589,12 @@ def test_unit_avg_pool2d_naive():
     assert got[0, 0].tolist() == [[2, 2], [2, 2]], f"equal shares of 8: expected [[2, 2], [2, 2]], got {got[0, 0].tolist()}"
     got = avg_pool2d_gradient_naive(np.array([[[[4.0, 8.0], [12.0, 16.0]]]]), (1, 1, 2, 2), (2, 2), (2, 2), (1, 1))
     assert got[0, 0].tolist() == [[1, 2], [3, 4]], f"padding 1, each window holds one pixel: expected [[1, 2], [3, 4]], got {got[0, 0].tolist()}"
-    single = np.ones((1, 1, 2, 2), np.float32)
-    dtypes = avg_pool2d_naive(single, (2, 2), (2, 2)).dtype, avg_pool2d_gradient_naive(single, (1, 1, 4, 4), (2, 2), (2, 2)).dtype
-    assert dtypes == (np.float32, np.float32), f"float32 in, float32 out: got {dtypes}"
+    row, grad = np.ones((1, 1, 1, 3)), np.array([[[[2.0, 4.0, 6.0, 8.0]]]])
+    got = avg_pool2d_gradient_naive(grad, row.shape, (1, 2), (1, 1), (0, 1))
+    assert got.tolist() == [[[[3, 5, 7]]]], f"a row, padding (0, 1): expected [[[[3, 5, 7]]]], got {got.tolist()}"
+    for dtype in (np.float32, np.float64):
+        dtypes = avg_pool2d_naive(row.astype(dtype), (1, 2), (1, 1)).dtype, avg_pool2d_gradient_naive(grad.astype(dtype), row.shape, (1, 2), (1, 1), (0, 1)).dtype
+        assert dtypes == (dtype, dtype), f"{np.dtype(dtype)} in, the same out: got {dtypes}"
     grad = sample_images(2, 3, 3, 2)
     got = avg_pool2d_gradient_naive(grad, (2, 3, 5, 4), (3, 2), (1, 2))
     assert got.shape == (2, 3, 5, 4) and np.allclose(got.sum(axis=(2, 3)), grad.sum(axis=(2, 3))), "overlapping windows: the sum of the gradient is conserved"
@@ -864,7 +880,7 @@ def test_unit_conv2d_product_gradients():
     drawn = np.random.default_rng(2)
     for _ in range(12):
         n, c, o, kh, kw = drawn.integers(1, 4, 5)
-        stride, padding = tuple(drawn.integers(1, 4, 2).tolist()), tuple(drawn.integers(0, 3, 2).tolist())
+        stride, padding = tuple(drawn.integers(1, 4, 2).tolist()), tuple(drawn.integers(0, 5, 2).tolist())
         x, weight = drawn.standard_normal((n, c, kh + drawn.integers(0, 5), kw + drawn.integers(0, 5))), drawn.standard_normal((o, c, kh, kw))
         grad = drawn.standard_normal((n, o, *output_shape(x.shape, (kh, kw), stride, padding)))
         for_weight, for_bias = conv2d_weight_gradient_naive(grad, x, (kh, kw), stride, padding)
@@ -931,7 +947,7 @@ def max_pool2d_views_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
 # %% nbgrader={"grade": true, "grade_id": "test-max_pool2d_views", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_max_pool2d_views():
     drawn = np.random.default_rng(3)
-    for kernel, stride, padding in [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 2), (1, 1)), ((2, 3), (3, 1), (0, 1)), ((5, 4), (1, 1), (0, 0))]:
+    for kernel, stride, padding in [((2, 2), (2, 2), (0, 0)), ((3, 2), (1, 2), (1, 1)), ((2, 3), (3, 1), (0, 1)), ((2, 1), (1, 2), (1, 0)), ((5, 4), (1, 1), (0, 0))]:
         x = drawn.integers(-3, 0, (2, 3, 5, 4)).astype(np.float64)  # few different values, so many are equal; all negative
         expected = max_pool2d_naive(x, kernel, stride, padding)
         got = max_pool2d_views(x, kernel, stride, padding)
@@ -940,9 +956,10 @@ def test_unit_max_pool2d_views():
         grad = drawn.standard_normal(expected.shape)
         expected, got = max_pool2d_gradient_naive(grad, x, kernel, stride, padding), max_pool2d_views_gradient(grad, x, kernel, stride, padding)
         assert got.shape == expected.shape and np.allclose(got, expected), f"{what}: the gradient differs from that of the loops"
-    x, grad = x.astype(np.float32), grad.astype(np.float32)
-    dtypes = max_pool2d_views(x, kernel, stride, padding).dtype, max_pool2d_views_gradient(grad, x, kernel, stride, padding).dtype
-    assert dtypes == (np.float32, np.float32), f"float32 in, float32 out: got {dtypes}"
+    for dtype in (np.float32, np.float64):
+        x, grad = x.astype(dtype), grad.astype(dtype)
+        dtypes = max_pool2d_views(x, kernel, stride, padding).dtype, max_pool2d_views_gradient(grad, x, kernel, stride, padding).dtype
+        assert dtypes == (dtype, dtype), f"{np.dtype(dtype)} in, the same out: got {dtypes}"
     print("🔬 max_pool2d_views")
 
 test_unit_max_pool2d_views()
@@ -1568,6 +1585,8 @@ def test_unit_conv2d_layer():
     x = Tensor(sample_images(2, 3, 5, 7))
     got, expected = layer(x).numpy(), conv2d_naive(x.numpy(), layer.weight.numpy(), None, (2, 1), (1, 2))
     assert np.allclose(got, expected, atol=1e-5), "the layer computes what the loops compute with its weight"
+    got = layer(x[:1])
+    assert got.shape == (1, 4, 3, 9), f"a batch of one image stays a batch: expected shape (1, 4, 3, 9), got {got.shape}"
     got = layer(x[1])
     assert got.shape == (4, 3, 9) and np.allclose(got.numpy(), expected[1], atol=1e-5), f"a single image (3, 5, 7): expected shape (4, 3, 9), got {got.shape}"
     layer.bias.data[...] = [10, 20, 30, 40]
@@ -1575,12 +1594,13 @@ def test_unit_conv2d_layer():
     assert np.allclose(got[1, :, 2, 8], [10, 20, 30, 40], atol=1e-4), f"a bias of [10, 20, 30, 40] adds {got[1, :, 2, 8].tolist()}"
     got = Conv2d(3, 1, (5, 6))(x[0])
     assert got.shape == (1, 1, 2), f"3 → 1, 5 × 6, on a single image (3, 5, 7): expected shape (1, 1, 2), got {got.shape}"
-    names = [name for name, _ in Conv2d(2, 3, 3, bias=False).named_parameters()]
-    assert names == ["weight"], f"without a bias there is one parameter, got {names}"
+    for bias, expected in [(True, ["weight", "bias"]), (False, ["weight"])]:
+        names = [name for name, _ in Conv2d(2, 3, 3, bias=bias).named_parameters()]
+        assert names == expected, f"bias={bias}: expected the parameters {expected}, got {names}"
 
     manual_seed(0)
-    wide = Conv2d(16, 64, 3).weight.numpy()
-    assert abs(wide.std() / math.sqrt(2 / 144) - 1) < 0.05, f"16 channels, 3 × 3: expected a standard deviation near √(2/144) = 0.118, got {wide.std():.3f}"
+    wide = Conv2d(16, 64, (2, 5)).weight.numpy()
+    assert abs(wide.std() / math.sqrt(2 / 160) - 1) < 0.05, f"16 channels, 2 × 5: expected a standard deviation near √(2/160) = 0.112, got {wide.std():.3f}"
     assert abs(wide.mean()) < 0.01, f"the weights are centred at 0, got a mean of {wide.mean():.3f}"
     print("🔬 Conv2d")
 
@@ -1615,6 +1635,7 @@ for kernels in ("loops", "product", "fast"):
 for kernels in ("product", "fast"):
     assert all(np.allclose(got, want, rtol=1e-4, atol=1e-3) for got, want in zip(results[kernels], results["loops"], strict=True)), kernels
 assert results["loops"][0].shape == (2, 3, 3, 3)
+assert 1.3 < Conv2d(1, 1000, 1).weight.numpy().std() < 1.5, "one channel, 1 × 1: the standard deviation is √2"
 ### END HIDDEN TESTS
 
 # %% [markdown]

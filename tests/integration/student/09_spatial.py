@@ -11,7 +11,7 @@ def correlate(image, kernel):
     """Slide `kernel` (kh, kw) over `image` (H, W): the sums of products, shape (H - kh + 1, W - kw + 1)."""
     high = conv_output_size(image.shape[0], kernel.shape[0])
     wide = conv_output_size(image.shape[1], kernel.shape[1])
-    result = np.zeros((high, wide))
+    result = np.zeros((high, wide), image.dtype)
     for u in range(kernel.shape[0]):
         for v in range(kernel.shape[1]):
             result += kernel[u, v] * image[u : u + high, v : v + wide]

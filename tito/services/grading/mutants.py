@@ -340,6 +340,8 @@ def _constants(node, parent, field):
         yield from (("axis", _constant(value)) for value in (0, 1, -1, None) if value != number)
     elif type(number) is int:
         values = dict.fromkeys((number + 1, number - 1, 0, 1, -1))
+        if isinstance(parent, (ast.Subscript, ast.Tuple, ast.Call)):  # -1 is mostly another name for the last one there
+            values = [value for value in values if value >= 0]
         yield from (("constant", _constant(value)) for value in values if value != number)
     elif type(number) is float:
         values = dict.fromkeys((2 * number, number / 2, -number, number + 1, 0.0))
