@@ -53,7 +53,7 @@ class Voice:
             sys.stdout = sys.stderr
 
     def tell(self, event, text, **more):
-        """event: start, say, progress, epoch, done or error."""
+        """event: start, say, progress, epoch, result, done or error."""
         if self.events:
             print(json.dumps({"event": event, "text": text, **more}), file=self.stream, flush=True)
         elif event == "progress":
@@ -247,7 +247,7 @@ class Run:
 
     def result(self, name, value):
         """A measured number; those that the milestone asserts something about are compared."""
-        self.results[name] = float(value)
+        self.results[name] = round(float(value), 6)  # float32 holds 95 % as 0.94999999
 
     def figure(self, name, figure, alt):
         """A matplotlib figure. name: its heading. alt: what it shows, for whoever does not see it."""
@@ -268,7 +268,7 @@ class Run:
         for claim in claims:
             verdict = "reached" if claim["reached"] else "not reached"
             measured = report.show(claim["metric"], claim["value"])
-            voice.tell("say", f"{verdict}: {claim['metric']} {measured}; asserted: {claim['words']}")
+            voice.tell("result", f"{verdict}: {claim['metric']} {measured}; asserted: {claim['words']}")
         entry = {
             "data": self.data,
             "seed": self.seed,
@@ -290,7 +290,7 @@ class Run:
         if warning:
             voice.tell("say", f"warning: {warning}")
         page = self.folder / "index.html"
-        voice.tell("say", f"report: {page}")
+        voice.tell("result", f"report: {page}")
         voice.tell("done", "", reached=reached, asserts=claims, report=str(page), entry=entry)
         raise SystemExit(0 if reached else EXIT_NOT_REACHED)
 

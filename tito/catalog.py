@@ -1,4 +1,4 @@
-"""The one registry of modules, read from the folders below `modules/` and the `module.toml` in each.
+"""The one registry of modules and milestones, read from the `module.toml` or `milestone.toml` in their folders.
 
 A module says for itself what it is called and what it needs, so that a class can leave one out or add one.
 The metadata lives beside the notebook and not in it: the registry must answer when a notebook does not even parse.
@@ -13,6 +13,14 @@ from tito.errors import ProjectError, UsageError
 
 FOLDER = re.compile(r"(?P<number>\d\d)_(?P<short>[a-z][a-z0-9_]*)")
 REQUIRED = {"title": str, "summary": str, "prerequisites": list, "hours": (int, float), "difficulty": int}
+
+
+MILESTONE = re.compile(r"(?P<number>\d\d)_(?P<year>\d{4})_(?P<short>[a-z][a-z0-9_]*)")
+NAMED = {
+    "module": "two digits, an underscore, a name",
+    "milestone": "two digits, a year and a name, with underscores between",
+}
+REQUIRED_OF_MILESTONE = {"title": str, "year": int, "paper": str, "summary": str, "program": str, "needs": list}
 
 
 @dataclass(frozen=True)
@@ -123,23 +131,7 @@ def read_catalog(project):
 
 
 def _read_module(project, folder):
-    match = FOLDER.fullmatch(folder.name)
-    if match is None:
-        raise ProjectError(
-            f"{project.relative(folder)} is not named like a module (two digits, an underscore, a name)",
-            "rename or remove the folder",
-        )
-    path = folder / "module.toml"
-    hint = f"mend {project.relative(path)}"
-    try:
-        metadata = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ProjectError(f"{project.relative(path)} cannot be read: {error.strerror}", hint) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{project.relative(path)} is not valid TOML: {error}", hint) from error
-    for key, kind in REQUIRED.items():
-        if not isinstance(metadata.get(key), kind):
-            raise ProjectError(f"{project.relative(path)}: {key} is missing or of the wrong type", hint)
+    match, metadata, _ = _read_folder(project, folder, FOLDER, "module", REQUIRED)
     return Module(
         number=int(match["number"]),
         short=match["short"],
@@ -150,3 +142,125 @@ def _read_module(project, folder):
         hours=metadata["hours"],
         difficulty=metadata["difficulty"],
     )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a milestone asserts on one dataset after so many epochs, in words."""
+
+    data: str
+    epochs: int
+    asserts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """A historical result to reproduce. needs: names of modules. results: one for each dataset that it knows.
+
+    The first dataset is the one that it is about; the last one needs no download.
+    """
+
+    number: int
+    short: str
+    folder: Path
+    title: str
+    year: int
+    paper: str
+    summary: str
+    program: Path
+    needs: tuple[str, ...]
+    results: tuple[Result, ...]
+
+    @property
+    def name(self):
+        return self.folder.name
+
+    @property
+    def datasets(self):
+        return tuple(result.data for result in self.results)
+
+
+class Milestones:
+    """The milestones in the order of the course."""
+
+    def __init__(self, milestones):
+        self.milestones = tuple(sorted(milestones, key=lambda milestone: milestone.number))
+
+    def __iter__(self):
+        return iter(self.milestones)
+
+    def __len__(self):
+        return len(self.milestones)
+
+    def find(self, text):
+        """The milestone that a person means by `1`, `01`, `perceptron`, `1957` or `01_1957_perceptron`."""
+        wanted = str(text).strip().strip("/").lower()
+        for milestone in self.milestones:
+            numbers = (milestone.number, milestone.year)
+            if wanted in (milestone.name, milestone.short) or (wanted.isdecimal() and int(wanted) in numbers):
+                return milestone
+        names = ", ".join(milestone.name for milestone in self.milestones) or "none"
+        raise UsageError(f"there is no milestone {str(text)!r}; the milestones are: {names}", "tito milestone list")
+
+
+def read_milestones(project):
+    """The milestones of `project`. Raises ProjectError for a folder or a `milestone.toml` that is not in order."""
+    home = project.root / "milestones"
+    folders = sorted(folder for folder in home.glob("[0-9]*") if folder.is_dir()) if home.is_dir() else []
+    milestones = Milestones(_read_milestone(project, folder) for folder in folders)
+    if not milestones:
+        raise ProjectError(f"no milestones in {home}", "restore the folder, or make a new workspace: tito init DEST")
+    if len({milestone.number for milestone in milestones}) != len(milestones):
+        raise ProjectError(f"two folders in {home} have the same number", "rename one of them")
+    return milestones
+
+
+def _read_milestone(project, folder):
+    match, metadata, path = _read_folder(project, folder, MILESTONE, "milestone", REQUIRED_OF_MILESTONE)
+    if metadata["year"] != int(match["year"]):
+        raise ProjectError(f"{path}: year and the folder's name say different years", f"mend {path}")
+    if not (folder / metadata["program"]).is_file():
+        raise ProjectError(f"{path}: there is no program {metadata['program']}", f"mend {path}")
+    try:
+        results = tuple(
+            Result(name, facts["epochs"], tuple(claim["words"] for claim in facts["asserts"]))
+            for name, facts in metadata["datasets"].items()
+        )
+    except (KeyError, TypeError, AttributeError):
+        results = ()
+    if not results:
+        wanted = "datasets needs a table for each dataset, with epochs and asserts, each with words"
+        raise ProjectError(f"{path}: {wanted}", f"mend {path}")
+    return Milestone(
+        number=int(match["number"]),
+        short=match["short"],
+        folder=folder,
+        title=metadata["title"],
+        year=metadata["year"],
+        paper=metadata["paper"],
+        summary=metadata["summary"],
+        program=folder / metadata["program"],
+        needs=tuple(metadata["needs"]),
+        results=results,
+    )
+
+
+def _read_folder(project, folder, pattern, kind, required):
+    """(match of the folder's name, metadata, path of the metadata as a person types it) of a module or a milestone."""
+    match = pattern.fullmatch(folder.name)
+    if match is None:
+        raise ProjectError(
+            f"{project.relative(folder)} is not named like a {kind} ({NAMED[kind]})", "rename or remove the folder"
+        )
+    path = folder / f"{kind}.toml"
+    hint = f"mend {project.relative(path)}"
+    try:
+        metadata = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProjectError(f"{project.relative(path)} cannot be read: {error.strerror}", hint) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{project.relative(path)} is not valid TOML: {error}", hint) from error
+    for key, type_ in required.items():
+        if not isinstance(metadata.get(key), type_):
+            raise ProjectError(f"{project.relative(path)}: {key} is missing or of the wrong type", hint)
+    return match, metadata, project.relative(path)

@@ -10,9 +10,9 @@ from datetime import datetime
 SCHEMA = 1
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {
-    "passed": "green", "complete": "green", "ok": "green", "ready": "cyan", "started": "cyan", "todo": "yellow",
-    "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim", "failed": "red", "crashed": "red",
-    "timeout": "red", "broken": "red", "missing": "red",
+    "passed": "green", "complete": "green", "done": "green", "ok": "green", "ready": "cyan", "started": "cyan",
+    "todo": "yellow", "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim", "failed": "red",
+    "crashed": "red", "timeout": "red", "broken": "red", "missing": "red",
 }  # fmt: skip
 
 
@@ -60,9 +60,9 @@ class Console:
 
     @contextmanager
     def progress(self, title, unit=None):
-        """A bar on the terminal while a block runs; yields advance(done, total). In a pipe there is none.
+        """A bar on the terminal while a block runs; yields advance(done, total, title). In a pipe there is none.
 
-        unit="bytes": what is counted is a download.
+        unit="bytes": what is counted is a download. A title given to advance replaces the one before.
         """
         if not sys.stderr.isatty():
             yield None
@@ -73,10 +73,12 @@ class Console:
         counts = (progress.MofNCompleteColumn(), progress.TimeElapsedColumn())
         if unit == "bytes":
             counts = (progress.DownloadColumn(), progress.TransferSpeedColumn())
-        columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), *counts)
+        columns = (progress.TextColumn("{task.description}", markup=False), progress.BarColumn(None), *counts)
         with progress.Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield lambda done, total, title=None: bar.update(
+                task, completed=done, total=total, description=None if title is None else clean(title)
+            )
 
     def error(self, message, hint):
         if not self.json:

@@ -1,0 +1,147 @@
+"""`tito milestone`: historical results, reproduced with the package as it is."""
+
+from typing import Annotated
+
+import typer
+
+from tito.commands.context import open_project
+from tito.console import console
+from tito.errors import WorkError
+
+Name = Annotated[str, typer.Argument(metavar="N", help="1, 01, perceptron, 1957 or 01_1957_perceptron")]
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="NAME", help="The dataset; the milestone's own unless given.")
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="How long to train.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew, even where a run was interrupted.")]
+
+app = typer.Typer(help="Historical results with your own package: list, run, status.")
+
+
+def register(root):
+    root.add_typer(app, name="milestone")
+
+
+def _open():
+    from tito.catalog import read_milestones
+
+    project, catalog = open_project()
+    return project, catalog, read_milestones(project)
+
+
+@app.command("list")
+def list_milestones():
+    """Show which milestones are unlocked, and what the others need."""
+    from tito.services import milestones as service
+
+    project, catalog, milestones = _open()
+    found, warnings = service.standings(project, catalog, milestones)
+    data = {
+        "milestones": [
+            {
+                "name": milestone.name,
+                "title": milestone.title,
+                "year": milestone.year,
+                "summary": milestone.summary,
+                "paper": milestone.paper,
+                "state": standing.state,
+                "needs": milestone.needs,
+                "missing": standing.missing,
+                "datasets": milestone.results,
+                "absent": standing.absent,
+                "next": standing.next,
+            }
+            for milestone, standing in zip(milestones, found, strict=True)
+        ],
+        "warnings": warnings,
+    }
+    console.show(data, lambda: _print_list(milestones, found, warnings))
+
+
+def _print_list(milestones, found, warnings):
+    for warning in warnings:
+        console.warn(warning)
+    rows = []
+    for milestone, standing in zip(milestones, found, strict=True):
+        lines = [milestone.summary]
+        if standing.missing:
+            lines.append(f"needs {', '.join(standing.missing)}")
+        lines += [f"{name} is not here; get it with: tito data fetch {name}" for name in standing.absent]
+        rows.append((standing.state, standing.milestone, "\n".join([*lines, f"next: {standing.next}"])))
+    console.table(["state", "milestone", ""], rows)
+
+
+@app.command()
+def status():
+    """Show the best run of every milestone, the last one, and where their reports are."""
+    from tito.services import milestones as service
+
+    project, catalog, milestones = _open()
+    found, warnings = service.standings(project, catalog, milestones)
+    data = {"milestones": found, "warnings": warnings}
+    console.show(data, lambda: _print_status(found, warnings))
+
+
+def _print_status(found, warnings):
+    for warning in warnings:
+        console.warn(warning)
+    rows = []
+    for standing in found:
+        runs = [("best", entry) for entry in standing.best] + ([("last", standing.last)] if standing.last else [])
+        for which, entry in runs:
+            verdict = "reached" if entry.reached else "not reached"
+            setting = f"{entry.data}, seed {entry.seed}, {entry.epochs} epochs"
+            measured = f"{verdict}: {entry.metric} {_shown(entry.metric, entry.value)}"
+            rows.append((standing.milestone, which, setting, f"{measured}\n{entry.report}"))
+        if not runs:
+            rows.append((standing.milestone, "none", "", f"next: {standing.next}"))
+    console.table(["milestone", "run", "on", ""], rows)
+    done = sum(standing.state == "done" for standing in found)
+    console.line(f"{done} of {len(found)} milestones reached")
+
+
+def _shown(metric, value):
+    if value is None:
+        return "not measured"
+    return f"{100 * value:.2f} %" if "accuracy" in metric else f"{value:,.6g}"
+
+
+@app.command()
+def run(milestone: Name, data: Data = None, epochs: Epochs = None, seed: Seed = 0, fresh: Fresh = False):
+    """Train, write the report, and compare with the historical result. Interrupted, it goes on where it stopped."""
+    from tito.services import milestones as service
+
+    project, catalog, milestones = _open()
+    found = milestones.find(milestone)
+    with console.progress(found.name) as advance:
+        outcome = service.run(
+            project,
+            catalog,
+            found,
+            dataset=data,
+            epochs=epochs,
+            seed=seed,
+            fresh=fresh,
+            tell=lambda event: _follow(event, advance),
+        )
+    console.show(outcome, lambda: _print_outcome(outcome))
+    if not outcome.reached:
+        missed = [one for one in outcome.asserts if not one["reached"]]
+        figures = "; ".join(f"{one['metric']} {_shown(one['metric'], one['value'])}, {one['words']}" for one in missed)
+        raise WorkError(f"not reached: {figures}", f"look into {outcome.report}", code="not-reached")
+
+
+def _follow(event, advance):
+    """Show an event: on the bar, where there is one, else as lines."""
+    if event["event"] in ("progress", "epoch") and advance:
+        advance(event["done"], event["total"], event["text"])
+    if event["event"] in ("start", "say", "epoch", "output"):
+        console.line(event["text"])
+
+
+def _print_outcome(outcome):
+    for one in outcome.asserts:
+        verdict = "reached" if one["reached"] else "not reached"
+        console.line(f"{verdict}: {one['metric']} {_shown(one['metric'], one['value'])}; asserted: {one['words']}")
+    console.line(f"report: {outcome.report}")
