@@ -84,10 +84,19 @@ class Recorder:
     def _stage(self, student, node):
         stage = self.course.root / STAGE
         remove_tree(stage)
-        notebooks.write(node, stage / student / self.module.name / self.module.notebook.name)
+        notebooks.write(_plain(node), stage / student / self.module.name / self.module.notebook.name)
         stamp = self.course.submitted / student / self.module.name / "timestamp.txt"
         if stamp.is_file():
             atomic_write(stage / student / self.module.name / stamp.name, stamp.read_bytes())
+
+
+def _plain(node):
+    """A copy of a notebook without a student's own metadata: nothing needs them, and pages are made from them."""
+    plain = copy.deepcopy(node)
+    plain.metadata = {}
+    for cell in plain.cells:
+        cell.metadata = {"nbgrader": notebooks.grading(cell)} if notebooks.grading(cell) else {}
+    return plain
 
 
 class _Messages(logging.Logger):
