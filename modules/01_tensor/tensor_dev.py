@@ -832,7 +832,9 @@ def test_unit_matmul_errors():
     zeros23, zeros2 = Tensor(np.zeros((2, 3))), Tensor(np.zeros(2))
     expect_error(ValueError, ["(2, 3)", "(4, 2)"], matmul, zeros23, Tensor(np.zeros((4, 2))))
     expect_error(ValueError, ["(2, 3)", "(2,)"], matmul, zeros23, zeros2)
-    expect_error(ValueError, ["(2, 3)", "()"], matmul, zeros23, Tensor(2.0))
+    for number in (Tensor(2.0), 2.0):
+        expect_error(ValueError, ["(2, 3)", "()"], matmul, zeros23, number)
+        expect_error(ValueError, ["()", "(2, 3)"], matmul, number, zeros23)
     expect_error(ValueError, ["(4, 2, 3)", "(5, 3, 2)"], matmul, Tensor(np.zeros((4, 2, 3))), Tensor(np.zeros((5, 3, 2))))
     print("🔬 matmul: errors")
 
@@ -846,6 +848,8 @@ got = matmul(Tensor(p, dtype=np.float64), Tensor(q, dtype=np.float64))
 assert got.shape == (4, 5, 2, 2) and np.allclose(got.numpy(), np.einsum("abij,cjk->acik", p, q))
 assert matmul(Tensor(np.zeros((2, 0))), Tensor(np.zeros((0, 3)))).tolist() == [[0.0] * 3] * 2
 assert (Tensor(np.ones((2, 2), int)) @ Tensor(np.ones(2))).dtype == np.float32
+narrow, broad = Tensor(np.ones(2)), Tensor(np.ones(2), dtype=np.float64)
+assert (narrow @ broad).dtype == np.float64 and (broad @ narrow).dtype == np.float64
 expect_error(ValueError, ["(3, 1, 2, 2)", "(4, 7, 2, 2)"], matmul, Tensor(np.zeros((3, 1, 2, 2))), Tensor(np.zeros((4, 7, 2, 2))))
 expect_error(ValueError, ["()", "(3,)"], matmul, Tensor(2), Tensor([1, 2, 3]))
 ### END HIDDEN TESTS
@@ -1033,7 +1037,7 @@ test_unit_resolve_shape()
 
 # %% nbgrader={"grade": true, "grade_id": "test-resolve_shape-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_unit_resolve_shape_errors():
-    for shape in [(5, -1), (3, 5), (-1, -1), (-2, -6)]:
+    for shape in [(5, -1), (3, 5), (-1, -1), (-2, -6), (3, -2, -2)]:
         expect_error(ValueError, ["12", str(shape)], resolve_shape, shape, 12)
     expect_error(ValueError, "(0, -1)", resolve_shape, (0, -1), 0)
     print("🔬 resolve_shape: errors")
@@ -1269,6 +1273,8 @@ def test_unit_concat_errors():
     expect_error(ValueError, ["(1, 2)", "(1, 3)"], concat, Tensor([[1, 2]]), Tensor([[1, 2, 3]]), axis=0)
     expect_error(ValueError, ["(2,)", "(1, 2)"], concat, Tensor([1, 2]), Tensor([[1, 2]]), axis=0)
     expect_error(ValueError, ["(1, 2)", "(3, 1)"], concat, Tensor([[1, 2]]), Tensor([[5, 6]]), Tensor([[7], [8], [9]]), axis=0)
+    expect_error(ValueError, ["(2, 1)", "(1, 1)"], concat, Tensor([[1], [2]]), Tensor([[3]]), axis=1)
+    expect_error(ValueError, ["(2, 1)", "(2,)"], concat, Tensor([[1], [2]]), Tensor([3, 4]), axis=1)
     print("🔬 concat: errors")
 
 test_unit_concat_errors()

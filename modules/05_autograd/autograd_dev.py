@@ -766,6 +766,8 @@ def test_unit_sum_mean_gradient():
         ones = np.ones((4, 3), np.float32)
         got = rule(ones[0], ones[0], ones, axis=0)
         assert got.dtype == np.float32, f"{rule.__name__} of float32 arrays: expected float32, got {got.dtype}"
+        got = rule(np.array(5.0), np.array(7.0), np.array([7.0]))
+        assert got.tolist() == [5], f"{rule.__name__} of a single entry, grad 5: expected [5], got {got.tolist()}"
         for empty, axis in [((0, 3), 0), ((0, 3), 1), ((2, 0), 1)]:
             reduced = np.ones(tuple(size for i, size in enumerate(empty) if i != axis))
             got = rule(reduced, reduced, np.ones(empty), axis=axis)
@@ -821,6 +823,10 @@ def test_unit_max_gradient():
     x = Tensor([[1.0, 9.0], [8.0, 2.0]], requires_grad=True)
     x.max(axis=0, keepdims=True).backward([[3.0, 5.0]])
     assert x.grad.tolist() == [[0, 5], [3, 0]], f"along axis 0 with keepdims: expected [[0, 5], [3, 0]], got {x.grad.tolist()}"
+
+    ones = np.ones(3, np.float32)
+    got = max_gradient(ones[0], ones[0], ones)
+    assert got.dtype == np.float32, f"float32 arrays: expected a float32 gradient, got {got.dtype}"
     print("🔬 max")
 
 test_unit_max_gradient()
@@ -1047,6 +1053,9 @@ table[Tensor(rows), columns].backward([1.0, 2.0, 3.0])
 assert table.grad.tolist() == [[0, 0, 1], [5, 0, 0]]
 table[..., None, 1][np.array([True, False])].backward(np.full((1, 1), 7.0))
 assert table.grad.tolist() == [[0, 7, 1], [5, 0, 0]]
+exact = Tensor(np.zeros(2), requires_grad=True, dtype=np.float64)
+exact[1:].backward(np.array([1 / 3]))
+assert exact.grad[1] == 1 / 3
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": false, "grade_id": "provided-concat_gradient", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1361,6 +1370,11 @@ def test_unit_gradcheck():
             caught = str(error)
         assert caught is not None, f"the wrong rule of {name!r} was not caught"
         assert name in caught and f"input {i}" in caught, f"the message should name {name!r} and 'input {i}'; it is: {caught}"
+
+    steep = planted("steep", lambda a: 100 * a, lambda grad, out, a: 101 * grad)
+    for atol, rtol in [(2, 0), (0, 0.02)]:
+        assert gradcheck(steep, (a,), atol=atol, rtol=rtol) is True, f"101 instead of 100 is near enough for atol={atol}, rtol={rtol}"
+    expect_error(AssertionError, "steep", gradcheck, steep, (a,), atol=0.1, rtol=0.001)
     print("🔬 gradcheck")
 
 test_unit_gradcheck()
@@ -1374,6 +1388,10 @@ assert gradcheck(lambda x, y: x * y, (left, right)) is True and gradcheck(lambda
 one_entry_off = 1e-3 * (np.arange(3) == 1)[:, None]
 for rule in [lambda grad, out, x: grad * 2 + one_entry_off, lambda grad, out, x: grad * math.nan, lambda grad, out, x: 0 * grad]:
     expect_error(AssertionError, ["flawed", "input 0"], gradcheck, planted("flawed", lambda x: 2 * x, rule), (left,))
+half_right = planted("half_right", lambda x, y: x * y, lambda grad, out, x, y: (grad * y, 0 * grad))
+expect_error(AssertionError, ["half_right", "input 1"], gradcheck, half_right, (frozen, right))
+expect_error(AssertionError, "input 0", gradcheck, lambda x: x * x * x, (left,), eps=0.5)
+assert gradcheck(lambda x: 0 * x, (left,), atol=0, rtol=0) is True, "no difference is never too much"
 ### END HIDDEN TESTS
 
 # %% [markdown]
