@@ -30,6 +30,7 @@ import numpy as np
 from milestones import report
 
 EXIT_NOT_REACHED, EXIT_PROJECT, EXIT_INTERRUPTED = 1, 3, 130
+HOME = Path(__file__).resolve().parents[1]
 LOADERS = {"mnist": "load_mnist", "cifar10": "load_cifar10", "digits": "load_digits"}
 SECONDS_BETWEEN_LINES = 0.2
 SECONDS_OF_ONE_INTERRUPTION = 2  # Ctrl-C in a terminal reaches this process twice when tito passes it on
@@ -428,23 +429,24 @@ def describe(error):
     if isinstance(error, ImportError) and (error.name or "").startswith("tinytorch.core."):
         message, _, hint = str(error).partition(" Next: ")
         return "prerequisites", EXIT_NOT_REACHED, message, hint
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{place.filename}:{place.lineno}"
-    return None, EXIT_NOT_REACHED, f"{type(error).__name__}: {error} ({where})", "mend that line, then run it again"
+    ours = [place for place in traceback.extract_tb(error.__traceback__) if Path(place.filename).is_relative_to(HOME)]
+    where = f" in {Path(ours[-1].filename).relative_to(HOME).as_posix()}:{ours[-1].lineno}" if ours else ""
+    return None, EXIT_NOT_REACHED, f"{type(error).__name__}{where}: {error}", "mend that line, then run it again"
 
 
 def _end(kind, error, trace):
     """In place of a traceback, where it would tell a person nothing."""
     code, exit_code, message, hint = describe(error)
-    if code is None:
+    if code is None and not voice.events:
         sys.__excepthook__(kind, error, trace)
-    if code or voice.events:
+    else:
         text = f"error: {message}" + (f"\n  next: {hint}" if hint else "")
-        voice.tell("error", text, code=code or "program", message=message, hint=hint)
+        lines = "".join(traceback.format_exception(error))
+        voice.tell("error", text, code=code or "program", message=message, hint=hint, traceback=lines)
     sys.stdout.flush()
     raise SystemExit(exit_code)
 
 
 voice, current = Voice(), None
-if Path(getattr(sys.modules["__main__"], "__file__", None) or "/").resolve().is_relative_to(Path(__file__).parent):
+if (Path(getattr(sys.modules["__main__"], "__file__", None) or ".").parent / "milestone.toml").is_file():
     sys.excepthook = _end  # a milestone's program: from now on, whatever it imports

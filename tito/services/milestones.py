@@ -167,7 +167,8 @@ def run(project, catalog, milestone, *, dataset=None, epochs=None, seed=0, fresh
     if program.interrupted or (last and last["code"] == "interrupted"):
         raise Interrupted(f"run it again to go on: {again}")
     if last:
-        raise ERRORS.get(last["code"], ProjectError)(last["message"], last["hint"], code=last["code"])
+        kind = ERRORS.get(last["code"], ProjectError)
+        raise kind(last["message"], last["hint"], code=last["code"]) from RuntimeError(last["traceback"])
     raise _died(project, milestone, program.exit_code, printed, again)
 
 
@@ -244,7 +245,8 @@ class Program:
                 event = {"event": "output", "text": line}
             if event["event"] in ("done", "error"):
                 last = event
-            tell(event)
+            if stream is self.child.stdout or self.interrupted is None:  # nobody wants to read how Ctrl-C ended it
+                tell(event)
         self.child.wait()
         return last, printed
 

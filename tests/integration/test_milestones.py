@@ -1,0 +1,124 @@
+"""The milestones reach what they assert, on what needs no download, in seconds."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tito.catalog import read_milestones
+from tito.project import read_project
+
+ROOT = Path(__file__).resolve().parents[2]
+MILESTONES = read_milestones(read_project(ROOT))
+SKIPPED = shutil.ignore_patterns("__pycache__")
+
+
+def copy_of_the_package(folder):
+    """A root of its own with the package and the milestones, so that reports go there."""
+    for name in ("tinytorch", "milestones", "tito"):
+        shutil.copytree(ROOT / name, folder / name, ignore=SKIPPED)
+    return folder
+
+
+def run_program(root, name, *options, data=None):
+    """Run the program of a milestone by hand. Returns (the process, what it measured or None)."""
+    milestone = MILESTONES.find(name)
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"}
+    if data is not None:
+        environment["TINYTORCH_DATA"] = str(data)
+    done = subprocess.run(
+        [sys.executable, root / "milestones" / milestone.name / milestone.program.name, *options],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    reports = list((root / ".tito" / "milestones" / milestone.name).glob("*/metrics.json"))
+    return done, json.loads(reports[0].read_text(encoding="utf-8")) if len(reports) == 1 else None
+
+
+@pytest.fixture
+def root(tmp_path):
+    return copy_of_the_package(tmp_path / "root")
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_perceptron_finds_a_line(root, seed):
+    done, metrics = run_program(root, "perceptron", "--seed", str(seed))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = metrics["results"]
+    assert metrics["reached"]
+    assert results["test accuracy"] >= 0.95
+    assert results["test accuracy by gradient descent"] >= 0.95
+    assert 0 < results["mistakes"] <= results["mistakes at most, by Novikoff's bound"]
+
+
+def test_the_perceptron_needs_no_more_than_its_modules(root):
+    needed = {name[3:] for name in MILESTONES.find("perceptron").needs}
+    for file in (root / "tinytorch" / "core").glob("[!_]*.py"):
+        if file.stem not in needed:
+            file.unlink()
+    done, metrics = run_program(root, "perceptron")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics["results"]["test accuracy"] >= 0.95
+    assert "test accuracy by gradient descent" not in metrics["results"]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_two_layers_do_what_one_cannot(root, seed):
+    done, metrics = run_program(root, "xor", "--seed", str(seed))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics["results"]["accuracy of two layers"] == 1
+    assert metrics["results"]["accuracy of one layer"] == 0.75
+    ((_, *rows),) = [table["rows"] for table in metrics["tables"]]
+    lines = dict(rows)
+    assert lines[4] == 0 < lines[3]
+
+
+def test_a_milestone_on_a_package_that_learns_nothing_says_so(root):
+    """The comparison is with what was measured: a subtraction of nothing is no gradient descent."""
+    program = root / "milestones" / "02_1969_xor" / "xor.py"
+    text = program.read_text(encoding="utf-8")
+    assert "rate * parameter.grad" in text
+    program.write_text(text.replace("rate * parameter.grad", "0 * parameter.grad"), encoding="utf-8")
+    done, metrics = run_program(root, "xor")
+    assert done.returncode == 1
+    assert "not reached: accuracy of two layers" in done.stdout
+    assert not metrics["reached"]
+
+
+@pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
+def test_a_milestone_that_lacks_a_module_names_it_and_the_command(root, milestone):
+    last = milestone.needs[-1]
+    (root / "tinytorch" / "core" / f"{last[3:]}.py").unlink()
+    done, _ = run_program(root, milestone.name)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert last[3:] in done.stderr
+    assert "next: tito module start" in done.stderr
+
+
+@pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
+def test_a_milestone_runs_the_package_of_its_own_root_only(root, milestone):
+    done = subprocess.run(
+        [sys.executable, root / "milestones" / milestone.name / milestone.program.name],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "imports tinytorch from" in done.stderr
+
+
+@pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
+def test_the_readme_has_the_command_and_the_figures(milestone):
+    text = (milestone.folder / "README.md").read_text(encoding="utf-8")
+    assert f"tito milestone run {milestone.number:02}" in text
+    for seed in range(3):
+        assert f"| {seed} |" in text or f"seed {seed}" in text, "figures by seed"
