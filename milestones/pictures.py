@@ -1,0 +1,106 @@
+"""The figures that several milestones share. Each function returns a matplotlib figure and what it shows, in words."""
+
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+QUIET = "#8a8f98"
+WIDTH = 8  # inches, a whole page
+
+
+def training_curve(history, asserted=()):
+    """Loss and accuracy over the epochs. asserted: pairs (epoch, the test accuracy that it takes)."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
+    epochs = range(1, len(history["loss"]) + 1)
+    for axes, name, scale in ((left, "loss", 1), (right, "accuracy", 100)):
+        axes.plot(epochs, scale * np.array(history[name]), "--o", label="training images, during the epoch", ms=4)
+        axes.plot(epochs, scale * np.array(history[f"validation_{name}"]), "-s", label="test images, after it", ms=4)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(axis="y")
+    for epoch, least in asserted:
+        right.plot(epoch, 100 * least, "_", ms=18, mew=3, color=QUIET, label="test accuracy asserted")
+    left.set(ylabel="mean cross-entropy (nats)", ylim=(0, None))
+    right.set_ylabel("accuracy (%)")
+    handles, labels = right.get_legend_handles_labels()
+    named = dict(zip(labels, handles, strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3)
+    reached = history["validation_accuracy"]
+    return figure, (
+        f"Two curves each of loss and accuracy over {len(reached)} epochs. The loss on training images falls from "
+        f"{history['loss'][0]:.3f} to {history['loss'][-1]:.3f}; the accuracy on test images goes from "
+        f"{100 * reached[0]:.1f} % after the first epoch to {100 * reached[-1]:.1f} % after the last."
+    )
+
+
+def confusion(matrix, names):
+    """How often each class (row) was taken for each (column); mistakes are shaded, right answers are not."""
+    mistakes = np.array(matrix, float)
+    np.fill_diagonal(mistakes, np.nan)
+    most = max(np.nanmax(mistakes), 1)
+    is_long = max(map(len, names)) > 2
+    figure, axes = plt.subplots(figsize=(7.4, 6) if is_long else (6.2, 5))
+    shades = axes.imshow(mistakes, vmin=0, vmax=most)
+    for row, column in np.ndindex(matrix.shape):
+        dark = {"color": "black" if mistakes[row, column] > most / 2 else "white"}
+        style = {"weight": "bold"} if row == column else dark
+        axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8, **style)
+    axes.set_xticks(range(len(names)), names, **({"rotation": 45, "ha": "right"} if is_long else {}))
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="what the network said", ylabel="what it is")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(shades, label="mistakes (images)")
+    places = np.argsort(-np.nan_to_num(mistakes), axis=None, kind="stable")[:3]
+    most_often = ", ".join(
+        f"{names[row]} for {names[column]} {matrix[row, column]} times"
+        for row, column in zip(*np.unravel_index(places, matrix.shape), strict=True)
+    )
+    right = f"{np.trace(matrix):,} of {matrix.sum():,} images are read right"
+    return figure, f"A table of 10 rows and 10 columns: {right}. Taken most often: {most_often}."
+
+
+def worst_mistakes(images, labels, logits, names, count=12):
+    """The wrong answers of which the network was surest. images: (N, C, H, W) from 0 to 1."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances = powers / powers.sum(axis=1, keepdims=True)
+    said, sure = chances.argmax(axis=1), chances.max(axis=1)
+    wrong = np.flatnonzero(said != labels)
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:count]
+    titles = [f"{names[labels[i]]}, said {names[said[i]]}\n{100 * sure[i]:.2f} % sure" for i in worst]
+    words = "; ".join(title.replace("\n", ", ") for title in titles)
+    return pictures(images[worst], titles), f"{len(worst)} of {len(wrong)} mistakes, the surest first: {words}."
+
+
+def pictures(images, titles, columns=6, signed=False):
+    """Images (N, C, H, W) in a grid, coloured if they have three channels. signed: grey is 0, white above, black below.
+
+    Returns the figure only.
+    """
+    rows, width = max(math.ceil(len(images) / columns), 1), WIDTH / columns
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, rows * (width + 0.16 * lines)), squeeze=False)
+    largest = np.abs(images).max() if signed else None
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, title in zip(grid.flat, images, titles, strict=False):
+        low = -largest if signed else image.min()
+        shown = image.transpose(1, 2, 0) if len(image) == 3 else image[0]
+        axes.imshow(shown, cmap="gray", vmin=low, vmax=largest)
+        axes.set_title(title, fontsize=8)
+    return figure
+
+
+def bars(names, shares, label):
+    """A bar for each class with its share in percent, the largest at the top."""
+    order = np.argsort(shares, kind="stable")
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.34 * len(names) + 0.9))
+    drawn = axes.barh([names[i] for i in order], [100 * shares[i] for i in order], height=0.7)
+    axes.bar_label(drawn, fmt="%.1f", padding=4)
+    mean = 100 * np.mean(shares)
+    axes.axvline(mean, color=QUIET, ls="--")
+    axes.annotate(f"mean {mean:.1f}", (mean, 1), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom")
+    axes.set(xlabel=label, xlim=(0, 100))
+    words = ", ".join(f"{names[i]} {100 * shares[i]:.1f} %" for i in reversed(order))
+    return figure, f"A bar for each class, the highest first: {words}."
