@@ -2,10 +2,10 @@
 
 import typer
 
-from tito.commands.grade import audit
+from tito.commands.grade import audit, roster
 
 app = typer.Typer(help="For instructors: release, collect, autograde, feedback, export, report, audit, selftest.")
-PARTS = (audit,)
+PARTS = (roster, audit)
 
 
 def register(root):

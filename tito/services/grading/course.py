@@ -180,7 +180,7 @@ class Course:
             ) from error
 
     def write_record(self, name, data):
-        text = json.dumps({"schema": SCHEMA, "data": data}, indent=1, ensure_ascii=False, sort_keys=True)
+        text = json.dumps({"schema": SCHEMA, "data": data}, indent=1, ensure_ascii=False)
         atomic_write(self.state / name, text + "\n")
 
 
