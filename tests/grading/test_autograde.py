@@ -182,7 +182,7 @@ def test_a_fault_of_the_system_is_ungraded_stays_out_of_the_gradebook_and_runs_a
 
 def test_an_unknown_student_is_a_mistake_of_the_command_line(small):
     small.solved("ada")
-    with pytest.raises(UsageError, match="no student 'adda'.*ada"):
+    with pytest.raises(UsageError, match="no student 'adda'"):
         grade(small, students=("adda",))
 
 

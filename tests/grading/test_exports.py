@@ -6,9 +6,10 @@ import io
 import pytest
 from small_course import ISOLATED, StandIn, released
 
-from tito.errors import WorkError
+from tito.errors import UsageError, WorkError
 from tito.services.grading.autograde import Options, autograde
 from tito.services.grading.exports import as_csv, export
+from tito.services.grading.roster import import_roster
 
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
@@ -102,3 +103,55 @@ def test_a_file_is_written_whole_and_read_by_spreadsheets(small, tmp_path):
     done = export(small.project, [small.module], output=tmp_path / "scores.csv")
     assert (tmp_path / "scores.csv").read_bytes().startswith(b"\xef\xbb\xbfstudent,")
     assert (done.rows, done.missing, done.waiting) == (4, 1, 3)
+
+
+CANVAS = """\
+Student,ID,SIS User ID,SIS Login ID,Section,01 Alpha (4711),Beta (4712),Final Score
+    Points Possible,,,,,21,10,(read only)
+"Lovelace, Ada",101,s1,ada,Tutorial 1,,,
+"Möller, =Bob",102,s2,bob,Tutorial 1,,,
+"Hopper, Dan",103,s3,dan,Tutorial 2,,,
+"Zuse, Zoé",104,s4,zoe,Tutorial 2,,,
+"Student, Test",999,,x,Tutorial 2,,,
+"""
+
+
+def canvas_list(small, tmp_path, text=CANVAS):
+    path = tmp_path / "canvas.csv"
+    path.write_text(text, encoding="utf-8")
+    import_roster(small.project, [path])
+
+
+def test_canvas_gets_its_columns_back_with_the_points(small, tmp_path):
+    canvas_list(small, tmp_path)
+    grade(small)
+    done = export(small.project, [small.module], form="canvas")
+    assert list(csv.reader(io.StringIO(done.text))) == [
+        ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "01 Alpha (4711)"],
+        ["    Points Possible", "", "", "", "", "21"],
+        ["Hopper, Dan", "103", "s3", "dan", "Tutorial 2", "19"],
+        ["Lovelace, Ada", "101", "s1", "ada", "Tutorial 1", "19"],
+        ["Möller, =Bob", "102", "s2", "bob", "Tutorial 1", "10"],
+        ["Zuse, Zoé", "104", "s4", "zoe", "Tutorial 2", ""],
+    ]
+    assert done.warnings == ()
+    zero = export(small.project, [small.module], form="canvas", missing_as_zero=True)
+    assert zero.text.splitlines()[-1].endswith(",0")
+
+
+def test_what_does_not_fit_canvas_is_said(small, tmp_path):
+    small.solved("eve")
+    canvas_list(small, tmp_path, CANVAS.replace("01 Alpha (4711)", "Something else (4711)"))
+    grade(small)
+    done = export(small.project, [small.module], form="canvas")
+    assert done.text.splitlines()[0].endswith(",Section,01_alpha")
+    assert "no assignment 01_alpha" in done.warnings[0] and "left out: eve" in done.warnings[1]
+    canvas_list(small, tmp_path, CANVAS.replace(",,,,,21,", ",,,,,100,"))
+    (differs, _) = export(small.project, [small.module], form="canvas").warnings
+    assert "100 points" in differs and "has 21" in differs
+
+
+def test_without_canvass_list_there_is_no_canvas_export(small):
+    grade(small)
+    with pytest.raises(UsageError, match="did not come from Canvas"):
+        export(small.project, [small.module], form="canvas")

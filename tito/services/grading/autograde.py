@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tito.errors import Interrupted, ProjectError, TitoError, UsageError
+from tito.errors import Interrupted, ProjectError, TitoError
 from tito.services.grading import gradebook, lock, recorder, records
 from tito.services.grading.course import require_course
 from tito.services.grading.intake import Intake
 from tito.services.grading.results import SubmissionResult
+from tito.services.grading.roster import find_student
 
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
 
@@ -143,11 +144,7 @@ class _Run:
         folders = sorted(self.course.submitted.glob(f"*/{self.module.name}")) if self.course.submitted.is_dir() else []
         everyone = {folder.parent.name for folder in folders if not folder.parent.name.startswith(".")}
         everyone.update(self.intake.roster)
-        wanted = self.options.students
-        for student in wanted:
-            if student not in everyone:
-                known = ", ".join(sorted(everyone)[:10]) or "nobody"
-                raise UsageError(f"there is no student {student!r}; known are: {known}", "tito grade roster list")
+        wanted = {find_student(self.course, text, also=everyone) for text in self.options.students}
         return sorted(wanted or everyone)
 
     def _key(self, submitted):

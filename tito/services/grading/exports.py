@@ -8,7 +8,9 @@ import csv
 import io
 from dataclasses import dataclass
 
+from tito.errors import ProjectError
 from tito.services.files import atomic_write
+from tito.services.grading.canvas import canvas_rows
 from tito.services.grading.course import require_course
 from tito.services.grading.results import counted
 from tito.services.grading.standing import require_graded, standings
@@ -36,6 +38,7 @@ class Export:
     waiting: int
     missing: int
     path: object = None
+    warnings: tuple = ()
 
 
 def export(project, modules, *, form="csv", output=None, missing_as_zero=False):
@@ -47,10 +50,9 @@ def export(project, modules, *, form="csv", output=None, missing_as_zero=False):
     found = {module: standings(course, module) for module in modules}
     for module, all_of_it in found.items():
         require_graded(module, all_of_it)
+    warnings = []
     if form == "canvas":
-        from tito.services.grading.canvas import canvas_rows
-
-        table = canvas_rows(course, found, missing_as_zero)
+        table, warnings = canvas_rows(course, found, missing_as_zero)
     else:
         rows_of = {"csv": _student_rows, "questions": _question_rows}[form]
         columns = {"csv": STUDENT_COLUMNS, "questions": QUESTION_COLUMNS}[form]
@@ -66,7 +68,17 @@ def export(project, modules, *, form="csv", output=None, missing_as_zero=False):
         waiting=sum(1 for one in everybody if one.submission and one.submission.waiting),
         missing=sum(1 for one in everybody if one.status == "missing"),
         path=output,
+        warnings=tuple(warnings),
     )
+
+
+def released(project, catalog):
+    """The modules that were released. Raises ProjectError where none was."""
+    course = require_course(project)
+    found = [module for module in catalog if (course.source / module.name / module.notebook.name).is_file()]
+    if not found:
+        raise ProjectError("no module was released", "tito grade release M", code="not-released")
+    return found
 
 
 def as_csv(rows):

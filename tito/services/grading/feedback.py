@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tito.errors import ProjectError, UsageError
+from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.files import atomic_write
 from tito.services.grading import gradebook, records
@@ -17,6 +17,7 @@ from tito.services.grading.course import require_course
 from tito.services.grading.intake import Intake
 from tito.services.grading.pages import Markup, code, duration, escape, number, page, table, terms, words
 from tito.services.grading.results import counted
+from tito.services.grading.roster import find_student
 
 EXPLAINED = {
     "tampered": "Locked cells of your notebook were not as they were handed out. They were graded as handed out; the "
@@ -47,9 +48,7 @@ def feedback(project, module, students=()):
     course = require_course(project)
     gradebook.require_assignment(course, module)
     names, intake = gradebook.students(course), Intake(course, module)
-    unknown = sorted(set(students) - set(names))
-    if unknown:
-        raise UsageError(f"nothing of {', '.join(unknown)} is graded", f"tito grade autograde {module.name}")
+    students = {find_student(course, text, also=names) for text in students}
     pages, skipped = {}, {}
     for submission in gradebook.submissions(course, module):
         student = submission.student

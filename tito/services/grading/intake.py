@@ -1,5 +1,7 @@
 """What is known about how submissions came in: who should have sent one, under which name, and how late."""
 
+from tito.services.grading.roster import read_roster
+
 
 class Intake:
     """The submissions of a module, as `tito grade collect` and `tito grade roster` recorded them.
@@ -8,7 +10,7 @@ class Intake:
     """
 
     def __init__(self, course, module):
-        self.roster = sorted(course.read_record("roster.json").get("students", {}))
+        self.roster = sorted(read_roster(course).students)
         self._entries = course.read_record("submissions.json").get(module.name, {})
 
     def late(self, student):

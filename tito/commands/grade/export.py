@@ -1,0 +1,66 @@
+"""`tito grade export`: scores for spreadsheets and for Canvas."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tito.commands.context import Names, find_modules, open_project
+from tito.console import console
+from tito.errors import UsageError
+
+
+class Form(enum.StrEnum):
+    CSV = "csv"
+    QUESTIONS = "questions"
+    CANVAS = "canvas"
+
+
+Everything = Annotated[bool, typer.Option("--all", help="All modules that were released.")]
+Format = Annotated[Form, typer.Option("--format", help="A row a student, a row a question, or Canvas's import.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; to the screen if not.")]
+Zero = Annotated[bool, typer.Option("--missing-as-zero", help="Write 0 for what was not submitted, not nothing.")]
+
+
+def register(root):
+    root.command()(export)
+
+
+def export(
+    modules: Names = None,
+    everything: Everything = False,
+    form: Format = Form.CSV,
+    output: Output = None,
+    missing_as_zero: Zero = False,
+):
+    """Write scores as CSV. Refuses while a submission is ungraded."""
+    from tito.services.grading.exports import export as write
+    from tito.services.grading.exports import released
+
+    project, catalog = open_project()
+    if bool(modules) == everything:
+        raise UsageError("name the modules, or --all", "tito grade export --help")
+    wanted = released(project, catalog) if everything else find_modules(catalog, modules)
+    done = write(project, wanted, form=form.value, output=output, missing_as_zero=missing_as_zero)
+    data = {
+        "modules": [module.name for module in wanted],
+        "format": form.value,
+        "output": str(output) if output else None,
+        "text": None if output else done.text,
+        "missing": done.missing,
+        "waiting_for_a_person": done.waiting,
+        "warnings": list(done.warnings),
+    }
+    console.show(data, lambda: _print(done, output))
+
+
+def _print(done, output):
+    for warning in done.warnings:
+        console.warn(warning)
+    if done.waiting:
+        console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
+    if output:
+        console.line(f"{output}: {done.rows} rows; {done.missing} missing")
+    else:
+        console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
