@@ -913,6 +913,9 @@ def test_unit_dropout():
     manual_seed(0)
     assert np.array_equal(dropout(x).numpy(), got), "the same seed gives the same mask"
     assert dropout(Tensor([1.0], requires_grad=True)).requires_grad, "the product is recorded"
+    for dtype in (np.float16, np.float64):
+        got = dropout(Tensor([6.0, 6.0], dtype=dtype))
+        assert got.dtype == dtype, f"the dtype stays: expected {np.dtype(dtype)}, got {got.dtype}"
     print("🔬 Dropout")
 
 test_unit_dropout()

@@ -583,6 +583,9 @@ def test_unit_bce_terms():
             assert got.dtype == np.float32, f"expected float32, got {got.dtype}"
     got = bce_terms(Tensor([[0.9], [0.2]]), Tensor([[1], [0]]))
     assert got.shape == (2, 1) and got.dtype == np.float32, f"float32 p with int64 y: expected float32 of shape (2, 1), got {got!r}"
+    for kinds, expected in [((np.int64, np.int64), np.float32), ((np.float64, np.int64), np.float64), ((np.float32, np.float64), np.float64)]:
+        got = bce_terms(*(Tensor([1, 0], dtype=kind) for kind in kinds)).dtype
+        assert got == expected, f"p in {np.dtype(kinds[0])}, y in {np.dtype(kinds[1])}: expected {np.dtype(expected)}, got {got}"
     got = bce_terms(Tensor(0.5), Tensor(1.0))
     assert got.shape == () and np.isclose(got.item(), 0.6931472), f"a single probability of shape (): expected 0.6931472 of shape (), got {got!r}"
     print("🔬 bce_terms")

@@ -987,6 +987,8 @@ def test_unit_clip_grad_norm_orders():
     a.grad = np.array([1.0, -np.inf])
     expect_error(RuntimeError, "inf", clip_grad_norm_, [a], 1.0, error_if_nonfinite=True)
     assert a.grad.tolist() == [1.0, -np.inf], "after the error the gradients are as they were"
+    norm = clip_grad_norm_([b], 1.0, error_if_nonfinite=True).item()
+    assert math.isfinite(norm), f"error_if_nonfinite=True with finite gradients is no error, got the norm {norm}"
     print("🔬 clip_grad_norm_: orders and errors")
 
 test_unit_clip_grad_norm_orders()
@@ -1005,6 +1007,7 @@ assert np.allclose(np.concatenate([p.grad.ravel() for p in many]), values * 0.5 
 many[0].grad[0, 0] = np.inf
 assert clip_grad_norm_(many, 1.0).item() == math.inf
 assert np.isnan(many[0].grad[0, 0]) and not many[3].grad.any()
+assert clip_grad_norm_(many[2], 1.0).item() == 0, "without any entry the norm is 0"
 ### END HIDDEN TESTS
 
 # %% [markdown]

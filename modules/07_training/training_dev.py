@@ -188,6 +188,7 @@ def test_unit_confusion_matrix():
     assert got.tolist() == [[0, 0], [300, 0]], f"300 times class 1, read as 0, targets in uint8: expected [[0, 0], [300, 0]], got {got.tolist()}"
     expect_error(ValueError, ["(4, 3)", "(2,)"], confusion_matrix, logits, targets[:2])
     expect_error(ValueError, ["(3,)", "()"], confusion_matrix, logits[0], targets[0])
+    expect_error(ValueError, ["(4, 3, 2)", "(4,)"], confusion_matrix, np.zeros((4, 3, 2)), targets)
     expect_error(IndexError, "-1", confusion_matrix, logits, Tensor([0, 0, -1, 2]))
     expect_error(IndexError, "3", confusion_matrix, logits, Tensor([0, 0, 3, 2]))
     print("🔬 confusion_matrix")

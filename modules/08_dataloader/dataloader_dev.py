@@ -560,12 +560,14 @@ def test_unit_normalize():
     got = normalize(image, 0.5, 0.25)
     assert np.allclose(got, 1), f"0.75 with mean 0.5 and std 0.25: expected 1, got {got.ravel().tolist()}"
     assert got.dtype == np.float32, f"float32 stays float32, got {got.dtype}"
+    got = normalize(image, 0, 0.25)
+    assert np.allclose(got, 3), f"0.75 with mean 0 and std 0.25: expected 3, got {got.ravel().tolist()}"
     assert image[0, 0, 0] == 0.75, "normalize must leave its input alone"
 
     colour = np.stack([np.full((3, 3), value) for value in (0.2, 0.5, 0.9)])  # C = H = W = 3: only the right axis will do
     expected = [-1.0, 0.0, 4.0]
     got = normalize(colour, [0.4, 0.5, 0.5], [0.2, 1.0, 0.1])
-    assert got.shape == (3, 3, 3) and np.allclose(got[:, 1, 2], expected), f"three channels: expected {expected} in them, got {got[:, 1, 2].tolist()}"
+    assert got.shape == (3, 3, 3) and np.allclose(got[:, 1, 2], expected, rtol=0, atol=1e-12), f"three channels: expected {expected} in them, got {got[:, 1, 2].tolist()}"
     assert np.allclose(got, got[:, :1, :1]), "a channel of equal pixels stays one: mean and std belong to channels, not to rows or columns"
     assert got.dtype == np.float64, f"float64 stays float64, got {got.dtype}"
     batch = normalize(np.stack([colour, colour + 1]), (0.4, 0.5, 0.5), (0.2, 1.0, 0.1))
@@ -579,7 +581,8 @@ def test_unit_normalize_errors():
     expect_error(TypeError, "uint8", normalize, np.zeros((3, 2, 2), np.uint8), 0.5, 0.5)
     expect_error(ValueError, ["2", "3"], normalize, np.zeros((3, 4, 4)), [0.1, 0.2], 1.0)
     expect_error(ValueError, ["4", "3"], normalize, np.zeros((5, 3, 4, 4)), 0.0, [1.0, 1.0, 1.0, 1.0])
-    expect_error(ValueError, "0", normalize, np.zeros((3, 4, 4)), 0.0, [1.0, 0.0, 1.0])
+    expect_error(ValueError, ["3", "1"], normalize, np.zeros((1, 2, 2)), 0.0, [1.0, 2.0, 3.0])
+    expect_error(ValueError, "0", normalize, np.zeros((3, 4, 4)), 0.5, [1.0, 0.0, 1.0])
     print("🔬 normalize: errors")
 
 test_unit_normalize_errors()
