@@ -342,7 +342,7 @@ class Progress:
 
     def __init__(self, run, loader):
         self.run, self.loader, self.drawn = run, loader, -math.inf
-        self.seconds = 0.0  # of training, before this fit
+        self.seconds, self.began = 0.0, None  # of training, before this fit; when this fit began
 
     def on_fit_start(self, trainer):
         self.began, self.steps = time.monotonic(), 0
@@ -361,7 +361,8 @@ class Progress:
         self.tell("epoch", trainer, trainer.epoch, 0, logs)
 
     def on_fit_end(self, trainer):
-        self.run.setting["training seconds"] = round(self.state_dict()["seconds"], 1)
+        self.seconds, self.began = self.state_dict()["seconds"], None
+        self.run.setting["training seconds"] = round(self.seconds, 1)
 
     def tell(self, event, trainer, epoch, step, logs):
         now, batches = time.monotonic(), len(self.loader)
@@ -375,7 +376,7 @@ class Progress:
         voice.tell(event, text, epoch=epoch, done=done, total=total, **values)
 
     def state_dict(self):
-        return {"seconds": self.seconds + time.monotonic() - self.began}
+        return {"seconds": self.seconds + (0 if self.began is None else time.monotonic() - self.began)}
 
     def load_state_dict(self, state):
         self.seconds = state["seconds"]
