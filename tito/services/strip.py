@@ -24,7 +24,7 @@ def strip(node, source=None):
     from nbgrader.preprocessors import ClearHiddenTests, ClearMarkScheme, ClearOutput, LockCells
 
     stripped = copy.deepcopy(node)
-    steps = [step() for step in (LockCells, _clear_solutions(), ClearOutput, ClearHiddenTests, ClearMarkScheme)]
+    steps = [step() for step in (LockCells, solution_clearer(), ClearOutput, ClearHiddenTests, ClearMarkScheme)]
     for index, cell in enumerate(stripped.cells):
         _require_balance(cell, index, source)
         for step in steps:
@@ -37,7 +37,8 @@ def strip(node, source=None):
     return stripped
 
 
-def _clear_solutions():
+def solution_clearer():
+    """nbgrader's ClearSolutions as a class whose stub names the cell."""
     from nbgrader.preprocessors import ClearSolutions
 
     class ClearSolutionsByName(ClearSolutions):

@@ -6,6 +6,7 @@ a zone. "+2d" is two days on the calendar: the same time of day after the clocks
 
 import os
 import re
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -189,7 +190,9 @@ def grant(book, dates, module, student):
         if not more:
             return
         book.update_or_create_student(student)
-        submission = book.add_submission(module.name, student)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # SQLAlchemy's about nbgrader's way of using it
+            submission = book.add_submission(module.name, student)
     submission.extension = more or None
     book.db.commit()
 
