@@ -4,6 +4,7 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 QUIET = "#8a8f98"
 WIDTH = 8  # inches, a whole page
@@ -17,7 +18,7 @@ def training_curve(history, asserted=()):
         axes.plot(epochs, scale * np.array(history[name]), "--o", label="training images, during the epoch", ms=4)
         axes.plot(epochs, scale * np.array(history[f"validation_{name}"]), "-s", label="test images, after it", ms=4)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
     for epoch, least in asserted:
         right.plot(epoch, 100 * least, "_", ms=18, mew=3, color=QUIET, label="test accuracy asserted")
@@ -42,7 +43,7 @@ def confusion(matrix, names):
     is_long = max(map(len, names)) > 2
     figure, axes = plt.subplots(figsize=(7.4, 6) if is_long else (6.2, 5))
     shades = axes.imshow(mistakes, vmin=0, vmax=most)
-    for row, column in np.ndindex(matrix.shape):
+    for row, column in zip(*np.nonzero(matrix), strict=True):
         dark = {"color": "black" if mistakes[row, column] > most / 2 else "white"}
         style = {"weight": "bold"} if row == column else dark
         axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8, **style)
@@ -51,7 +52,7 @@ def confusion(matrix, names):
     axes.set(xlabel="what the network said", ylabel="what it is")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.colorbar(shades, label="mistakes (images)")
+    figure.colorbar(shades, label="mistakes (images)", ticks=MaxNLocator(integer=True))
     places = np.argsort(-np.nan_to_num(mistakes), axis=None, kind="stable")[:3]
     most_often = ", ".join(
         f"{names[row]} for {names[column]} {matrix[row, column]} times"
@@ -73,21 +74,33 @@ def worst_mistakes(images, labels, logits, names, count=12):
     return pictures(images[worst], titles), f"{len(worst)} of {len(wrong)} mistakes, the surest first: {words}."
 
 
-def pictures(images, titles, columns=6, signed=False):
-    """Images (N, C, H, W) in a grid, coloured if they have three channels. signed: grey is 0, white above, black below.
+def kernels(weights):
+    """The kernels (O, C, h, w) of a first convolution, on one scale: grey is 0, white positive, black negative."""
+    count, channels, height, width = weights.shape
+    scaled = (weights / np.abs(weights).max() + 1) / 2
+    colored = " of three channels, shown as red, green and blue," if channels == 3 else ""
+    figure = pictures(scaled, [str(i) for i in range(count)], columns=min(count, 8), high=1)
+    return figure, f"{count} kernels{colored} of {height} × {width} weights: grey is 0, white positive, black negative."
 
-    Returns the figure only.
-    """
+
+def maps(image, found, number):
+    """What convolution `number` found in an image (C, H, W): the maps (O, h, w), each on a scale of its own."""
+    titles = ["the image", *(str(i) for i in range(len(found)))]
+    columns = 6 if len(found) < 12 else 8 if len(found) < 40 else 13
+    figure = pictures([image, *found[:, None]], titles, columns)
+    size = f"{found.shape[1]} × {found.shape[2]}"
+    return figure, f"An image, and the {len(found)} maps of {size} that convolution {number} and ReLU make of it."
+
+
+def pictures(images, titles, columns=6, high=None):
+    """A figure of images (C, H, W) in a grid, coloured from 0 to 1 or grey: black is 0, white `high` or the largest."""
     rows, width = max(math.ceil(len(images) / columns), 1), WIDTH / columns
     lines = max((title.count("\n") + 1 for title in titles), default=1)
     figure, grid = plt.subplots(rows, columns, figsize=(WIDTH, rows * (width + 0.16 * lines)), squeeze=False)
-    largest = np.abs(images).max() if signed else None
     for axes in grid.flat:
         axes.axis("off")
     for axes, image, title in zip(grid.flat, images, titles, strict=False):
-        low = -largest if signed else image.min()
-        shown = image.transpose(1, 2, 0) if len(image) == 3 else image[0]
-        axes.imshow(shown, cmap="gray", vmin=low, vmax=largest)
+        axes.imshow(image.transpose(1, 2, 0) if len(image) == 3 else image[0], cmap="gray", vmin=0, vmax=high)
         axes.set_title(title, fontsize=8)
     return figure
 
@@ -97,7 +110,7 @@ def bars(names, shares, label):
     order = np.argsort(shares, kind="stable")
     figure, axes = plt.subplots(figsize=(WIDTH, 0.34 * len(names) + 0.9))
     drawn = axes.barh([names[i] for i in order], [100 * shares[i] for i in order], height=0.7)
-    axes.bar_label(drawn, fmt="%.1f", padding=4)
+    axes.bar_label(drawn, fmt="%.1f", label_type="center", color="white", weight="bold")
     mean = 100 * np.mean(shares)
     axes.axvline(mean, color=QUIET, ls="--")
     axes.annotate(f"mean {mean:.1f}", (mean, 1), xycoords=axes.get_xaxis_transform(), ha="center", va="bottom")
