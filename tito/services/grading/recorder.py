@@ -37,8 +37,9 @@ class Recorder:
 
     def _steps(self):
         """nbgrader's own steps, ours in place of the execution; metadata are checked once."""
+        from nbgrader.api import Gradebook
         from nbgrader.converters import Autograde
-        from nbgrader.preprocessors import CheckCellMetadata, Execute, NbGraderPreprocessor
+        from nbgrader.preprocessors import CheckCellMetadata, Execute, NbGraderPreprocessor, SaveAutoGrades
 
         recorder = self
 
@@ -49,7 +50,23 @@ class Recorder:
                         cell.outputs = recorder.outputs.get(index, [])
                 return nb, resources
 
-        grading = [PutVerdicts if step is Execute else step for step in Autograde.autograde_preprocessors.default()]
+        class SaveAtOnce(SaveAutoGrades):
+            """All scores of a submission or none; nbgrader commits each, and waits for the disk each time."""
+
+            def preprocess(self, nb, resources):
+                about = resources["nbgrader"]
+                self.notebook_id, self.assignment_id = about["notebook"], about["assignment"]
+                self.student_id, self.db_url = about["student"], about["db_url"]
+                self.gradebook = Gradebook(self.db_url)
+                with self.gradebook as book:
+                    commit, book.db.commit = book.db.commit, book.db.flush
+                    for index, cell in enumerate(nb.cells):
+                        self.preprocess_cell(cell, resources, index)
+                    commit()
+                return nb, resources
+
+        ours = {Execute: PutVerdicts, SaveAutoGrades: SaveAtOnce}
+        grading = [ours.get(step, step) for step in Autograde.autograde_preprocessors.default()]
         grading.remove(CheckCellMetadata)
         return list(Autograde.sanitize_preprocessors.default()), grading
 

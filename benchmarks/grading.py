@@ -1,0 +1,295 @@
+"""Grading a class, `tito grade autograde` beside `nbgrader autograde`: python benchmarks/grading.py
+
+Both grade the same copies of module 09 in the same run, one after the other: the reference, untouched stubs, answers
+written differently, and wrong answers. nbgrader runs as one process over all students (or over the first of them,
+--sample), tito with its sandbox and --jobs. Their scores are compared question by question.
+
+nbgrader also executes the cells that only measure, which tito never does. So nbgrader is timed twice: with the
+submissions as they are, and with these cells taken out; the second ratio is the fair one.
+
+Peak memory is the sum over all processes of a run, watched ten times a second. --growth N grades N submissions more
+with tito, to see whether the cost grows in proportion.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "grading")]
+
+MODULE = "09_spatial"
+NOTEBOOK = "spatial_dev"
+AT_LEAST, AIM = 4, 8
+# of ten submissions: 2 are the reference, 3 are written differently, 4 have one wrong answer, 1 is an untouched stub
+KINDS = ("reference", "student", "wrong", "wrong", "student", "stub", "reference", "wrong", "student", "wrong")
+
+
+# --- A class ----------------------------------------------------------------------------------------------------------
+
+
+def make_course(folder):
+    """A copy of the course whose assignments are nobody else's."""
+    for name in ("tito", "tinytorch", "modules"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    tito(folder, "grade", "release", MODULE)
+    return folder
+
+
+def tito(course, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "tito", *arguments, "--json"], cwd=course, env=environment(course),
+        stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    document = json.loads(done.stdout)
+    assert done.returncode == 0, document["error"]
+    return document["data"]
+
+
+def environment(folder):
+    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONUTF8": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def submissions(course, count, first=0):
+    """Hand in `count` notebooks; {student: kind}."""
+    from harness import read_answers
+
+    from tito.services import notebooks
+
+    assignments = course / "assignments"
+    reference = json.loads((assignments / "source" / MODULE / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8"))
+    stub = json.loads((assignments / "release" / MODULE / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8"))
+    student = read_answers(ROOT / "tests" / "integration" / "student" / f"{MODULE}.py").sections
+    wrong = read_answers(ROOT / "tests" / "grading" / "wrong" / f"{MODULE}.py").sections
+    written = {name: code for name, _, code in student}
+    solved = {notebooks.grade_id(cell): cell["source"] for cell in reference["cells"] if notebooks.is_solution(cell)}
+    handed_in = {}
+    for number in range(first, first + count):
+        kind = KINDS[number % len(KINDS)]
+        answers = {"reference": solved, "stub": {}}.get(kind, written)
+        if kind == "wrong":
+            name, flaw, code = wrong[7 * number % len(wrong)]
+            answers = {**written, name: code}
+            kind = f"wrong: {name}, {flaw}"
+        notebook = json.loads(json.dumps(stub))
+        for cell in notebook["cells"]:
+            code = answers.get(notebooks.grade_id(cell))
+            if code is not None:
+                lead = "" if isinstance(code, list) or code.startswith("#| export") else "#| export\n"
+                cell["source"] = code if isinstance(code, list) else lead + code
+        handed_in[f"s{number:04}"] = kind
+        path = assignments / "submitted" / f"s{number:04}" / MODULE / f"{NOTEBOOK}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+    return handed_in
+
+
+# --- What is measured -----------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """The largest sum of resident sets of a process and all its descendants; Linux only."""
+
+    def __init__(self, process):
+        self.process, self.peak, self.processes = process, 0, 0
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self):
+        while self.process.poll() is None:
+            sizes = self._sizes()
+            self.peak, self.processes = max(self.peak, sum(sizes)), max(self.processes, len(sizes))
+            time.sleep(0.1)
+
+    def _sizes(self):
+        parents, resident = {}, {}
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError, KeyError):
+                lines = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+                number = int(status.parent.name)
+                parents[number] = int(lines["PPid"])
+                resident[number] = 1024 * int(lines.get("VmRSS", "0").split()[0])
+        ours = {self.process.pid}
+        while more := {number for number, parent in parents.items() if parent in ours} - ours:
+            ours |= more
+        return [resident[number] for number in ours if number in resident]
+
+
+def run(command, folder, package):
+    """(seconds, peak bytes, output) of a command."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=package, stdout=output, stderr=subprocess.STDOUT)
+        watch = Watch(process)
+        code = process.wait()
+        seconds = time.perf_counter() - start
+        watch.thread.join()
+        output.seek(0)
+        said = output.read()
+    return seconds, watch.peak, code, said
+
+
+def time_tito(course, count, jobs):
+    # the first try alone is what nbgrader can be compared with; the second is run and kept all the same
+    command = [sys.executable, "-m", "tito", "grade", "autograde", MODULE, "--json", "--no-second-try"]
+    seconds, peak, code, said = run([*command, "--jobs", str(jobs)], course, environment(course))
+    assert code == 0, said[-3000:]
+    data = json.loads(said[said.index("{") :])["data"]
+    fresh = [row for row in data["students"] if row["graded_now"]]
+    assert len(fresh) == count, f"{len(fresh)} of {count} were graded"
+    return {"seconds": seconds, "count": count, "peak": peak, "isolation": data["isolation"], "jobs": jobs}
+
+
+def time_nbgrader(course, students, *, measure):
+    """nbgrader on a copy of the folder, against the same package: the exports below the module."""
+    from tito.catalog import read_catalog
+    from tito.project import read_project
+    from tito.services import notebooks, views
+
+    project = read_project(course)
+    catalog = read_catalog(project)
+    with (
+        tempfile.TemporaryDirectory(prefix="nbgrader-") as temporary,
+        views.view(project, catalog.below(catalog.find(MODULE))) as view,
+    ):
+        folder = Path(temporary) / "assignments"
+        shutil.copytree(course / "assignments", folder, ignore=shutil.ignore_patterns("autograded", ".tito"))
+        for path in (folder / "submitted").iterdir():
+            if path.name not in students:
+                shutil.rmtree(path)
+            elif not measure:
+                file = path / MODULE / f"{NOTEBOOK}.ipynb"
+                notebook = json.loads(file.read_text(encoding="utf-8"))
+                tagged = lambda cell: "measure" in cell["metadata"].get("tags", [])
+                notebook["cells"] = [cell for cell in notebook["cells"] if not tagged(cell)]
+                file.write_text(json.dumps(notebook), encoding="utf-8")
+        package = {**environment(view), "TINYTORCH_VIEW": str(view), "MPLBACKEND": "agg"}
+        package["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        command = [sys.executable, "-m", "nbgrader", "autograde", MODULE, f"--db=sqlite:///{folder}/gradebook.db"]
+        seconds, peak, code, said = run([*command, "--force"], folder, package)
+        assert notebooks and code == 0, said[-3000:]
+        return {"seconds": seconds, "count": len(students), "peak": peak, "scores": scores(folder / "gradebook.db")}
+
+
+def scores(gradebook):
+    """{student: {name of a test cell: points}} of a gradebook."""
+    query = """
+        SELECT submitted_assignment.student_id, base_cell.name, grade.auto_score
+        FROM grade JOIN base_cell ON grade.cell_id = base_cell.id
+        JOIN grade_cells ON grade_cells.id = base_cell.id
+        JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id
+        JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id
+        WHERE grade_cells.cell_type = 'code'"""
+    found = {}
+    with contextlib.closing(sqlite3.connect(gradebook)) as book:
+        for student, cell, points in book.execute(query):
+            found.setdefault(student, {})[cell] = points
+    return found
+
+
+def differences(ours, theirs, kinds):
+    """Where two gradebooks disagree about a test cell of a student whom both graded."""
+    return [
+        f"{student} ({kinds[student]}), {cell}: tito {ours[student].get(cell)}, nbgrader {points}"
+        for student in sorted(theirs)
+        for cell, points in sorted(theirs[student].items())
+        if ours[student].get(cell) != points
+    ]
+
+
+# --- The run --------------------------------------------------------------------------------------------------------
+
+
+def measure(options):
+    import numpy
+
+    with tempfile.TemporaryDirectory(prefix="grading-") as temporary:
+        course = make_course(Path(temporary).resolve() / "course")
+        kinds = submissions(course, options.count)
+        sample = sorted(kinds)[: options.sample or options.count]
+        data = {
+            "machine": {"python": platform.python_version(), "numpy": numpy.__version__, "cores": os.cpu_count(),
+                        "load": os.getloadavg()[0]},
+            "submissions": options.count,
+            "sample": len(sample),
+            "tito": time_tito(course, options.count, options.jobs),
+        }  # fmt: skip
+        ours = scores(course / "assignments" / "gradebook.db")
+        variants = {"as they are": True, "without measure cells": False}
+        for name, with_measure in variants.items():
+            if options.only and options.only != name.split()[0]:
+                continue
+            theirs = time_nbgrader(course, sample, measure=with_measure)
+            compared = theirs.pop("scores")
+            data.setdefault("nbgrader", {})[name] = theirs
+            data.setdefault("differences", {})[name] = differences(ours, compared, kinds)
+            data["compared"] = sum(len(cells) for cells in compared.values())
+        if options.growth:
+            submissions(course, options.growth, first=options.count)
+            data["growth"] = time_tito(course, options.growth, options.jobs)
+        return data
+
+
+def per_minute(found):
+    return 60 * found["count"] / found["seconds"]
+
+
+def lines(data):
+    yield f"{data['submissions']} submissions of {MODULE}, {data['machine']['cores']} cores"
+    head = ("seconds", 10), ("graded", 8), ("a minute", 10), ("peak MB", 9), ("tito's speed", 14)
+    yield " " * 44 + "".join(f"{word:>{width}}" for word, width in head)
+    ours = data["tito"]
+    name = f"tito, sandbox {ours['isolation']}, {ours['jobs']} jobs"
+    yield row(name, ours)
+    for name, theirs in data.get("nbgrader", {}).items():
+        speed = per_minute(ours) / per_minute(theirs)
+        yield f"{row(f'nbgrader, one process, {name}', theirs)}{speed:13.1f}x"
+    if data["sample"] < data["submissions"]:
+        yield f"nbgrader graded the first {data['sample']} only"
+    yield f"at least {AT_LEAST}x is asked for, {AIM}x aimed at"
+    for name, found in data.get("differences", {}).items():
+        yield f"scores of {data['compared']} test cells, {name}: {len(found)} differ"
+        yield from (f"    {text}" for text in found[:20])
+    if "growth" in data:
+        more = data["growth"]
+        yield row(f"tito, {more['count']} more", more)
+        each = more["seconds"] / more["count"], ours["seconds"] / ours["count"]
+        yield f"seconds a submission: {each[1]:.2f} for {ours['count']}, {each[0]:.2f} for {more['count']} more"
+    here = data["machine"]
+    yield f"Python {here['python']}, NumPy {here['numpy']}, load before {here['load']:.1f}"
+
+
+def row(name, found):
+    return f"{name:44}{found['seconds']:10.1f}{found['count']:8}{per_minute(found):10.1f}{found['peak'] / 1e6:9.0f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100, help="submissions (100)")
+    parser.add_argument("--jobs", type=int, default=2, help="submissions at once, for tito (2)")
+    parser.add_argument("--sample", type=int, default=0, help="nbgrader grades only the first N")
+    parser.add_argument("--growth", type=int, default=0, help="tito grades N more afterwards, for example 500")
+    parser.add_argument(
+        "--only", choices=("as", "without"), help="nbgrader only on the submissions as they are/without"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    options = parser.parse_args()
+    data = measure(options)
+    if options.json:
+        options.json.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    print("\n".join(lines(data)))
+
+
+if __name__ == "__main__":
+    main()
