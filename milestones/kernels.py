@@ -17,8 +17,8 @@ def kernel_times(model, loader, steps, count=3):
         seconds = step_seconds(model, batch, name, count)
         rows.append([f"{name}, which ran" if name == ran else name, round(1000 * seconds, 1), seconds * steps / 60])
     return rows, (
-        f"product is your own matrix product of module 09. {count} steps of each kind were timed after the training, and "
-        "the minutes computed from them, without loading the images and without the tests after each epoch."
+        f"product is your own matrix product of module 09. {count} steps of each kind were timed after the training; "
+        "the minutes are computed from them, without loading the images and without the tests after each epoch."
     )
 
 

@@ -86,7 +86,7 @@ def kernels(weights):
 def maps(image, found, number):
     """What convolution `number` found in an image (C, H, W): the maps (O, h, w), each on a scale of its own."""
     titles = ["the image", *(str(i) for i in range(len(found)))]
-    columns = 6 if len(found) < 12 else 8 if len(found) < 40 else 13
+    columns = 7 if len(found) < 7 else 9 if len(found) < 18 else 11
     figure = pictures([image, *found[:, None]], titles, columns)
     size = f"{found.shape[1]} × {found.shape[2]}"
     return figure, f"An image, and the {len(found)} maps of {size} that convolution {number} and ReLU make of it."
