@@ -75,7 +75,7 @@ class Run:
     """One run of one milestone. data, epochs, seed: its settings. folder: where its report goes."""
 
     def __init__(self, program, arguments):
-        self.started = time.monotonic()
+        self.started, self.drawn = time.monotonic(), -math.inf
         self.home = program.parent
         self.root = program.parents[2]
         self.facts = tomllib.loads((self.home / "milestone.toml").read_text(encoding="utf-8"))
@@ -241,8 +241,10 @@ class Run:
                 named = model.named_parameters() if model is not None else ()
                 bad = next((path for path, one in named if not np.isfinite(one.data).all()), "none")
                 raise FloatingPointError(f"step {step}: {name} is {value}; the first parameter not finite: {bad}")
-        words = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        voice.tell("progress", f"step {step}/{steps}  {words}", done=step, total=steps, values=values)
+        if step == steps or time.monotonic() - self.drawn >= SECONDS_BETWEEN_LINES:
+            self.drawn = time.monotonic()
+            words = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            voice.tell("progress", f"step {step}/{steps}  {words}", done=step, total=steps, values=values)
 
     # the report
 

@@ -135,7 +135,7 @@ def run(milestone: Name, data: Data = None, epochs: Epochs = None, seed: Seed = 
 def _follow(event, advance):
     """Show an event: on the bar, where there is one, else as lines."""
     if event["event"] in ("progress", "epoch") and advance:
-        advance(event["done"], event["total"], event["text"])
+        advance(event["done"], event["total"], event["text"] if event["event"] == "progress" else None)
     if event["event"] in ("start", "say", "epoch", "output"):
         console.line(event["text"])
 
