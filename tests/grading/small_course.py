@@ -161,5 +161,8 @@ def _score_cell(cell, question, answers):
     return CellScore(name, question, worth, worth, "passed", hidden=hidden)
 
 
-NO_SANDBOX = SimpleNamespace(find=lambda project, allow_none=False: SimpleNamespace(kind="none", detail="none here"))
+NO_SANDBOX = SimpleNamespace(
+    find=lambda project, allow_none=False: SimpleNamespace(kind="none", detail="none here"),
+    installation=lambda: "sudo apt-get install bubblewrap",
+)
 ISOLATED = SimpleNamespace(find=lambda project, allow_none=False: SimpleNamespace(kind="bubblewrap", detail=""))

@@ -248,6 +248,28 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(small):
     assert scorer.asked == ["s2", "s3"]
 
 
+def test_a_gradebook_gets_all_scores_of_a_submission_or_none(small, monkeypatch):
+    from nbgrader import utils
+
+    small.solved("ada")
+    grade(small)
+    small.solved("ada", double=WRONG)
+    whole, calls = utils.determine_grade, []
+
+    def breaks(cell, log=None):
+        calls.append(cell)
+        if len(calls) == 5:
+            raise OSError("the disk is full")
+        return whole(cell, log)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(utils, "determine_grade", breaks)
+        row = grade(small)["ada"]
+    assert (row.status, "the disk is full" in row.detail) == ("ungraded", True)
+    assert recorded(small)["ada"].points == 19, "the scores from before"
+    assert grade(small)["ada"].points == recorded(small)["ada"].points == 10
+
+
 def test_an_interrupted_write_is_done_again_without_scoring(small, monkeypatch):
     small.solved("ada")
     scorer = StandIn()

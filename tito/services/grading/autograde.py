@@ -193,7 +193,7 @@ class _Run:
             raise ProjectError(
                 f"not isolated: {found.detail or 'there is no sandbox on this machine'}. A submission is a program of "
                 f"somebody else's, and {count} of them would run with your rights",
-                "install bubblewrap (Linux) or Docker, see tito doctor; or take the risk: --no-sandbox",
+                f"{self.sandbox.installation()}; or take the risk: --no-sandbox",
                 code="not-isolated",
             )
         self.isolation = found.kind
