@@ -1,0 +1,186 @@
+"""Sandboxes made with bubblewrap: Linux namespaces, without a daemon and without being root.
+
+Where tito itself runs as root, the sandbox is started as the user 65534 ("nobody"): limits on processes do not hold
+for root. What that user may not look at (an interpreter below /root, a view that only its owner may read) is first
+bound or copied to a place where it may, in a mount namespace that nobody else sees.
+"""
+
+import atexit
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from tito.errors import ProjectError
+from tito.services.grading.sandbox_interpreter import interpreter
+from tito.services.grading.sandbox_plain import base_environment, limited
+from tito.services.grading.sandbox_process import Prepared
+from tito.services.grading.sandbox_syscalls import filter_program
+
+NOBODY = "65534"
+DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # not /dev/zero: mapped, it is memory that no process owns
+SMALL = 64 * 2**20
+APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+APPARMOR_FIX = (
+    "let bubblewrap make user namespaces: write  abi <abi/4.0>, include <tunables/global> "
+    "profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }  to /etc/apparmor.d/bwrap, "
+    "then: sudo systemctl reload apparmor"
+)
+# As root: make what NOBODY may not reach reachable below $1, then become NOBODY.
+STAGE = """
+stage=$1; shift
+mount -t tmpfs -o mode=755 tito "$stage" || exit 1
+while [ "$1" != -- ]; do
+  if [ "$1" = copy ]; then
+    cp -RL -- "$2" "$stage/$3" && chmod -R a+rX "$stage/$3" || exit 1
+  else
+    if [ -d "$2" ]; then mkdir "$stage/$3"; else : > "$stage/$3"; fi
+    mount --rbind "$2" "$stage/$3" || exit 1
+  fi
+  shift 3
+done
+shift
+exec "$@"
+"""
+
+
+def forbidden_by_apparmor():
+    """Whether this system (Ubuntu 24.04 and later) keeps programs from making user namespaces."""
+    try:
+        return shutil.which("bwrap") is not None and APPARMOR.read_text(encoding="ascii").strip() == "1"
+    except (OSError, ValueError):
+        return False
+
+
+def make(root, count_processes):
+    """A maker of sandboxes for the project at `root`; None where bubblewrap is not installed."""
+    bwrap = shutil.which("bwrap") if sys.platform == "linux" else None
+    return Bubblewrap(bwrap, root, count_processes) if bwrap else None
+
+
+class Bubblewrap:
+    def __init__(self, bwrap, root, count_processes):
+        self.bwrap, self.count_processes = bwrap, count_processes
+        self.root = Path(root).resolve() if root else None
+        self.filter = filter_program()
+        self.binds, self.links, self.masks = interpreter(self.root)
+        missing = [] if self.filter else ["no filter of system calls for this processor"]
+        missing += [] if count_processes else ["the kernel does not limit processes, tito does"]
+        self.lacks = "; ".join(missing)
+        self.is_root = os.geteuid() == 0
+        if self.is_root:
+            self.tools = {name: _tool(name) for name in ("setpriv", "unshare", "mount", "cp", "chmod")}
+
+    def prepare(self, program, readable, limits, environment):
+        staged = []
+        binds = [self._reachable(source, target, staged, copied=False) for source, target in self.binds]
+        shown = [self._reachable(source, target, staged, copied=True) for source, target in readable.items()]
+        descriptors = (_pipe_with(self.filter),) if self.filter else ()
+        command = [self.bwrap, *self._arguments(binds, shown, limits, environment)]
+        command += ["--seccomp", str(descriptors[0])] if descriptors else []
+        command += ["--", *limited(program, limits, self.count_processes)]
+        if self.is_root:
+            command = self._as_nobody(command, staged)
+        # bubblewrap's two processes, and the shell that sets the limits until it becomes the program
+        return Prepared(command=command, descriptors=descriptors, scaffolding=2, killed_is_memory=True)
+
+    def _arguments(self, binds, shown, limits, environment):
+        disk = str(limits.disk)
+        small = str(min(SMALL, limits.disk))
+        arguments = ["--unshare-user", "--unshare-all", "--disable-userns", "--uid", NOBODY, "--gid", NOBODY]
+        arguments += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
+        for name, value in {**base_environment(), **environment}.items():
+            arguments += ["--setenv", name, value]
+        for source, target in binds:
+            arguments += ["--ro-bind", source, target]
+        for target, link in self.links:
+            arguments += ["--symlink", target, link]
+        for folder in self.masks:
+            arguments += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+        arguments += ["--proc", "/proc", "--size", "65536", "--tmpfs", "/dev"]
+        for device in DEVICES:
+            arguments += ["--dev-bind", device, device]
+        for link, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+            arguments += ["--symlink", f"/proc/self/{target}", f"/dev/{link}"]
+        arguments += ["--size", small, "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+        arguments += ["--size", disk, "--perms", "1777", "--tmpfs", "/tmp", "--size", small, "--tmpfs", "/home/student"]
+        arguments += ["--size", disk, "--tmpfs", "/work"]
+        # after /tmp: the interpreter, the view or the project may lie below it
+        for source, target in [pair for pair in binds if _is_below(pair[1], "/tmp")] + shown:
+            arguments += ["--ro-bind", source, target]
+        for folder in self.masks:
+            if _is_below(folder, "/tmp"):
+                arguments += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
+        return [*arguments, "--remount-ro", "/", "--chdir", "/work"]
+
+    def _reachable(self, source, target, staged, *, copied):
+        """(source, target), with the source where NOBODY can reach it; what has to be done for it goes to `staged`."""
+        if not self.is_root or (_open_above(source) and (not copied or _open_below(source))):
+            return source, target
+        name = str(len(staged))
+        staged.append(("copy" if copied else "bind", source, name))
+        return f"{_stage()}/{name}", target
+
+    def _as_nobody(self, command, staged):
+        setpriv = [self.tools["setpriv"], "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--no-new-privs"]
+        command = [*setpriv, *command]
+        if not staged:
+            return command
+        unshare = [self.tools["unshare"], "--mount", "--propagation", "private"]
+        shell = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "/bin/sh", "-c", STAGE, "stage", _stage()]
+        return [*unshare, *shell, *[part for one in staged for part in one], "--", "/usr/bin/env", "-i", *command]
+
+
+def _tool(name):
+    path = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if path is None:
+        raise ProjectError(f"{name} is not installed, which is needed where tito runs as root")
+    return path
+
+
+@cache
+def _stage():
+    """A folder for the stages of this process: empty for everybody but the sandbox that is being made."""
+    folder = Path(tempfile.mkdtemp(prefix="tito-stage-", dir="/tmp"))
+    folder.chmod(0o755)
+    atexit.register(lambda: folder.is_dir() and folder.rmdir())
+    return str(folder)
+
+
+def _pipe_with(data):
+    """The reading end of a pipe that holds `data`, which has to fit into it."""
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    return reading
+
+
+def _open_above(path):
+    """Whether anybody may reach `path` and look at it."""
+    path = Path(path).resolve()
+    return _is_open(path) and all(_mode(parent) & stat.S_IXOTH for parent in path.parents)
+
+
+def _open_below(path):
+    """Whether anybody may read everything in `path`."""
+    return all(_is_open(below) for below in Path(path).rglob("*"))
+
+
+def _is_open(path):
+    mode = _mode(path)
+    wanted = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(mode) else 0)
+    return mode & wanted == wanted
+
+
+def _mode(path):
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def _is_below(path, folder):
+    return Path(path).is_relative_to(folder)
