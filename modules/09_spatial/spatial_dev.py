@@ -606,7 +606,7 @@ test_unit_avg_pool2d_naive()
 # Withheld: the two are each other's transpose, with padding and gaps too.
 ### BEGIN HIDDEN TESTS
 scene = sample_images(2, 2, 7, 6)
-for kernel, stride, padding in [((3, 2), (1, 2), (1, 1)), ((2, 2), (3, 3), (0, 0)), ((2, 3), (2, 1), (1, 0))]:
+for kernel, stride, padding in [((3, 2), (1, 2), (1, 1)), ((2, 2), (3, 3), (0, 0)), ((2, 3), (2, 1), (1, 0)), ((7, 6), (1, 2), (3, 3))]:
     means = avg_pool2d_naive(scene, kernel, stride, padding)
     share = np.cos(np.arange(float(means.size))).reshape(means.shape)
     spread = avg_pool2d_gradient_naive(share, scene.shape, kernel, stride, padding)

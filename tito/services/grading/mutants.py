@@ -226,6 +226,9 @@ class _Changes:
             for operator in OPERATORS.get(type(node.op), ()):
                 yield "operator", ast.AugAssign(node.target, operator(), node.value)
             yield "operator", ast.Assign([node.target], node.value, lineno=node.lineno)
+            if isinstance(node.target, ast.Name):  # a new array instead of a change of the old one
+                value = ast.BinOp(ast.Name(node.target.id, ast.Load()), node.op, node.value)
+                yield "in place", ast.Assign([node.target], value, lineno=node.lineno)
         if isinstance(node, ast.Break):
             yield "statement", ast.Continue()
         if isinstance(node, ast.Continue):
@@ -302,6 +305,8 @@ def _operators(node, parent, field):
             yield "operator", ast.BinOp(node.left, operator(), node.right)
         if isinstance(node.op, NOT_COMMUTATIVE):
             yield "operands", ast.BinOp(node.right, node.op, node.left)
+        yield "term", node.left
+        yield "term", node.right
     elif isinstance(node, ast.Compare):
         for place, operator in enumerate(node.ops):
             for other in COMPARISONS.get(type(operator), ()):
