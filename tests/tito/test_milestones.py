@@ -503,8 +503,14 @@ def begin(root, *args, slow="0.05", **settings):
 def wait_for(process, words):
     for line in process.stdout:
         if words in line:
-            return
+            return line
     raise AssertionError(process.stderr.read())
+
+
+def place(line):
+    """(epoch, step) of the line that says where a run goes on."""
+    words = line.replace(",", " ").split()
+    return int(words[words.index("epoch") + 1]), int(words[words.index("step") + 1])
 
 
 def interrupt(process, whole_group):
@@ -519,14 +525,14 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(student, who
     root = student.root
     assert student.tito("milestone", "run", "slow").exit_code == 0
     expected = metrics(root, "03_1986_slow", "made-seed0")
+    places = [(0, 0)]
     for pause in (0.02, 0.13, 0.31):
         process = begin(root, "run", "slow")
-        wait_for(
-            process,
-            "going on after"
-            if (root / ".tito/milestones/03_1986_slow/made-seed0/checkpoint.npz").exists()
-            else "epoch 1/6",
-        )
+        if len(places) > 1:
+            places.append(place(wait_for(process, "going on after")))
+        else:
+            wait_for(process, "epoch 1/6")
+            places.append((1, 0))
         time.sleep(pause)
         out, err = interrupt(process, whole_group)
         assert process.returncode == 130, out + err
@@ -534,7 +540,11 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_nothing_had_been(student, who
         assert "Traceback" not in out + err
     done = student.tito("milestone", "run", "slow")
     assert done.exit_code == 0
-    assert "going on after epoch" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "going on after" in line]
+    places.append(place(line))
+    assert places == sorted(places), "it goes on where it stopped"
+    assert any(step for _, step in places), "in the middle of an epoch, too"
+    assert done.stdout.count("images/s") == 6 - places[-1][0], "what was trained is not trained again"
     found = metrics(root, "03_1986_slow", "made-seed0")
     assert found["notes"] == expected["notes"], "every bit of every weight"
     assert found["history"] == expected["history"]
