@@ -15,13 +15,14 @@ import nbformat
 import pytest
 from harness import read_answers
 
-from tito.catalog import read_catalog
+from tito.catalog import read_catalog, read_milestones
 from tito.project import read_project
 from tito.services import leaks, strip
 
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = read_project(ROOT)
 CATALOG = read_catalog(COURSE)
+MILESTONES = read_milestones(COURSE)
 NAMES = [module.name for module in CATALOG]
 ALL_DONE = f"{len(NAMES)} of {len(NAMES)} modules complete"
 MARKER = "solved by the stand-in student"
@@ -205,6 +206,19 @@ with tinytorch.no_grad():
     (journey.workspace / "train.py").write_text(code, encoding="utf-8")
     accuracy = float(person(". .venv/bin/activate && python train.py", journey.workspace))
     assert accuracy > 0.85, "the last 360 digits are by other hands than the first 1,437"
+
+
+@pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
+def test_08_the_students_own_package_reaches_a_milestone(journey, milestone):
+    result = journey.tito_json(f"milestone run {milestone.number} --data {milestone.datasets[-1]}")
+    assert result["data"]["reached"]
+    assert (journey.workspace / result["data"]["report"]).is_file()
+
+
+def test_08_a_milestones_program_runs_by_hand_from_any_folder(journey):
+    program = next(iter(MILESTONES)).program.relative_to(ROOT)
+    said = person(f'. .venv/bin/activate && cd / && python "$OLDPWD/{program}"', journey.workspace)
+    assert f"report: {journey.workspace.resolve()}" in said
 
 
 def test_09_the_clones_environment_is_refused_in_the_workspace(journey):
