@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import datetime
 
 import pytest
 from small_course import ISOLATED, NO_SANDBOX, StandIn, released
@@ -322,6 +323,39 @@ def test_a_persons_scores_and_comments_survive_a_second_autograde(small):
     assert found.grades["test-Box"].by_person == 6
     assert found.comments["written-linear"] == "Almost."
     assert found.points == 0 + 9 + 1.5
+
+
+def test_nbgraders_penalty_for_lateness_is_applied(small):
+    small.course.settings.write_text(
+        small.course.settings.read_text(encoding="utf-8")
+        + "c.AssignLatePenalties.plugin_class = 'nbgrader.plugins.LateSubmissionPlugin'\n"
+        + "c.LateSubmissionPlugin.penalty_method = 'zero'\n",
+        encoding="utf-8",
+    )
+    with small.course.open_gradebook() as book:
+        book.update_or_create_assignment("01_alpha", duedate=datetime(2026, 12, 1))
+    for student, day in (("ada", 1), ("bob", 2)):
+        path = small.solved(student)
+        path.with_name("timestamp.txt").write_text(f"2026-12-0{day} 00:00:00 UTC", encoding="utf-8")
+    grade(small)
+    found = recorded(small)
+    assert (found["ada"].points, found["ada"].penalty) == (19, 0)
+    assert (found["bob"].points, found["bob"].penalty) == (19, 19)
+    assert found["bob"].submitted_at == datetime(2026, 12, 2)
+
+
+def test_a_link_is_no_submission(small):
+    small.solved("ada")
+    source = small.course.source / "01_alpha" / "alpha_dev.ipynb"
+    path = small.course.submission("bob", small.module) / "alpha_dev.ipynb"
+    path.parent.mkdir(parents=True)
+    try:
+        path.symlink_to(source)
+    except OSError:
+        pytest.skip("no links on this file system")
+    rows = grade(small)
+    assert (rows["bob"].status, rows["ada"].status) == ("ungraded", "graded")
+    assert "is a link" in rows["bob"].detail
 
 
 def test_memory_is_bounded_by_jobs_and_not_by_the_class(small):

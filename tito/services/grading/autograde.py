@@ -219,6 +219,8 @@ class _Run:
 
     def _score(self, kit, isolating, student, path):
         try:
+            if path.is_symlink():  # to the solution, for example
+                raise ProjectError(f"{self.course.label(path)} is a link; put the file itself there")
             result = self.scorer.score(
                 kit,
                 path,
