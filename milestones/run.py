@@ -91,6 +91,7 @@ class Run:
         name = f"{self.data}-seed{self.seed}" + ("" if usual else f"-epochs{self.epochs}")
         self.records = self.root / ".tito" / "milestones" / self.home.name
         self.folder = Path(options.report or self.records / name).resolve()
+        self.elsewhere = options.report
         self.checkpoints = []
         self.results, self.history, self.setting = {}, {}, {}
         self.parts = []  # of the report, in their order
@@ -327,15 +328,16 @@ class Run:
                 "seconds": seconds,
                 "Python": platform.python_version(),
                 "NumPy": np.__version__,
-                "command": self._command(),
+                "command": self._command(report=False),
             },
             "figures": [],
             "tables": [],
             "notes": [],
         }
 
-    def _command(self, *, fresh=False):
+    def _command(self, *, fresh=False, report=True):
         options = f"--data {self.data} --epochs {self.epochs} --seed {self.seed}"
+        options += f' --report "{self.elsewhere}"' if self.elsewhere and report else ""
         return f"tito milestone run {self.home.name[:2]} {options}{' --fresh' if fresh else ''}"
 
 

@@ -235,6 +235,18 @@ def test_a_run_writes_its_report(milestone, course):
     assert not list(folder.glob("*.npz")), "nothing is left to go on with"
 
 
+def test_a_report_can_go_elsewhere(milestone, course, tmp_path):
+    done = milestone("run", "1", "--report", tmp_path / "else where")
+    assert done.exit_code == 0, done.stderr
+    assert f"report: {tmp_path / 'else where' / 'index.html'}" in done.stdout
+    assert (tmp_path / "else where" / "metrics.json").is_file()
+    assert str(tmp_path) not in (tmp_path / "else where" / "metrics.json").read_text(encoding="utf-8")
+    assert str(tmp_path / "else where" / "index.html") in milestone("status").stdout
+    done = milestone("run", "1", "--report", course / "pyproject.toml")
+    assert done.exit_code == 3
+    assert "the report cannot be written to" in done.stderr
+
+
 def test_the_same_seed_gives_the_same_run_and_another_one_does_not(milestone, course):
     notes = []
     for seed in (0, 0, 1):

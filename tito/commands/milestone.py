@@ -1,5 +1,6 @@
 """`tito milestone`: historical results, reproduced with the package as it is."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ Data = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="How long to train.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")]
+Report = Annotated[Path | None, typer.Option("--report", metavar="FOLDER", help="Where the report goes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew, even where a run was interrupted.")]
 
 app = typer.Typer(help="Historical results with your own package: list, run, status.")
@@ -108,7 +110,14 @@ def _shown(metric, value):
 
 
 @app.command()
-def run(milestone: Name, data: Data = None, epochs: Epochs = None, seed: Seed = 0, fresh: Fresh = False):
+def run(
+    milestone: Name,
+    data: Data = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    fresh: Fresh = False,
+    report: Report = None,
+):
     """Train, write the report, and compare with the historical result. Interrupted, it goes on where it stopped."""
     from tito.services import milestones as service
 
@@ -123,6 +132,7 @@ def run(milestone: Name, data: Data = None, epochs: Epochs = None, seed: Seed = 
             epochs=epochs,
             seed=seed,
             fresh=fresh,
+            report=report,
             tell=lambda event: _follow(event, advance),
         )
     console.show(outcome, lambda: _print_outcome(outcome))

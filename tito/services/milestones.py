@@ -129,9 +129,13 @@ def _entry(project, folder, document):
     return Entry(**{**document, "report": project.relative(folder / entry.report / "index.html")})
 
 
-def run(project, catalog, milestone, *, dataset=None, epochs=None, seed=0, fresh=False, tell=lambda event: None):
-    """Run `milestone` and return the Outcome, reached or not. tell(event): a dictionary, as the program reports it;
-    what it prints beside that comes as {"event": "output", "text": …}.
+def run(
+    project, catalog, milestone, *, dataset=None, epochs=None, seed=0, fresh=False, report=None, tell=lambda event: None
+):
+    """Run `milestone` and return the Outcome, reached or not. report: the folder for its report, or None.
+
+    tell(event): a dictionary, as the program reports it; what it prints beside that comes as
+    {"event": "output", "text": …}.
 
     Raises WorkError or ProjectError for what keeps it from finishing, Interrupted after Ctrl-C, once it has saved.
     """
@@ -151,6 +155,7 @@ def run(project, catalog, milestone, *, dataset=None, epochs=None, seed=0, fresh
     options = [f"--seed={seed}"]
     options += [f"--data={dataset}"] if dataset else []
     options += [f"--epochs={epochs}"] if epochs else []
+    options += [f"--report={report.absolute()}"] if report else []
     options += ["--fresh"] if fresh else []
     again = " ".join(["tito milestone run", f"{milestone.number:02}", *options[: -1 if fresh else None]])
     program = Program(project, milestone, options)
