@@ -53,7 +53,6 @@ th, td {{ padding: 0.25rem 1rem 0.25rem 0; border-bottom: 1px solid var(--line);
 def set_style():
     """Plots without a window, in colours that `save_figure` can exchange."""
     import matplotlib
-    from cycler import cycler
 
     matplotlib.use("agg")
     inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "legend.labelcolor")
@@ -62,7 +61,7 @@ def set_style():
         {
             **dict.fromkeys(inked, INK),
             **dict.fromkeys(papered, PAPER),
-            "axes.prop_cycle": cycler(color=COLORS) + cycler(linestyle=("-", "--", "-.", ":", (0, (1, 1)))),
+            "axes.prop_cycle": matplotlib.cycler(color=COLORS, linestyle=("-", "--", "-.", ":", (0, (1, 1)))),
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.titlesize": "medium",
