@@ -80,11 +80,16 @@ class Dates:
             at = max(at, _extended(at, zone, extension))
         return Deadline(at, _words(at, zone))
 
-    def late(self, module, student, time):
-        """Seconds after the deadline, 0 in time; None where the due date or the `time` is not known."""
-        deadline = self.deadline(module, student)
-        if deadline is None or time is None:
+    def late(self, module, student, entry):
+        """Seconds after the deadline of what the record `entry` says of a submission, 0 in time.
+
+        None where the due date is not known, or the time and whether it was in time.
+        """
+        deadline, time = self.deadline(module, student), read_time(entry.get("time"))
+        if deadline is None:
             return None
+        if time is None:
+            return 0.0 if entry.get("lms") == "in time" else None
         return max(0.0, (time - deadline.at).total_seconds())
 
 
@@ -164,7 +169,7 @@ def _apply(course, dates, module):
     records = course.read_record(SUBMISSIONS)
     entries = records.get(module.name, {})
     for student, entry in entries.items():
-        entry["late"] = dates.late(module, student, read_time(entry.get("time")))
+        entry["late"] = dates.late(module, student, entry)
     if entries:
         course.write_record(SUBMISSIONS, records)
     with course.open_gradebook() as book:

@@ -1,0 +1,63 @@
+"""`tito grade collect`: what students sent, into nbgrader's folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tito.commands.context import open_project
+from tito.console import console
+from tito.errors import UsageError, WorkError
+from tito.services.grading.attempts import POLICIES
+
+Where = Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a zip of an LMS, or a notebook.")]
+Only = Annotated[str | None, typer.Option("--module", metavar="M", help="Only this one; also what does not say.")]
+Student = Annotated[str | None, typer.Option(metavar="STUDENT", help="Whose all of it is, where no name says so.")]
+Attempt = Annotated[str | None, typer.Option(metavar="|".join(POLICIES), help="Which attempt counts; kept per module.")]
+
+
+def register(app):
+    app.command("collect")(collect)
+
+
+def collect(path: Where, module: Only = None, student: Student = None, attempt: Attempt = None):
+    """Collect submissions. All attempts are kept, nothing is overwritten, and every file is reported."""
+    from tito.services.grading import collect as service
+
+    project, catalog = open_project()
+    if attempt is not None and attempt not in POLICIES:
+        raise UsageError(f"--attempt is one of {', '.join(POLICIES)}", f"tito grade collect {path} --attempt latest")
+    only = catalog.find(module) if module else None
+    done = service.collect(project, catalog, path, module=only, student=student, attempt=attempt)
+    data = {"files": done.rows, "ignored": done.ignored, "missing": done.missing, "warnings": list(done.warnings)}
+    console.show(data, lambda: _print(done))
+    wrong = done.count("refused", "ambiguous")
+    if wrong:
+        raise WorkError(
+            f"{wrong} of {len(done.rows)} files were not collected; the table says why",
+            "mend what it says, then collect again: what is collected stays as it is",
+            code="not-collected",
+        )
+
+
+def _print(done):
+    rows = [(row.status, row.student, row.module, row.file, _late(row.late), row.reason) for row in done.rows]
+    if rows:
+        console.table(["", "student", "module", "file", "late", ""], rows)
+    for warning in done.warnings:
+        console.warn(warning)
+    states = sorted({row.status for row in done.rows})
+    console.line(", ".join(f"{done.count(state)} {state}" for state in states) or "no notebooks found")
+    if done.ignored:
+        console.line(f"{done.ignored} other files beside them were left where they are")
+    for module, students in done.missing.items():
+        if students:
+            console.line(f"{module}: nothing from {len(students)} of the class: {', '.join(students)}")
+
+
+def _late(seconds):
+    if not seconds:
+        return "in time" if seconds == 0 else ""
+    days, rest = divmod(round(seconds), 86_400)
+    hours, minutes = divmod(rest // 60, 60)
+    return f"{days}d {hours:02}:{minutes:02}" if days else f"{hours}:{minutes:02}"

@@ -1,0 +1,225 @@
+"""What came in, file by file: folders, zip archives, zip archives in either. Nothing is ever extracted to a name that
+an archive gives, and an archive may not cost more than its limits.
+
+A file that cannot be taken is yielded with the reason, so that it can be reported; the others go on.
+"""
+
+import contextlib
+import io
+import os
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+MIB = 1024 * 1024
+# what operating systems, Jupyter and tito leave behind; and what is installed, not written
+LITTER = {
+    "__MACOSX", ".ipynb_checkpoints", "__pycache__", ".git", ".tito", ".venv", "venv", "node_modules",
+    "site-packages", ".DS_Store", "Thumbs.db", "desktop.ini",
+}  # fmt: skip
+OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+TIMESTAMP = 0x5455  # the extra field of a zip entry that holds its time in UTC
+NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one archive: total is the size of all files in it, ratio what its files may be larger than itself once they
+    are larger than `harmless` together. file: of a single file; depth: of archives in archives.
+    """
+
+    file: int = 100 * MIB
+    total: int = 16 * 1024 * MIB
+    count: int = 50_000
+    ratio: float = 200
+    harmless: int = 200 * MIB
+    depth: int = 3
+
+
+# a student packs a nested archive, a learning management system the outer one
+NESTED = Limits(total=500 * MIB, count=5_000)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that came in. path: with the folders and archives that it came through, in NFC, with forward slashes.
+
+    time: in UTC, None where nothing usable says so. data: its content; None where it was not read, and then `refused`
+    says why. container: the innermost archive, "" in a folder.
+    """
+
+    path: str
+    time: datetime | None
+    data: bytes | None
+    refused: str = ""
+    container: str = ""
+
+
+def walk(path, *, zone=None, limits=None):
+    """Every File at or below `path`, a folder, a zip archive or a single file, in a stable order.
+
+    zone: of times without one, this machine's where it is None. Litter of operating systems is left out.
+    """
+    path, limits = Path(path), limits or Limits()
+    if path.is_dir():
+        yield from _walk_folder(path, zone, limits)
+    else:
+        yield from _walk_file(path, path.name, zone, limits)
+
+
+def is_litter(path):
+    parts = PurePosixPath(path).parts
+    return any(part in LITTER or part.startswith("._") for part in parts)
+
+
+def _walk_folder(root, zone, limits):
+    for folder, folders, files in os.walk(root, followlinks=False):
+        folders.sort()
+        for name in sorted([*files, *(one for one in folders if Path(folder, one).is_symlink())]):
+            path = Path(folder) / name
+            label = _normal(f"{root.resolve().name}/{path.relative_to(root).as_posix()}")
+            if is_litter(_normal(path.relative_to(root).as_posix())):
+                continue
+            if path.is_symlink():
+                yield File(label, None, None, "is a symbolic link")
+            elif not path.is_file():
+                yield File(label, None, None, "is no ordinary file")
+            else:
+                yield from _walk_file(path, label, zone, limits)
+        folders[:] = [name for name in folders if name not in LITTER]
+
+
+def _walk_file(path, label, zone, limits):
+    label = _normal(label)
+    try:
+        size, time = path.stat().st_size, datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        if label.lower().endswith(".zip"):
+            with path.open("rb") as file:
+                yield from _walk_zip(file, label, size, zone, limits, 1)
+        elif size > limits.file:
+            yield File(label, time, None, _too_large(size, limits.file))
+        else:
+            yield File(label, time, path.read_bytes())
+    except OSError as error:
+        yield File(label, None, None, f"cannot be read: {error.strerror or error}")
+
+
+def _walk_zip(file, label, size, zone, limits, depth):
+    """The files of the archive `file`, whose size is `size`; one that is out of bounds or broken is refused whole."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = [info for info in archive.infolist() if not info.is_dir() and not is_litter(_name(info))]
+            reason = _out_of_bounds(entries, size, limits)
+            if reason:
+                yield File(label, None, None, reason)
+                return
+            for info in entries:
+                yield from _walk_entry(archive, info, label, zone, limits, depth)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error, EOFError) as error:
+        yield File(label, None, None, f"is not a zip archive that can be read: {error or type(error).__name__}")
+
+
+def _out_of_bounds(entries, size, limits):
+    total = sum(info.file_size for info in entries)
+    if len(entries) > limits.count:
+        return f"holds {len(entries)} files; {limits.count} are the most"
+    if total > limits.total:
+        return f"would unpack to {_size(total)}; {_size(limits.total)} are the most"
+    if total > limits.harmless and total > limits.ratio * max(1, size):
+        return f"would unpack to {_size(total)}, {total // max(1, size)} times its own size"
+    return ""
+
+
+def _walk_entry(archive, info, label, zone, limits, depth):
+    name = _name(info)
+    path, time = f"{label}/{name}", _time(info, zone)
+    reason = _bad_name(info, name) or _bad_kind(info)
+    nested = name.lower().endswith(".zip")
+    if not reason and nested and depth >= limits.depth:
+        reason = f"is an archive in an archive in an archive; {limits.depth} deep is the most"
+    if not reason and info.file_size > limits.file:
+        reason = _too_large(info.file_size, limits.file)
+    if reason:
+        yield File(path if not _bad_name(info, name) else f"{label}: {name}", time, None, reason, label)
+        return
+    try:
+        data = _read(archive, info, limits.file)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        yield File(path, time, None, f"cannot be unpacked: {error or type(error).__name__}", label)
+        return
+    if nested:
+        yield from _walk_zip(io.BytesIO(data), path, len(data), zone, NESTED, depth + 1)
+    else:
+        yield File(path, time, data, container=label)
+
+
+def _read(archive, info, most):
+    """The content of an entry, whatever size its header claims."""
+    with archive.open(info) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(_too_large(len(data), most))
+    return data
+
+
+# What an entry says about itself.
+
+
+def _name(info):
+    """The name as it was meant: UTF-8 without its flag is read as such, backslashes are folders, in NFC."""
+    name = info.orig_filename
+    if not info.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return _normal(name.replace("\\", "/"))
+
+
+def _normal(name):
+    return unicodedata.normalize("NFC", name)
+
+
+def _bad_name(info, name):
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        return "has an absolute path"
+    if ".." in name.split("/"):
+        return "points outside its archive"
+    if any(ord(char) < 32 for char in name):
+        return "has control characters in its name"
+    return ""
+
+
+def _bad_kind(info):
+    mode = info.external_attr >> 16
+    if stat.S_IFMT(mode) and not stat.S_ISREG(mode):
+        return "is a symbolic link" if stat.S_ISLNK(mode) else "is no ordinary file"
+    return "is encrypted" if info.flag_bits & 0x1 else ""
+
+
+def _time(info, zone):
+    """When the file was changed, in UTC: from the field that says it in UTC, else local time to two seconds."""
+    extra, position = info.extra, 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, position)
+        if kind == TIMESTAMP and length >= 5 and extra[position + 4] & 1 and position + 9 <= len(extra):
+            return datetime.fromtimestamp(struct.unpack_from("<i", extra, position + 5)[0], UTC)
+        position += 4 + length
+    if info.date_time == NO_TIME:
+        return None
+    try:
+        return datetime(*info.date_time, tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _too_large(size, most):
+    return f"is {_size(size)}; {_size(most)} are the most"
+
+
+def _size(count):
+    return f"{count / MIB:.1f} MB"

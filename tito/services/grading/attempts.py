@@ -1,0 +1,137 @@
+"""The attempts of one student at one module: all are kept, one counts and stands in nbgrader's folder.
+
+Each attempt is a file of its own that is never written again; the submitted file is a copy of the one that counts.
+"""
+
+from datetime import UTC, datetime
+
+from tito.services.files import atomic_write, digest
+from tito.services.grading.dates import read_time
+
+POLICIES = ("latest", "first", "best-before-due")
+STAMP = "%Y-%m-%d %H:%M:%S.%f UTC"  # as nbgrader writes and reads it
+
+
+class Attempts:
+    """What `student` handed in for `module`. entry: its record, changed in place; {} for a new one."""
+
+    def __init__(self, course, module, student, entry):
+        self.course = course
+        self.module = module
+        self.student = student
+        self.entry = entry
+        self.list = entry.setdefault("attempts", [])
+        self.folder = course.submission(student, module)
+        self.path = self.folder / module.notebook.name
+
+    @property
+    def counting(self):
+        """The attempt that counts, None where there is none yet."""
+        return next((one for one in self.list if one["digest"] == self.entry.get("digest")), None)
+
+    def adopt(self):
+        """Keep a submitted file that tito did not put there, or that was edited since, as an attempt."""
+        if not self.path.is_file():
+            return
+        data = self.path.read_bytes()
+        if any(one["digest"] == digest(data) for one in self.list):
+            return
+        counting = self.counting
+        time = counting["time"] if counting else _write_time(self._stamp() or _changed(self.path))
+        about = {"name": f"{self.student}/{self.module.name}/{self.path.name}", "archive": "", "time": time}
+        if counting:
+            about = {**{key: counting[key] for key in ("name", "archive", "lms", "lms_id")}, "time": time}
+            counting["edited_as"] = digest(data)
+        self._append(data, about)
+        self.entry["digest"] = digest(data)
+
+    def _stamp(self):
+        """The time in nbgrader's timestamp.txt, or None."""
+        try:
+            return read_stamp((self.folder / "timestamp.txt").read_text(encoding="utf-8"))
+        except OSError:
+            return None
+
+    def add(self, data, about):
+        """Keep the attempt `data`; False where it is known already.
+
+        The same file once more is a new attempt only where something else was handed in between.
+        """
+        own = [one for one in self.ordered() if one["digest"] not in self._by_hand()]
+        same = next((one for one in self.list if one["digest"] == digest(data)), None)
+        if same is None:
+            self._append(data, about)
+            return True
+        time = about["time"]
+        if own[-1] is same or same not in own or not all(time and one["time"] and one["time"] < time for one in own):
+            return False
+        same.update(about)
+        return True
+
+    def _by_hand(self):
+        """The digests of files that an instructor edited: each counts in place of the attempt that it was."""
+        return {one["edited_as"] for one in self.list if one.get("edited_as")}
+
+    def _append(self, data, about):
+        number = len(self.list) + 1
+        name = f"{number:03}_{digest(data)[:12]}.ipynb"
+        kept = self.course.state / "attempts" / self.module.name / self.student / name
+        if not kept.exists():
+            atomic_write(kept, data)
+        path = kept.relative_to(self.course.root).as_posix()
+        self.list.append({"lms": "", "lms_id": "", **about, "digest": digest(data), "file": path})
+
+    def ordered(self):
+        """The attempts from the first to the last. One whose time is not known follows the one collected before it."""
+        keyed, last = [], ""
+        for position, one in enumerate(self.list):
+            last = one["time"] or last
+            keyed.append((last, position, one))
+        return [one for _, _, one in sorted(keyed, key=lambda each: each[:2])]
+
+    def choose(self, policy, deadline):
+        """The attempt that counts. best-before-due: the last one in time, else the first of the late ones."""
+        own = [one for one in self.ordered() if one["digest"] not in self._by_hand()]
+        chosen = own[0] if policy == "first" else own[-1]
+        if policy == "best-before-due" and deadline is not None:
+            in_time = [one for one in own if _is_in_time(one, deadline)]
+            chosen = in_time[-1] if in_time else own[0]
+        while chosen.get("edited_as"):
+            chosen = next(one for one in self.list if one["digest"] == chosen["edited_as"])
+        return chosen
+
+    def place(self, chosen):
+        """Let `chosen` count: in nbgrader's folder with its time, and in the record."""
+        data = (self.course.root / chosen["file"]).read_bytes()
+        if not self.path.is_file() or self.path.read_bytes() != data:
+            atomic_write(self.path, data)
+        stamp, time = self.folder / "timestamp.txt", read_time(chosen["time"])
+        if time is None:
+            stamp.unlink(missing_ok=True)
+        elif self._stamp() != time:
+            atomic_write(stamp, time.strftime(STAMP) + "\n")
+        for key in ("name", "archive", "time", "digest", "lms", "lms_id"):
+            self.entry[key] = chosen[key]
+
+
+def _is_in_time(attempt, deadline):
+    time = read_time(attempt["time"])
+    return time <= deadline.at if time else attempt["lms"] != "late"
+
+
+def read_stamp(text):
+    """The time in UTC that nbgrader's timestamp.txt says, or None."""
+    from nbgrader.utils import parse_utc
+
+    try:
+        return parse_utc(text.strip()).replace(tzinfo=UTC)
+    except (ValueError, OverflowError, AttributeError):
+        return None
+
+
+def _changed(path):
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).replace(microsecond=0)
+
+
+def _write_time(time):
+    return time.isoformat() if time else None
