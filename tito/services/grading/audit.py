@@ -98,7 +98,7 @@ def explanations_path(project, module):
     return project.root / "tests" / "grading" / "audit" / f"{module.name}.toml"
 
 
-def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, on_mutant=None):
+def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=audit_forks.CELL_SECONDS, on_mutant=None):
     """Grade at most `a_cell` mutants of every answer of `module` (0: all), `jobs` at a time.
 
     on_mutant(done, total): called after each. Raises ProjectError in a workspace, where the reference itself does not
@@ -124,7 +124,14 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, on_mutant=None):
     controls = [audit_forks.Version(number, unchanged(cells[number]["source"]), to_end=True) for number in made]
     versions = [audit_forks.Version(number, mutant.code, to_end=True) for number, mutant in run]
     whole, findings = audit_forks.run(
-        project, catalog, module, cells, versions=[*controls, *versions], jobs=jobs, on_version=on_mutant
+        project,
+        catalog,
+        module,
+        cells,
+        versions=[*controls, *versions],
+        jobs=jobs,
+        cell_seconds=cell_seconds,
+        on_version=on_mutant,
     )
     _require_full_marks(source, cells, [*whole.values(), *findings[: len(controls)]])
     findings = findings[len(controls) :]

@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-CELL_SECONDS = 2.0  # of processor time that a cell gets besides ten times what the reference needs
 FORK_SECONDS = 60  # after which a fork that waits for something is ended
 MEMORY = 4 << 30
 
@@ -147,13 +146,13 @@ def main():
     job = json.load(sys.stdin)
     cells, forks = job["cells"], Forks(job["jobs"])
     say = lambda **line: print(json.dumps(line), flush=True)
-    seconds = [CELL_SECONDS] * len(cells)
+    seconds = [job["seconds"]] * len(cells)
 
     def done(name):
         def report(notes, ended):
             say(run=name, notes=notes, ended=ended)
             for one in notes if name == "reference" else []:
-                seconds[one["cell"]] = CELL_SECONDS + 10 * one["seconds"]
+                seconds[one["cell"]] += 10 * one["seconds"]
 
         return report
 
@@ -171,8 +170,8 @@ def main():
                 lambda note, version=version: run_version(cells, version, names, seconds, note),
                 lambda notes, ended, number=number: say(version=number, notes=notes, ended=ended),
             )
+        forks.finish()  # before this process changes files that they copy
         execute(cell["source"], names)
-    forks.finish()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tito.errors import ProjectError
 from tito.services import notebooks, strip, views
 from tito.services.conventions import ASSEMBLY_TEST
 
+CELL_SECONDS = 2.0  # of processor time that a cell gets besides ten times what the reference needs
 CHILD = Path(__file__).with_name("audit_child.py")
 
 
@@ -71,11 +72,13 @@ def read_cells(source):
     return cells
 
 
-def run(project, catalog, module, cells, *, runs=None, versions=(), jobs=1, on_version=None):
+def run(project, catalog, module, cells, *, runs=None, versions=(), jobs=1, cell_seconds=CELL_SECONDS, on_version=None):
     """({name: Finding} for "reference" and every one of `runs`, [Finding for every one of `versions`]).
 
-    runs: {name: {grade_id: code}}, whole notebooks with other answers. on_version(done, total): called after each
-    version. Raises ProjectError where this system cannot fork, or where the child that does all this fails.
+    runs: {name: {grade_id: code}}, whole notebooks with other answers. cell_seconds: of processor time that a cell of
+    a version gets besides ten times what it needs in the reference; one that takes longer has failed.
+    on_version(done, total): called after each version. Raises ProjectError where this system cannot fork, or where
+    the child that does all this fails.
     """
     if not hasattr(os, "fork"):
         raise ProjectError(f"{sys.platform} cannot fork processes", "use Linux, macOS or WSL for this")
@@ -84,6 +87,7 @@ def run(project, catalog, module, cells, *, runs=None, versions=(), jobs=1, on_v
         "runs": runs or {},
         "versions": [{"cell": one.cell, "code": one.code, "to_end": one.to_end} for one in versions],
         "jobs": jobs,
+        "seconds": cell_seconds,
     }
     whole, single = {}, {}
     with _child(project, catalog, module) as child:

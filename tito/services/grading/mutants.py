@@ -175,21 +175,18 @@ class _Changes:
             if field in ("annotation", "returns", "decorator_list", "type_params"):
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
-                if not isinstance(node, ast.AST):
+                if not isinstance(node, ast.AST) or _is_wording(node, parent, field):
                     continue
                 own = node if isinstance(node, HOLDERS) else statement
                 if self._is_inside(node):
                     yield from self._at(parent, field, index, node, own)
-                if not _is_wording(node, parent, field):
-                    yield from self._below(node, own)
+                yield from self._below(node, own)
 
     def _is_inside(self, node):
         line = getattr(node, "lineno", None)
         return line is not None and any(begin < line < end for begin, end in self.regions)
 
     def _at(self, parent, field, index, node, statement):
-        if _is_docstring(node, parent) or isinstance(node, ast.JoinedStr):
-            return
         for kind, new in self._versions(parent, field, node):
             is_dropped = isinstance(node, ast.stmt) and isinstance(new, ast.Pass)
             after = None if is_dropped else new if isinstance(node, ast.stmt) else statement
