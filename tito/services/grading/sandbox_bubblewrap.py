@@ -78,14 +78,23 @@ class Bubblewrap:
         staged = []
         binds = [self._reachable(source, target, staged, copied=False) for source, target in self.binds]
         shown = [self._reachable(source, target, staged, copied=True) for source, target in readable.items()]
-        descriptors = (_pipe_with(self.filter),) if self.filter else ()
-        command = [self.bwrap, *self._arguments(binds, shown, limits, environment)]
-        command += ["--seccomp", str(descriptors[0])] if descriptors else []
+        reading, writing = os.pipe()
+        descriptors = [writing]
+        command = [self.bwrap, *self._arguments(binds, shown, limits, environment), "--info-fd", str(writing)]
+        if self.filter:
+            descriptors.append(_pipe_with(self.filter))
+            command += ["--seccomp", str(descriptors[-1])]
         command += ["--", *limited(program, limits, self.count_processes)]
         if self.is_root:
             command = self._as_nobody(command, staged)
         # bubblewrap's two processes, and the shell that sets the limits until it becomes the program
-        return Prepared(command=command, descriptors=descriptors, scaffolding=2, killed_is_memory=True)
+        return Prepared(
+            command=command,
+            descriptors=tuple(descriptors),
+            information=reading,
+            scaffolding=2,
+            killed_is_memory=True,
+        )
 
     def _arguments(self, binds, shown, limits, environment):
         disk = str(limits.disk)

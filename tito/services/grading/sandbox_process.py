@@ -5,8 +5,10 @@ Two threads serve all sandboxes of a tito process. The starter starts them, beca
 """
 
 import contextlib
+import json
 import os
 import queue
+import select
 import shutil
 import signal
 import subprocess
@@ -29,14 +31,18 @@ KEPT_ERRORS = 64 * 1024
 class Prepared:
     """What to start. command, cwd, environment, descriptors: of the process that tito starts.
 
-    scaffolding: how many of its processes belong to the sandbox itself. watched: whether tito has to watch over
-    memory and processes. end: called to end what killing the process does not. clean: folders to remove.
+    information: a pipe from which the number of the sandbox's first process can be read, as bubblewrap writes it: all
+    others end with that one. scaffolding: how many of its processes belong to the sandbox itself. watched: whether
+    tito has to watch over memory and processes. end: called to end what killing the process does not. clean: folders
+    to remove. own_group: start it as the head of a process group, which is killed. killed_is_memory: whether a kill
+    that did not come from tito means that the memory was used up.
     """
 
     command: list
     cwd: str = "/"
     environment: dict = field(default_factory=dict)
     descriptors: tuple = ()
+    information: int | None = None
     scaffolding: int = 0
     watched: bool = True
     end: object = None
@@ -50,6 +56,8 @@ def start_process(prepared, limits):
         popen = _starter.run(lambda: _popen(prepared))
     except OSError as error:
         _remove(prepared.clean)
+        if prepared.information is not None:
+            os.close(prepared.information)
         raise ProjectError(f"the sandbox does not start: {error}", "tito doctor", code="sandbox") from error
     finally:
         for descriptor in prepared.descriptors:
@@ -85,8 +93,8 @@ class Process:
         self.stdin, self.stdout = popen.stdin, popen.stdout
         self.deadline = time.monotonic() + limits.seconds
         self._why, self._errors, self._lock = "", b"", threading.RLock()
-        self._gone = False
-        self._reader = threading.Thread(target=self._read_errors, name="tito-sandbox-errors", daemon=True)
+        self._gone, self._first = False, None
+        self._reader = threading.Thread(target=self._read, name="tito-sandbox-errors", daemon=True)
         self._reader.start()
 
     def __enter__(self):
@@ -108,11 +116,12 @@ class Process:
         return self._popen.poll()
 
     def wait(self, timeout=None):
-        """Wait until it has ended by itself or was ended. Raises TimeoutError."""
+        """Wait until it and all that it started have ended, by themselves or not. Raises TimeoutError."""
         try:
             self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"the sandbox did not end within {timeout:g} s") from None
+        self.end("")
 
     def kill(self, why="killed"):
         """End everything that was started, wait for it, and close the pipes."""
@@ -133,6 +142,7 @@ class Process:
                 self._popen.wait(END_SECONDS)
             processes.wait_until_gone(known, END_SECONDS)
             self._reader.join(END_SECONDS)
+            self._end_first()
             _remove(self._prepared.clean)
             self._gone = True
 
@@ -155,6 +165,18 @@ class Process:
         for pid, start in known.items():
             processes.kill(pid, start)
         return known
+
+    def _end_first(self):
+        """End the sandbox's first process and wait for it: the kernel lets it go when all others are gone."""
+        if self._first is None:
+            return
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._first, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(self._first, select.POLLIN)
+        poll.poll(END_SECONDS * 1000)
+        os.close(self._first)
+        self._first = None
 
     def reason(self):
         """Why it ended: "" (by itself, without an error, or not yet), "memory", "processes", "time", "disk", "output".
@@ -183,7 +205,15 @@ class Process:
         self._reader.join(1 if self._popen.poll() is not None else 0)
         return self._errors.decode("utf-8", "replace")
 
-    def _read_errors(self):
+    def _first_number(self):
+        with os.fdopen(self._prepared.information, "rb") as information:
+            return json.loads(information.read())["child-pid"]
+
+    def _read(self):
+        """Find the first process, then read stderr to its end."""
+        if self._prepared.information is not None:
+            with contextlib.suppress(OSError, ValueError, AttributeError, KeyError):
+                self._first = os.pidfd_open(self._first_number())
         total = 0
         with self._popen.stderr as stderr:
             while chunk := stderr.read1(65536):
