@@ -328,6 +328,12 @@ def test_forks_do_not_see_each_other(tmp_path):
     assert found.cells[0].killed == 1, "the one that appends nothing"
 
 
+def test_what_a_cell_writes_to_the_process_s_own_output_is_none_of_the_findings(tmp_path):
+    noisy = percent("solution", cell_of("import os\nos.write(1, b'{}')\nreturn x", "x"), "f")
+    found = run_audit(course(tmp_path, noisy, percent("test", "assert f(3) == 3", "test-f", 1)))
+    assert found.cells[0].killed > 0
+
+
 def test_nothing_is_left_behind(tmp_path):
     project = course(tmp_path, CLAMP, percent("test", STRONG, "test-f", 1))
     before = set(tmp_path.rglob("*"))
