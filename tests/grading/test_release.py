@@ -6,7 +6,10 @@ import warnings
 import pytest
 from week import Week, tiny
 
+import tito.project
+from tito.project import Project
 from tito.services import notebooks
+from tito.services.grading import lock
 
 
 @pytest.fixture
@@ -219,10 +222,35 @@ def test_nbgrader_reads_the_release(week):
     assert (found["max_score"], found["release_path"]) == (21, "release/01_alpha")
 
 
-def test_a_workspace_releases_nothing(week, tmp_path):
-    tiny.run_tito(week.root, "init", tmp_path / "workspace")
-    said = tiny.run_tito(tmp_path / "workspace", "grade", "release", "1")
-    assert said.exit_code == 3 and "student's workspace" in said.stderr
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("release", "1"),
+        ("collect", "."),
+        ("roster", "import", "README.md"),
+        ("roster", "list"),
+        ("due", "1", "2026-12-01"),
+        ("extend", "ana", "1", "+1d"),
+    ],
+)
+def test_in_a_workspace_nothing_is_graded(week, monkeypatch, command):
+    student = Project(week.root, "workspace", "1")
+    monkeypatch.setattr(tito.project, "read_project", lambda root: student)
+    said = week.json(*command)
+    assert said.exit_code == 3 and said.error["code"] == "not-a-course"
+    assert not week.course.root.exists()
+
+
+@pytest.mark.parametrize("command", [("release", "1"), ("collect", "../sent"), ("due", "1", "2026-12-01")])
+def test_two_at_once_are_refused(week, command):
+    week.file("sent/ana.ipynb", week.notebook())
+    week.course.prepare()
+    with lock.hold(week.course.state / "lock", "tito grade autograde 01_alpha"):
+        before = week.everything()
+        said = week.json(*command)
+        assert said.exit_code == 3 and said.error["code"] == "locked"
+        assert "tito grade autograde 01_alpha" in said.error["message"]
+        assert week.everything() == before
 
 
 def test_wrong_usage(week):

@@ -312,9 +312,7 @@ class _Run:
                     self._report("replaced-older-attempt", entry["name"], student, name, reason, entry["late"])
 
     def _grant(self, groups):
-        extended = [
-            (name, student) for name, student in groups if student in self.dates.extensions.get(name, {})
-        ]
+        extended = [(name, student) for name, student in groups if student in self.dates.extensions.get(name, {})]
         if extended:
             from nbgrader.api import MissingEntry
 

@@ -187,9 +187,7 @@ def _keep(course, listed, columns, warnings):
         for folder in sorted(course.submitted.glob("*"))
         if folder.is_dir() and folder.name not in new and folder.name not in left
     ]
-    return Imported(
-        len(new), added, tuple(pair for pair in changes if pair[1]), gone, tuple(warnings), bool(columns)
-    )
+    return Imported(len(new), added, tuple(pair for pair in changes if pair[1]), gone, tuple(warnings), bool(columns))
 
 
 def _with_old_id(student, old):
