@@ -137,9 +137,11 @@ def test_a_persons_points_and_comments_are_shown(small):
         grade_of = book.find_grade("written-linear", *where)
         grade_of.manual_score, grade_of.needs_manual_grade = 1.5, False
         book.find_comment("written-linear", *where).manual_comment = "Say <why>."
+        book.find_grade("test-Box", *where).manual_score = 6
         book.db.commit()
     text = text_of(page_of(small, "ada"))
-    assert "1.5 of 2 points" in text and "Comment: Say <why>." in text and "20.5 of 21" in text
+    assert "1.5 of 2 points" in text and "Comment: Say <why>." in text and "19.5 of 21" in text
+    assert "test-Box passed 6 of 7" in text, "a person's points for a test, too"
     assert "Not graded yet" not in text
 
 
