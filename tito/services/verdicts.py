@@ -42,7 +42,7 @@ class Judge:
 
     def verdict(self, position):
         """The verdict on the graded cell at `position` in `placed`."""
-        question = self._question(notebooks.grade_id(self.placed[position].cell))
+        question = self.question(notebooks.grade_id(self.placed[position].cell))
         for own in self._positions(question):
             if self.outcomes[own].status not in ("ok", "skipped"):
                 return self._unanswered(own, question)
@@ -58,7 +58,7 @@ class Judge:
         where = self._raised_at(outcome, position)
         return self._missing(outcome, position, question, where) or Verdict("failed", self._words(outcome), where)
 
-    def _question(self, test):
+    def question(self, test):
         """The grade_id of the answer that `test` is about; None for the test of the module as a whole."""
         return None if (test or "").startswith(ASSEMBLY_TEST) else self.questions.get(test)
 

@@ -1,0 +1,162 @@
+"""Runs the cells of a notebook in one namespace, as a kernel would, without a kernel.
+
+A cell is compiled as it stands where that is possible. Magics, `!` and `?` go through IPython, which is imported when
+a cell needs it: that takes as long as everything else together.
+"""
+
+import ast
+import io
+import linecache
+import sys
+import types
+
+OUTPUT = 20_000  # bytes that a cell may print
+FILE = "<cell {}>"
+MESSAGE = 4000
+
+
+class Bounded(io.RawIOBase):
+    """Keeps the first so many bytes that are written to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = bytearray()
+        self.more = False
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        room = OUTPUT - len(self.kept)
+        self.more = self.more or len(data) > room
+        self.kept += bytes(data[: max(0, room)])
+        return len(data)
+
+
+class Printed:
+    """Everything that is printed, in the place of stdout and stderr."""
+
+    def __init__(self):
+        self.kept = Bounded()
+        self.stream = io.TextIOWrapper(self.kept, encoding="utf-8", errors="replace", write_through=True)
+
+    def install(self):
+        sys.stdout = sys.stderr = self.stream
+
+    def take(self):
+        """What was printed since the last time."""
+        kept, more = self.kept.kept, self.kept.more
+        self.kept.kept, self.kept.more = bytearray(), False
+        return kept.decode("utf-8", "replace") + ("\n… (cut off)" if more else "")
+
+
+class Notebook:
+    """The namespace that the cells share. numbers: {name of a file: number of the cell}."""
+
+    def __init__(self):
+        self.module = types.ModuleType("__main__")
+        self.names = self.module.__dict__
+        self.names.update(display=_display, get_ipython=self.shell, exit=_exit, quit=_exit)
+        self.numbers = {}
+        self.loop = None
+        self.ipython = None
+        sys.modules["__main__"] = self.module
+
+    def run(self, number, source):
+        """Run a cell; what it raises goes up."""
+        name = FILE.format(number)
+        self.numbers[name] = number
+        tree = self._parse(source, name)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        self._execute(compile(tree, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
+        if last is not None:
+            value = self._execute(compile(ast.Expression(last.value), name, "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT))
+            if value is not None and not source.rstrip().endswith(";"):
+                self.names["_"] = value
+                _display(value)
+
+    def _parse(self, source, name):
+        if "ipython" in source.lower():
+            self.shell()
+        try:
+            return self._compiled(source, name)
+        except SyntaxError:
+            try:
+                from IPython.core.inputtransformer2 import TransformerManager
+            except ImportError:
+                raise
+            changed = TransformerManager().transform_cell(source)
+            if "get_ipython()" not in changed:
+                raise
+            self.shell()
+            return self._compiled(changed, name)
+
+    def _compiled(self, source, name):
+        lines = [line + "\n" for line in source.split("\n")]
+        linecache.cache[name] = (len(source), None, lines, name)
+        return compile(source, name, "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+    def _execute(self, code):
+        if code.co_flags & 0x80:  # a coroutine: something in the cell awaits
+            import asyncio
+
+            self.loop = self.loop or asyncio.new_event_loop()
+            return self.loop.run_until_complete(eval(code, self.names))
+        return eval(code, self.names)
+
+    def shell(self):
+        """IPython's shell over the same namespace."""
+        if self.ipython is None:
+            import subprocess
+
+            from IPython.core.interactiveshell import InteractiveShell
+            from traitlets.config import Config
+
+            def system(command):
+                done = subprocess.run(command, shell=True, capture_output=True, check=False)
+                sys.stdout.write((done.stdout + done.stderr).decode("utf-8", "replace"))
+
+            kept = {name: self.names[name] for name in ("exit", "quit", "display") if name in self.names}
+            config = Config()
+            config.HistoryManager.enabled = False
+            self.ipython = InteractiveShell.instance(config=config, user_module=self.module, user_ns=self.names)
+            self.ipython.system = self.ipython.system_piped = system
+            self.names.update(kept)
+            sys.modules["__main__"] = self.module
+        return self.ipython
+
+    def place(self, trace):
+        """(number of the cell, line) of the innermost frame of a traceback that is in a cell; (None, None) without."""
+        found = (None, None)
+        while trace is not None:
+            number = self.numbers.get(trace.tb_frame.f_code.co_filename)
+            if number is not None:
+                found = (number, trace.tb_lineno)
+            trace = trace.tb_next
+        return found
+
+    def describe(self, error):
+        """(name, message, cell, line) of what a cell raised."""
+        cell, line = self.place(error.__traceback__)
+        if isinstance(error, SyntaxError) and error.filename in self.numbers:
+            cell, line = self.numbers[error.filename], error.lineno
+        return type(error).__name__, text_of(error), cell, line
+
+
+def text_of(error):
+    try:
+        return str(error)[:MESSAGE] if not isinstance(error, SyntaxError) else str(error.msg)[:MESSAGE]
+    except Exception:
+        return "(its message cannot be had)"
+
+
+def _display(*things, **_):
+    for thing in things:
+        try:
+            print(repr(thing)[:OUTPUT])
+        except Exception as error:
+            print(f"(cannot be shown: {type(error).__name__})")
+
+
+def _exit(code=None):
+    raise SystemExit("the cell called exit()")

@@ -1,0 +1,73 @@
+"""Puts the cells of a submission in the order in which they are graded, every test as the course has it."""
+
+import copy
+from dataclasses import dataclass, replace
+
+from tito.services import notebooks
+from tito.services.pristine import Placed, restore
+
+KEYS = ("grade", "grade_id", "locked", "points", "solution")
+
+
+@dataclass(frozen=True)
+class Order:
+    """placed: all cells as they are graded; warnings: what was not as handed out; tampered: whether a test was not."""
+
+    placed: tuple
+    warnings: tuple
+    tampered: bool
+
+
+def order(source, handed, tests):
+    """The Order of a submission.
+
+    source: what was submitted; handed: the notebook as it was handed out; tests: {grade_id: the test cell as the course
+    has it, hidden tests included}. A test that was deleted or edited comes from there; one that was moved goes back
+    behind the cells that it was handed out behind.
+    """
+    placed, warnings = restore(_without_additions(source, handed), handed)
+    tampered = any(f"{name}" in _named(warning) for warning in warnings for name in tests)
+    tampered = tampered or any("earns no points" in warning for warning in warnings)
+    moved = _put_in_place(placed, handed, tests)
+    for index, one in enumerate(placed):
+        full = tests.get(notebooks.grade_id(one.cell))
+        if full is not None:
+            placed[index] = Placed(full, one.index)
+    return Order(tuple(placed), (*warnings, *moved), tampered or bool(moved))
+
+
+def _named(warning):
+    """The words of a warning, in which a grade_id is a word of its own."""
+    return warning.replace("(", " ").replace(")", " ").replace(";", " ").split()
+
+
+def _without_additions(source, handed):
+    """`source` without what tools add to the metadata of a cell (nbgrader: a checksum)."""
+    originals = {notebooks.grade_id(cell): notebooks.grading(cell) for cell in handed.cells}
+    node = copy.deepcopy(source.node)
+    for cell in node.cells:
+        original = originals.get(notebooks.grade_id(cell))
+        if original and all(notebooks.grading(cell).get(key) == original.get(key) for key in KEYS):
+            cell.metadata["nbgrader"] = copy.deepcopy(original)
+    return replace(source, node=node)
+
+
+def _put_in_place(placed, handed, tests):
+    """Move the tests in `placed` that do not stand where they were handed out; a warning for each."""
+    warnings = []
+    names = [name for cell in handed.cells if (name := notebooks.grade_id(cell))]
+    for number, test in enumerate(names):
+        if test not in tests:
+            continue
+        before, after = {*names[:number]}, {*names[number + 1 :]} - tests.keys()
+        own = next(place for place, one in enumerate(placed) if notebooks.grade_id(one.cell) == test)
+        last = max((place for place, one in enumerate(placed) if notebooks.grade_id(one.cell) in before), default=-1)
+        # a later answer that the student moved up is no reason to move the test
+        next_ones = (place for place, one in enumerate(placed) if notebooks.grade_id(one.cell) in after)
+        following = min((place for place in next_ones if place > last), default=len(placed))
+        if last < own < following:
+            continue
+        one = placed.pop(own)
+        placed.insert(last + 1 - (own < last), one)
+        warnings.append(f"the test {test} was moved; it ran where it was handed out")
+    return warnings

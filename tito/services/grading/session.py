@@ -1,0 +1,225 @@
+"""A sandbox and the trusted process beside it, and the order in which cells run through both.
+
+What a cell does to them costs that cell: where the sandbox ends or does not answer in time, both are ended, started
+again, and the cells of the notebook so far run again, without the one that did it.
+"""
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tito.errors import ProjectError
+from tito.services import views
+from tito.services.grading.wire import Closed, Pipe
+from tito.services.kernel import MESSAGE_LENGTH, Outcome
+
+HERE = Path(__file__).resolve().parent
+INSIDE = "/grading/grading"  # the folder of the programs, in the sandbox
+VIEW = "/grading/view"
+FONTS = "/grading/matplotlib"
+PROGRAMS = ("__init__.py", "cells.py", "inside.py", "mirror.py", "wire.py")
+START_SECONDS = 60
+TICK = 0.2
+REASONS = {"memory": "it used up its memory", "processes": "it started too many processes"}
+REASONS |= {"disk": "it filled the disk", "output": "it wrote too much", "killed": "it answered no more"}
+RESTARTS = 200
+
+
+class Cancelled(Exception):
+    """The caller wants no score any more."""
+
+
+class Session:
+    """One sandbox and its trusted process."""
+
+    def __init__(self, kit, sandbox, limits, cancel):
+        self.cancel = cancel
+        readable = {HERE / name: f"{INSIDE}/{name}" for name in PROGRAMS} | {kit.view: VIEW}
+        if kit.fonts:
+            readable[kit.fonts] = FONTS
+        program = [sys.executable, "-P", "-s", f"{INSIDE}/inside.py", VIEW, FONTS if kit.fonts else ""]
+        self.inside = sandbox.start(program, readable=readable, limits=limits)
+        self.said = tempfile.TemporaryFile()
+        descriptors = []
+        try:
+            theirs_in, self.writing = os.pipe()
+            self.reading, theirs_out = os.pipe()
+            descriptors = [theirs_in, theirs_out]
+            ends = [self.inside.stdout.fileno(), self.inside.stdin.fileno(), theirs_in, theirs_out]
+            environment = views.child_environment(kit.view, is_view=True)
+            environment.update(OPENBLAS_NUM_THREADS="1")
+            self.outside = subprocess.Popen(
+                [sys.executable, "-P", "-s", str(HERE / "trusted.py"), *map(str, ends)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self.said,
+                pass_fds=ends,
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            self.inside.kill()
+            raise
+        finally:
+            for number in descriptors:
+                os.close(number)
+        self.pipe = Pipe(self.reading, self.writing)
+        answer = self.run(START_SECONDS, do="start", imports=kit.imports)
+        if answer["status"] != "ok":
+            said = self.errors() or self.inside.errors() or answer["status"]
+            self.close()
+            raise ProjectError(f"a test process does not start: {said.strip().splitlines()[-1]}", "tito doctor")
+
+    def run(self, seconds, **command):
+        """Send a command; the answer, {"status": "timeout"} where none comes, {"status": "gone"} where none will."""
+        deadline = time.monotonic() + seconds
+        try:
+            self.pipe.send(json.dumps(command).encode())
+            while not self.pipe.buffer:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return {"status": "timeout", "seconds": seconds}
+                ready, _, _ = select.select([self.reading], [], [], min(left, TICK if self.cancel else left))
+                if ready:
+                    break
+                if self.cancel and self.cancel.is_set():
+                    raise Cancelled
+            return json.loads(self.pipe.receive())
+        except Closed:
+            return {"status": "gone", "seconds": 0.0}
+
+    def reason(self):
+        """Why the sandbox ended, in words."""
+        with contextlib.suppress(TimeoutError):
+            self.inside.wait(1)
+        self.inside.kill()
+        reason = self.inside.reason()
+        return REASONS.get(reason, reason or "it ended by itself")
+
+    def errors(self):
+        self.said.seek(0)
+        return self.said.read(20_000).decode("utf-8", "replace")
+
+    def close(self):
+        self.outside.kill()
+        self.outside.wait()
+        self.inside.kill()
+        for number in (self.reading, self.writing):
+            with contextlib.suppress(OSError):
+                os.close(number)
+        self.said.close()
+
+
+class Rig:
+    """Runs steps in sessions, as many as it takes.
+
+    A step is (number, source, test): the number by which errors name the cell, and the grade_id of a test, None for a
+    cell of the notebook.
+    """
+
+    def __init__(self, kit, sandbox, limits, cell_seconds, cancel):
+        from tito.services.grading.sandbox import Limits
+
+        self.kit, self.sandbox, self.cell_seconds, self.cancel = kit, sandbox, cell_seconds, cancel
+        self.limits = limits or Limits()
+        self.deadline = None
+        self.session = None
+        self.restarts = 0
+
+    def close(self):
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+    def run(self, steps, fresh=False):
+        """(an Outcome for each step, {number: what it printed}).
+
+        fresh: in a new sandbox, with time of its own.
+        """
+        if fresh or self.deadline is None:
+            self.close()
+            self.deadline = time.monotonic() + self.limits.seconds
+        outcomes, printed, culprits = [], {}, set()
+        self.lines = {}
+        for place, step in enumerate(steps):
+            if step[2] is None:
+                self.lines[step[0]] = step[1].count("\n") + 1
+            if self.session is None and not self._start(steps[:place], culprits):
+                outcomes.append(self._skipped(place))
+                continue
+            outcome, output = self._run(step)
+            outcomes.append(outcome)
+            printed[step[0]] = output
+            if self.session is None and step[2] is None:
+                culprits.add(place)
+        return outcomes, printed
+
+    def _skipped(self, place):
+        message = f"the time for the whole notebook, {self.limits.seconds:g} s, was over"
+        return Outcome("skipped", message=message, cell=max(0, place - 1))
+
+    def _left(self):
+        return self.deadline - time.monotonic()
+
+    def _start(self, before, culprits):
+        """Start a session and run the steps `before` again, without tests and culprits; False where time is over."""
+        while self._left() > 0 and self.restarts < RESTARTS:
+            self.restarts += 1
+            self.session = Session(self.kit, self.sandbox, self.limits, self.cancel)
+            for place, (number, source, test) in enumerate(before):
+                if test is not None:
+                    self.session.run(self.cell_seconds, do="define", source=source)
+                elif place not in culprits:
+                    self._run((number, source, None))
+                    if self.session is None:
+                        culprits.add(place)
+                        break
+            else:
+                return True
+        self.close()
+        return False
+
+    def _run(self, step):
+        """(Outcome, output) of one step; where it ended the session, that is None afterwards."""
+        number, source, test = step
+        if self.cancel and self.cancel.is_set():
+            raise Cancelled
+        seconds = max(0.0, min(self.cell_seconds, self._left()))
+        if test is None:
+            answer = self.session.run(seconds, do="cell", number=number, source=source)
+        else:
+            answer = self.session.run(seconds, do="test", number=number, source=source, fetch=self.kit.plans[test])
+        outcome = self._outcome(answer, seconds, step)
+        if answer["status"] not in ("ok", "error"):
+            self.close()
+        return outcome, answer.get("output", "")
+
+    def _outcome(self, answer, seconds, step):
+        status, took = answer["status"], answer.get("seconds", 0.0)
+        if status == "ok":
+            return Outcome("ok", took)
+        if status == "timeout":
+            return Outcome("timeout", took, message=f"did not finish within {seconds:.3g} s")
+        if status == "died":
+            reason = self.session.reason()
+            return Outcome("died", took, message=reason)
+        if status in ("broken", "gone"):
+            message = answer.get("message") or "the answer sent back more than can be read"
+            return Outcome("error", took, error="AssertionError", message=message)
+        cell, line = self._place(answer["cell"], answer["line"], step)
+        message = answer["message"][:MESSAGE_LENGTH]
+        return Outcome("error", took, error=answer["error"], message=message, cell=cell, line=line)
+
+    def _place(self, cell, line, step):
+        """(cell, line) where the cell that ran has such a line or an earlier cell of the notebook has, else neither.
+
+        The sandbox may say anything, and the line of another test would be shown to the student.
+        """
+        lines = step[1].count("\n") + 1 if cell == step[0] else self.lines.get(cell, 0)
+        return (cell, line) if line is not None and 1 <= line <= lines else (None, None)

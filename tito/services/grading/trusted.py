@@ -1,0 +1,158 @@
+"""The program in which the graded test cells run: outside of the sandbox, on proxies of what is inside.
+
+Arguments: four file descriptors, two to read from and write to the sandbox, two for the scorer. The scorer sends
+commands as JSON and gets one answer to each. Nothing of a submission is ever executed here.
+"""
+
+import ast
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+if __name__ == "__main__":  # as a script: the folder above is the package's home
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from grading import trusted
+
+    sys.path.pop(0)
+    trusted.main()
+    os._exit(0)
+
+from .cells import Printed, text_of
+from .proxies import Broken, Ended, Outer
+from .wire import Closed, Pipe
+
+FILE = "<test cell {}>"
+MEMORY = 3 * 2**30
+OUTCOME = (str, str, str, object, object, str)  # of a cell in the sandbox
+
+
+class Tests:
+    """Runs test cells one after the other. names: what they share; lent: what belongs to the notebook."""
+
+    def __init__(self, outer, printed):
+        self.outer, self.printed = outer, printed
+        self.names = {"__name__": "__main__", "__builtins__": __builtins__}
+        self.imports = {}
+        self.lent = ()
+
+    def start(self, imports):
+        """Import what the notebook imports from NumPy and the standard library."""
+        exec("\n".join(imports), self.imports)
+        self.imports.pop("__builtins__", None)
+        self.names.update(self.imports)
+        return {"status": "ok"}
+
+    def cell(self, number, source):
+        """Run a cell of the notebook in the sandbox."""
+        found = self.outer.ask("run", number, source)
+        fits = type(found) is tuple and len(found) == len(OUTCOME)
+        if not fits or not all(kind is object or type(one) is kind for one, kind in zip(found, OUTCOME, strict=True)):
+            self.outer._break("the outcome of a cell")
+        status, error, message, cell, line, output = found
+        return {
+            "status": "ok" if status == "ok" else "error",
+            "error": error[:200],
+            "message": message,
+            "cell": _whole(cell),
+            "line": _whole(line),
+            "output": output,
+        }
+
+    def define(self, source):
+        """Define again what an earlier test cell defined, after the sandbox had to be started again."""
+        tree = ast.parse(source)
+        kinds = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+        tree.body = [node for node in tree.body if isinstance(node, kinds)]
+        exec(compile(tree, FILE.format("again"), "exec"), self.names)
+        return {"status": "ok"}
+
+    def test(self, number, source, fetch):
+        """Run a test cell on proxies."""
+        name = FILE.format(number)
+        answer = {"status": "ok", "error": "", "message": "", "cell": None, "line": None}
+        try:
+            code = compile(source, name, "exec")
+            self._lend(fetch)
+            exec(code, self.names)
+        except BaseException as error:
+            answer.update(self._describe(error, number, name))
+        output = self.printed.take()
+        with contextlib.suppress(Broken):
+            inside = self.outer.ask("end")
+            output += inside if type(inside) is str else ""
+        self._take_back()
+        if self.outer.broken:
+            answer.update(status="error", error="AssertionError", message=self.outer.broken)
+        return {**answer, "output": output}
+
+    def _lend(self, fetch):
+        found = self.outer.ask("names", tuple(fetch))
+        fits = type(found) is tuple and all(type(pair) is tuple and len(pair) == 2 for pair in found)
+        if not fits or not all(type(name) is str and name in fetch for name, _ in found):
+            self.outer._break("the names of the notebook")
+        self.lent = tuple(fetch)
+        for name in fetch:
+            self.names.pop(name, None)
+        self.names.update(found)
+
+    def _take_back(self):
+        for name in self.lent:
+            self.names.pop(name, None)
+        self.names.update({name: value for name, value in self.imports.items() if name in self.lent})
+        self.lent = ()
+        self.outer.forget()
+
+    def _describe(self, error, number, name):
+        cell, line = getattr(error, "_place_", None) or (None, None)
+        if cell is None or cell == number:
+            trace, line = error.__traceback__, None
+            while trace is not None:
+                if trace.tb_frame.f_code.co_filename == name:
+                    cell, line = number, trace.tb_lineno
+                trace = trace.tb_next
+        kind = type.__getattribute__(type(error), "__name__")
+        return {"status": "error", "error": kind, "message": text_of(error), "cell": _whole(cell), "line": _whole(line)}
+
+
+def _whole(number):
+    return number if type(number) is int and 0 <= number < 2**31 else None
+
+
+def _limit_memory():
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def main():
+    inward = [int(number) for number in sys.argv[1:5]]
+    _limit_memory()
+    outer, printed = Outer(Pipe(*inward[:2])), Printed()
+    printed.install()
+    tests, control = Tests(outer, printed), Pipe(*inward[2:])
+    work = {"start": tests.start, "cell": tests.cell, "define": tests.define, "test": tests.test}
+    while True:
+        try:
+            command = json.loads(control.receive())
+        except Closed:
+            return
+        begin = time.monotonic()
+        try:
+            answer = work[command.pop("do")](**command)
+        except Ended:
+            answer = {"status": "died"}
+        except Broken as error:
+            answer = {"status": "broken", "message": str(error)}
+        if outer.broken:
+            ended = outer.broken == "the process has ended"
+            answer["status"] = "died" if ended else "broken"
+            answer["message"] = outer.broken
+        answer["seconds"] = time.monotonic() - begin
+        control.send(json.dumps(answer).encode())
