@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tito.catalog import read_catalog
+from tito.catalog import read_catalog, read_milestones
 from tito.project import read_project
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)
 CATALOG = read_catalog(PROJECT)
+MILESTONES = read_milestones(PROJECT)
 PATH = (ROOT / "modules" / "README.md").read_text(encoding="utf-8")
-READMES = [ROOT / "README.md", ROOT / "modules" / "README.md", *(module.folder / "README.md" for module in CATALOG)]
-QUOTED = re.compile(r"(?:^ *|`|&& )tito ((?:(?:module|data) )?[a-z]+)", re.MULTILINE)
+FOLDERS = [*CATALOG, *MILESTONES]
+READMES = [ROOT / "README.md", ROOT / "modules" / "README.md", *(one.folder / "README.md" for one in FOLDERS)]
+QUOTED = re.compile(r"(?:^ *|`|&& )tito ((?:(?:module|data|milestone) )?[a-z]+)", re.MULTILINE)
 
 
 def numbers(text):
@@ -34,6 +36,13 @@ def test_the_path_agrees_with_the_registry():
         assert numbers(needs) == {other.number for other in CATALOG.prerequisites(module)}, name
         assert float(hours) == module.hours, name
         assert int(difficulty) == module.difficulty, name
+
+
+def test_the_milestones_agree_with_the_registry():
+    rows = re.findall(r"^\| \[(\d\d_\d{4}_\w+)\]\((.+?)\) \| (.+?) \| .+ \|$", PATH, re.MULTILINE)
+    assert [row[0] for row in rows] == [milestone.name for milestone in MILESTONES]
+    for milestone, (name, _, needs) in zip(MILESTONES, rows, strict=True):
+        assert numbers(needs) == {CATALOG[module].number for module in milestone.needs}, name
 
 
 def test_the_first_command_line_completes_the_latest_module():
