@@ -80,6 +80,18 @@ def test_canvas_with_a_class_list(listed, tmp_path):
     )
 
 
+def test_who_sent_something_else_is_named(listed, tmp_path):
+    archive = zipped(
+        tmp_path / "c.zip",
+        ("am_4711_1_report.pdf", b"%PDF"),
+        ("so_4712_2_alpha_dev.ipynb", listed.notebook()),
+        ("so_4712_3_picture.png", b"\x89PNG"),
+    )
+    said = listed.json("collect", archive)
+    assert rows(said)["c.zip/am_4711_1_report.pdf"] == ("refused", "am1", "is no notebook (.pdf)")
+    assert said.document["data"]["ignored"] == 1 and said.exit_code == 1
+
+
 def test_canvas_without_a_class_list(week, tmp_path):
     archive = zipped(
         tmp_path / "submissions.zip",

@@ -330,10 +330,11 @@ class _Run:
         tops = {_top(one.path) for one in self.incoming} | {_top(row.file) for row in self.rows}
         for path in self.others:
             beside = len(PurePosixPath(path).parts) > 2 and _top(path) in tops
-            if beside or (self.student or self.people.whose(path).student) in sent:
+            student = self.student or self.people.whose(path).student
+            if beside or student in sent:
                 ignored += 1
             else:
-                self._report("refused", path, reason=_no_notebook(path))
+                self._report("refused", path, student, reason=_no_notebook(path))
         missing = {
             name: sorted(set(self.roster.students) - set(self.records.get(name, {}))) for name in sorted(touched)
         }
