@@ -52,7 +52,9 @@ def _in_project(project):
         _try("tinytorch", lambda: _child(project)),
         _try("kernel", lambda: _kernel(project)),
     ]
-    if not project.is_course:
+    if project.is_course:
+        checks.append(_try("sandbox", lambda: _sandbox(project)))
+    else:
         checks.append(_try("untouched notebooks", lambda: _stubs(project)))
     return checks
 
@@ -145,3 +147,14 @@ def _stubs(project):
     for module in catalog:
         pristine.stub_bytes(project, module)
     return f"all {len(catalog)} as they came"
+
+
+def _sandbox(project):
+    """Only grading needs one, so a machine without is in order."""
+    from tito.services.grading import sandbox
+
+    found = sandbox.find(project, allow_none=True, build=False)
+    detail = f" ({found.detail})" if found.detail else ""
+    if found.kind == "none":
+        return f"not isolated{detail}; tito grade needs one: {sandbox.installation()}"
+    return f"submissions run in {found.kind}{detail}"

@@ -2,10 +2,21 @@
 
 import typer
 
-from tito.commands.grade import audit, autograde, collect, export, feedback, formgrade, release, report, roster
+from tito.commands.grade import (
+    audit,
+    autograde,
+    collect,
+    export,
+    feedback,
+    formgrade,
+    release,
+    report,
+    roster,
+    selftest,
+)
 
 app = typer.Typer(help="For instructors: release, collect, autograde, feedback, export, report, audit, selftest.")
-PARTS = (release, collect, roster, autograde, formgrade, feedback, export, report, audit)
+PARTS = (release, collect, roster, autograde, formgrade, feedback, export, report, audit, selftest)
 
 
 def register(root):

@@ -93,7 +93,6 @@ class Bubblewrap:
             descriptors=tuple(descriptors),
             information=reading,
             scaffolding=2,
-            killed_is_memory=True,
         )
 
     def _arguments(self, binds, shown, limits, environment):

@@ -1,0 +1,8 @@
+"""A file without a byte."""
+
+# /// attack
+# module = "02"
+# status = ["unreadable"]
+# file = "empty"
+# earns = "nothing"
+# ///

@@ -1,0 +1,8 @@
+"""JSON that is no notebook."""
+
+# /// attack
+# module = "02"
+# status = ["unreadable"]
+# file = "list"
+# earns = "nothing"
+# ///

@@ -1,0 +1,8 @@
+"""A Python file under a notebook's name."""
+
+# /// attack
+# module = "02"
+# status = ["unreadable"]
+# file = "text"
+# earns = "nothing"
+# ///

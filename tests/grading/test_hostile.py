@@ -1,0 +1,211 @@
+"""The hostile corpus through the real scorer in this machine's sandbox: every attack comes to what it deserves."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tito.catalog import read_catalog
+from tito.errors import ProjectError, UsageError
+from tito.project import read_project
+from tito.services import notebooks
+from tito.services.grading import attacks, sandbox, selftest
+from tito.services.grading.results import STATUSES, CellScore, SubmissionResult
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = read_project(ROOT)
+CATALOG = read_catalog(PROJECT)
+CORPUS = {attack.name: attack for attack in attacks.read_corpus(PROJECT)}
+FOUND = sandbox.find(PROJECT, allow_none=True, build=False)
+VALUES = dict.fromkeys(("PROJECT", "HOME", "GRADEBOOK", "SOURCE", "PORT", "TOKEN"), "7")
+
+
+def source(module="02"):
+    module = CATALOG.find(module)
+    return notebooks.load(PROJECT, module.percent)
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    """{name: a future of what became of the attack}, all of them on their way."""
+    from tito.services.grading import scorer
+
+    if FOUND.kind == "none":
+        pytest.skip("there is no sandbox on this machine")
+    with scorer_kits(scorer) as kits, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield {
+            name: pool.submit(selftest.run_attack, PROJECT, attack, kits[attack.module], scorer, FOUND)
+            for name, attack in CORPUS.items()
+        }
+
+
+@contextmanager
+def scorer_kits(scorer):
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        modules = sorted({attack.module for attack in CORPUS.values()})
+        yield {name: stack.enter_context(scorer.kit(PROJECT, CATALOG, CATALOG.find(name))) for name in modules}
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_an_attack_is_held(outcomes, name):
+    assert list(outcomes[name].result(300).problems) == []
+
+
+# The corpus itself, and whether the judge would notice.
+
+
+def test_every_entry_can_be_read_and_made():
+    sources = {module: source(module) for module in {attack.module for attack in CORPUS.values()}}
+    for attack in CORPUS.values():
+        assert attack.about.endswith("."), f"{attack.name}: say what it tries"
+        assert set(attack.status) <= set(STATUSES) and attack.earns in ("rest", "nothing")
+        questions = notebooks.questions(sources[attack.module].node)
+        known = {*questions, *questions.values(), "module"}
+        assert attack.loses <= known, attack.name
+        made = attacks.submission(attack, sources[attack.module], VALUES)
+        assert not re.search(rb"@[A-Z]+@", made), f"{attack.name}: a value that no trap has"
+
+
+def test_the_corpus_holds_what_it_has_to():
+    """One entry at least for each line of the list that grading was promised to hold against."""
+    assert CORPUS.keys() >= {
+        *("loop_in_a_cell", "loop_in_an_answer", "exit_of_the_process", "system_exit", "segmentation_fault"),
+        *("memory_8_gb", "fork_bomb", "disk", "process_left_behind", "network", "environment", "home_folder"),
+        *("source_folder", "gradebook_read", "gradebook_write", "import_of_the_answer", "tests_deleted"),
+        *("tests_edited", "tests_duplicated", "tests_reordered", "points_changed", "forged_results"),
+        *("thread_rewrites_verdicts", "frames_walked", "asserts_stripped", "builtins_replaced", "numpy_replaced"),
+        *("equals_everything", "hook_before_cells", "output_100_mb", "score_of_nan", "score_that_is_huge"),
+        *("file_truncated", "file_empty", "file_large", "file_text", "unicode_everywhere", "surrogates"),
+    }
+
+
+def test_the_secret_lines_are_those_of_hidden_tests():
+    lines = attacks.secret_lines(source())
+    assert "numbers = np.random.default_rng(2).normal(0, 9, (4, 3, 5))" in lines
+    assert not any("test_unit_relu" in line for line in lines)
+
+
+def test_the_reference_is_handed_in_without_hidden_tests():
+    node = json.loads(attacks.submission(CORPUS["honest_reference"], source(), VALUES))
+    text = "\n".join(
+        cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"]) for cell in node["cells"]
+    )
+    assert "np.maximum(x, 0, dtype=result_dtype(x, 0))" in text
+    assert not any(line in text for line in attacks.secret_lines(source()))
+
+
+def result(attack, *, status="graded", outputs=None, **points):
+    """A SubmissionResult with full points, unless `points` says otherwise."""
+    node, cells = source(attack.module).node, []
+    for cell in node.cells:
+        if notebooks.is_test(cell):
+            name = notebooks.grade_id(cell)
+            full = notebooks.points(cell)
+            cells.append(CellScore(name, None, points.get(name.replace("-", "_"), full), full, "passed"))
+    return SubmissionResult("x", attack.module, status, cells=tuple(cells), outputs=outputs or {})
+
+
+def test_the_judge_notices_what_is_not_as_it_should_be():
+    right, wrong = CORPUS["honest_reference"], CORPUS["honest_wrong"]
+    assert attacks.judge(right, result(right), source()) == []
+    secret = attacks.secret_lines(source())[0]
+    for attack, found, said in (
+        (right, result(right, test_gelu=0), "test-gelu: 0 points, not 4"),
+        (right, result(right, test_gelu=float("nan")), "test-gelu: nan points"),
+        (right, result(right, status="crashed"), "status crashed"),
+        (right, result(right, outputs={1: f"x {secret} y"}), "a line of a hidden test is shown"),
+        (right, SubmissionResult("x", "02", "graded"), "the graded cells are"),
+        (wrong, result(wrong, test_relu=3, test_relu_hidden=0, test_module=0), "test-relu: 3 points, not 0"),
+    ):
+        problems = attacks.judge(attack, found, source())
+        assert len(problems) == 1 and said in problems[0], problems
+
+
+def test_the_trap_notices_what_was_reached():
+    import socket
+
+    with attacks.Trap() as trap:
+        values = trap.values(PROJECT, "token-of-this-test")
+        assert trap.sprung("nothing to see", "token-of-this-test") == []
+        assert trap.sprung(Path(values["SOURCE"]).read_text(encoding="utf-8"), "") == [
+            "it read a file of the instructor"
+        ]
+        socket.create_connection(("127.0.0.1", int(values["PORT"]))).close()
+        assert trap.sprung("", "") == ["it reached this machine's network"]
+        assert trap.sprung("", "") == []
+        Path(values["GRADEBOOK"]).write_text("full points", encoding="utf-8")
+        assert trap.sprung("", "") == ["it wrote into a folder of the instructor"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="seen in /proc")
+def test_the_trap_notices_what_was_left_behind():
+    program = [sys.executable, "-c", "print(1, flush=True); import time; time.sleep(30)", "token-of-that-test"]
+    left = subprocess.Popen(program, stdout=subprocess.PIPE)
+    left.stdout.read(1)
+    try:
+        with attacks.Trap() as trap:
+            assert trap.sprung("", "token-of-that-test") == ["it left a process behind"]
+    finally:
+        left.kill()
+        left.communicate()
+
+
+# The selftest around it, with a stand-in for the scorer.
+
+
+class Grader:
+    """A scorer that gives everything full points."""
+
+    def __init__(self, error=None):
+        self.error, self.limits = error, {}
+
+    @contextmanager
+    def kit(self, project, catalog, module):
+        yield SimpleNamespace(source=notebooks.load(project, module.percent), module=module)
+
+    def score(self, kit, path, *, student, limits, cell_seconds, **options):
+        self.limits[student] = (limits, cell_seconds)
+        if self.error:
+            raise self.error
+        return result(CORPUS[student])
+
+
+def test_the_selftest_says_what_was_held_and_what_was_not():
+    done = []
+    found = selftest.selftest(
+        PROJECT,
+        CATALOG,
+        names=("honest_reference", "honest_wrong"),
+        scorer=Grader(),
+        sandbox=SimpleNamespace(kind="bubblewrap", detail=""),
+        on_done=lambda *counts: done.append(counts),
+    )
+    assert [(one.name, one.held) for one in found.attacks] == [("honest_reference", True), ("honest_wrong", False)]
+    assert not found.passed and "test-relu: 3 points, not 0" in found.attacks[1].problems[0]
+    assert done == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken pipe"), ProjectError("the sandbox does not start")])
+def test_a_grader_that_fails_has_not_held(error):
+    options = {"scorer": Grader(error), "sandbox": SimpleNamespace(kind="bubblewrap", detail="")}
+    found = selftest.selftest(PROJECT, CATALOG, names=("honest_reference",), **options)
+    assert str(error) in found.attacks[0].problems[0] and not found.passed
+
+
+def test_the_selftest_needs_a_sandbox_and_names_that_exist(monkeypatch):
+    with pytest.raises(UsageError, match="no attack is called honest"):
+        selftest.selftest(PROJECT, CATALOG, names=("honest",), scorer=Grader(), sandbox=FOUND)
+    nothing = sandbox.Sandbox("none", "nothing is installed")
+    monkeypatch.setattr(sandbox, "_found", {(PROJECT.root, True): nothing})
+    with pytest.raises(ProjectError, match="nothing is installed") as raised:
+        selftest.selftest(PROJECT, CATALOG, scorer=Grader())
+    assert raised.value.exit_code == 3

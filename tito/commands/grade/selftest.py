@@ -1,0 +1,65 @@
+"""`tito grade selftest`: does this machine's sandbox hold what a submission might try?"""
+
+import os
+from typing import Annotated
+
+import typer
+
+from tito.commands.context import open_project
+from tito.console import console
+from tito.errors import WorkError
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[ATTACK]...", help="Only these; all if none is named.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="At once; all cores if not given.")]
+
+
+def register(root):
+    root.command()(selftest)
+
+
+def selftest(attacks: Names = None, jobs: Jobs = None):
+    """Grade the hostile submissions of the course on this machine, and say which of them were held."""
+    from tito.services.grading.course import require_course
+    from tito.services.grading.selftest import selftest as run
+
+    project, catalog = open_project()
+    require_course(project)
+    with console.progress("attacks") as advance:
+        found = run(project, catalog, names=attacks or (), jobs=jobs or os.cpu_count() or 1, on_done=advance)
+    console.show(_data(found), lambda: _print(found))
+    if loose := [one.name for one in found.attacks if not one.held]:
+        raise WorkError(
+            f"{len(loose)} of {len(found.attacks)} attacks were not held: {', '.join(loose[:10])}",
+            "grade no submissions on this machine before that is mended; tito doctor says what isolates them",
+            code="not-held",
+        )
+
+
+def _data(found):
+    return {
+        "isolation": found.isolation,
+        "detail": found.detail,
+        "seconds": found.seconds,
+        "attacks": [
+            {
+                "name": one.name,
+                "about": one.about,
+                "held": one.held,
+                "status": one.status,
+                "problems": list(one.problems),
+                "seconds": one.seconds,
+            }
+            for one in found.attacks
+        ],
+    }
+
+
+def _print(found):
+    rows = [("held" if one.held else "not held", one.name, one.status, f"{one.seconds:.1f}") for one in found.attacks]
+    console.table(["", "attack", "submission", ">seconds"], rows)
+    for one in found.attacks:
+        for problem in one.problems:
+            console.line(f"{one.name}: {problem}")
+    held = sum(one.held for one in found.attacks)
+    detail = f" ({found.detail})" if found.detail else ""
+    console.line(f"{held} of {len(found.attacks)} held with {found.isolation}{detail}, in {found.seconds:.0f} s")
