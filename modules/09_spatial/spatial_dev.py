@@ -385,6 +385,8 @@ def test_unit_conv2d_weight_gradient_naive():
     grad = np.cos(np.arange(2 * 4 * 2 * 7.0)).reshape(2, 4, 2, 7)
     for_weight, for_bias = conv2d_weight_gradient_naive(grad, x, (2, 2), stride, padding)
     assert for_weight.shape == (4, 3, 2, 2) and for_bias.shape == (4,), f"the shapes of weight and bias: got {for_weight.shape}, {for_bias.shape}"
+    got = for_weight[3, 2, 1, 0]
+    assert np.isclose(got, -3.11701557, atol=1e-7), f"weight[3, 2, 1, 0]: expected -3.11701557, got {got:.8f}"
     for place in [(0, 0, 0, 0), (3, 2, 1, 0), (1, 0, 0, 1)]:
         nudge = np.zeros(weight.shape)
         nudge[place] = 1e-5
@@ -777,9 +779,9 @@ test_unit_im2col()
 # Withheld: batches, and every row against the window it stands for.
 ### BEGIN HIDDEN TESTS
 batch = sample_images(3, 2, 5, 6)
-for kernel, stride, padding in [((2, 3), (2, 1), (0, 2)), ((5, 1), (1, 3), (1, 0))]:
+for kernel, stride, padding, (oh, ow) in [((2, 3), (2, 1), (0, 2), (2, 8)), ((5, 1), (1, 3), (1, 0), (3, 2))]:
     rows = im2col(batch, kernel, stride, padding)
-    (oh, ow), wide = output_shape(batch.shape, kernel, stride, padding), np.pad(batch, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    wide = np.pad(batch, [(0, 0), (0, 0), *((p, p) for p in padding)])
     assert rows.shape == (3 * oh * ow, 2 * kernel[0] * kernel[1])
     for number, (n, i, j) in enumerate(np.ndindex(3, oh, ow)):
         window = wide[n, :, i * stride[0] : i * stride[0] + kernel[0], j * stride[1] : j * stride[1] + kernel[1]]
@@ -828,6 +830,9 @@ def test_unit_conv2d_product():
         assert np.allclose(got, expected), f"{what}: differs from the loops by up to {np.abs(got - expected).max():.3g}"
     got = conv2d_product(x.astype(np.float32), weight.astype(np.float32), bias.astype(np.float32), stride, padding)
     assert got.dtype == np.float32, f"float32 images: expected a float32 result, got {got.dtype}"
+    weight, bias = np.cos(np.arange(72.0)).reshape(4, 3, 2, 3), np.array([0.1, -0.2, 0.3, -0.4])
+    got = conv2d_product(sample_images(2, 3, 5, 7), weight, bias, (2, 1), (1, 2))
+    assert np.isclose(got.sum(), -10.03934997, atol=1e-7), f"the sum of all outputs, as with the loops: expected -10.03934997, got {got.sum():.8f}"
     print("🔬 conv2d_product")
 
 test_unit_conv2d_product()
@@ -882,7 +887,8 @@ def test_unit_conv2d_product_gradients():
         n, c, o, kh, kw = drawn.integers(1, 4, 5)
         stride, padding = tuple(drawn.integers(1, 4, 2).tolist()), tuple(drawn.integers(0, 5, 2).tolist())
         x, weight = drawn.standard_normal((n, c, kh + drawn.integers(0, 5), kw + drawn.integers(0, 5))), drawn.standard_normal((o, c, kh, kw))
-        grad = drawn.standard_normal((n, o, *output_shape(x.shape, (kh, kw), stride, padding)))
+        places = [(size + 2 * pad - window) // step + 1 for size, window, step, pad in zip(x.shape[2:], (kh, kw), stride, padding, strict=True)]
+        grad = drawn.standard_normal((n, o, *places))
         for_weight, for_bias = conv2d_weight_gradient_naive(grad, x, (kh, kw), stride, padding)
         expected = conv2d_input_gradient_naive(grad, weight, x.shape, stride, padding), for_weight, for_bias
         what = f"x {x.shape}, weight {weight.shape}, stride {stride}, padding {padding}"
@@ -892,6 +898,10 @@ def test_unit_conv2d_product_gradients():
     singles = (array.astype(np.float32) for array in (grad, x, weight))
     dtypes = [gradient.dtype for gradient in conv2d_product_gradients(*singles, stride, padding)]
     assert dtypes == [np.float32] * 3, f"float32 images, weight and grad: expected three float32 gradients, got {dtypes}"
+    grad, x, weight = np.cos(np.arange(216.0)).reshape(2, 4, 3, 9), sample_images(2, 3, 5, 7), np.cos(np.arange(72.0)).reshape(4, 3, 2, 3)
+    for_x, for_weight, for_bias = conv2d_product_gradients(grad, x, weight, (2, 1), (1, 2))
+    got, expected = (for_x[1, 2, 3, 4], for_weight[3, 2, 1, 0], for_bias[1]), (1.51440987, 0.08282660, -2.69584454)
+    assert np.allclose(got, expected, atol=1e-7), f"stride (2, 1), padding (1, 2), an entry of each: expected {expected}, got {got}"
     print("🔬 conv2d_product_gradients")
 
 test_unit_conv2d_product_gradients()
@@ -960,6 +970,10 @@ def test_unit_max_pool2d_views():
         x, grad = x.astype(dtype), grad.astype(dtype)
         dtypes = max_pool2d_views(x, kernel, stride, padding).dtype, max_pool2d_views_gradient(grad, x, kernel, stride, padding).dtype
         assert dtypes == (dtype, dtype), f"{np.dtype(dtype)} in, the same out: got {dtypes}"
+    x, grad = np.array([[-3.0, -1.0, -2.0], [-6.0, -5.0, -4.0], [-7.0, -9.0, -8.0]])[None, None], np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    got = max_pool2d_views(x, (2, 2), (2, 2), (1, 1))[0, 0].tolist(), max_pool2d_views_gradient(grad, x, (2, 2), (2, 2), (1, 1))[0, 0].tolist()
+    expected = [[-3, -1], [-6, -4]], [[1, 2, 0], [3, 0, 4], [0, 0, 0]]
+    assert got == expected, f"3 × 3 negative numbers, padding 1, and their gradient: expected {expected}, got {got}"
     print("🔬 max_pool2d_views")
 
 test_unit_max_pool2d_views()
@@ -1592,6 +1606,9 @@ def test_unit_conv2d_layer():
     layer.bias.data[...] = [10, 20, 30, 40]
     got = layer(x).numpy() - expected
     assert np.allclose(got[1, :, 2, 8], [10, 20, 30, 40], atol=1e-4), f"a bias of [10, 20, 30, 40] adds {got[1, :, 2, 8].tolist()}"
+    layer.weight.data[...] = np.cos(np.arange(72.0)).reshape(4, 3, 2, 3)
+    got = layer(x).numpy()[1, 2, 2, 3]
+    assert np.isclose(got, 30.33165662, atol=1e-4), f"weights cos(0), cos(1), …, bias 30, out[1, 2, 2, 3]: expected 30.331657, got {got:.6f}"
     got = Conv2d(3, 1, (5, 6))(x[0])
     assert got.shape == (1, 1, 2), f"3 → 1, 5 × 6, on a single image (3, 5, 7): expected shape (1, 1, 2), got {got.shape}"
     for bias, expected in [(True, ["weight", "bias"]), (False, ["weight"])]:
