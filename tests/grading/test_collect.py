@@ -118,6 +118,7 @@ def test_moodle(listed, tmp_path, form):
         # this participant has the number that is another student's LMS id
         (f"Sean Paul O'Neil_4711{end}alpha_dev.ipynb", listed.notebook(mark="sean")),
         (f"Wei Li_333{end}alpha_dev.ipynb", listed.notebook(mark="li")),
+        (f"New Person_4712{end}alpha_dev.ipynb", listed.notebook(mark="new")),
         ("Änne Müller_331_assignsubmission_onlinetext_/onlinetext.html", b"<p>hello"),
     )
     said = listed.json("collect", archive)
@@ -128,6 +129,8 @@ def test_moodle(listed, tmp_path, form):
     assert status == "ambiguous" and "am1, so2" in reason
     status, _, reason = found[f"moodle.zip/Wei Li_333{end}alpha_dev.ipynb"]
     assert status == "ambiguous" and "li3, li4" in reason
+    status, _, reason = found[f"moodle.zip/New Person_4712{end}alpha_dev.ipynb"]
+    assert status == "refused" and "New Person (LMS id 4712), who is not on the class list" in reason
     assert said.document["data"]["ignored"] == 1
 
 
@@ -376,6 +379,16 @@ def test_nbgrader_knows_how_late_it_is(week, tmp_path):
     )
     assert found == datetime(2026, 12, 5, 12, 0, 0)
     assert entry(week, "ana")["late"] == (found - datetime(2026, 12, 1, 22)).total_seconds()
+
+
+def test_an_attempt_without_a_time_takes_the_time_of_the_older_one_away(week, tmp_path):
+    week.tito("collect", zipped(tmp_path / "a.zip", ("ana_1_1_a.ipynb", week.notebook(mark="timed"), at(9))))
+    stamp = week.course.submission("ana", week.alpha) / "timestamp.txt"
+    assert stamp.read_text(encoding="utf-8") == "2026-12-09 12:00:00.000000 UTC\n"
+    nobody_knows = (1980, 1, 1, 0, 0, 0)
+    week.tito("collect", zipped(tmp_path / "b.zip", ("ana_1_2_a.ipynb", week.notebook(mark="new"), nobody_knows)))
+    assert week.submitted("ana") == week.notebook(mark="new")
+    assert not stamp.exists()
 
 
 def test_an_archive_whose_times_are_those_of_the_download(week, tmp_path):
