@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,49 @@ def test_the_readme_has_the_command_and_the_figures(milestone):
     assert f"tito milestone run {milestone.number:02}" in text
     for seed in range(3):
         assert f"| {seed} |" in text or f"seed {seed}" in text, "figures by seed"
+
+
+@pytest.mark.parametrize(("name", "least"), [("03", 0.95), ("04", 0.98)])
+def test_digits_are_read(root, name, least):
+    """Without MNIST, on the digits that are fetched from scikit-learn meanwhile."""
+    data = root / "data"
+    done, metrics = run_program(root, name, data=data)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tito data fetch mnist" in done.stdout
+    assert metrics["data"] == "digits"
+    assert metrics["results"]["test accuracy"] >= least
+    (matrix,) = [figure["alt"] for figure in metrics["figures"] if "taken for" in figure["name"]]
+    right = round(360 * metrics["results"]["test accuracy"])
+    assert f"{right} of 360 images are read right" in matrix, "two ways to count"
+    for figure in metrics["figures"]:
+        folder = root / ".tito" / "milestones" / metrics["milestone"] / "digits-seed0"
+        pictures = [(folder / figure[key]).read_bytes() for key in ("file", "dark")]
+        assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+        assert pictures[0] != pictures[1]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")
+def test_the_learning_rate_goes_on_where_it_was(root):
+    """LeNet's rate changes at every step; a run interrupted within an epoch ends as one that was not."""
+    options = ("--data", "digits", "--epochs", "3")
+    _, expected = run_program(root, "lenet", *options, data=root / "data")
+    milestone = MILESTONES.find("lenet")
+    process = subprocess.Popen(
+        [sys.executable, root / "milestones" / milestone.name / milestone.program.name, *options, "--fresh"],
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1", "TINYTORCH_DATA": str(root / "data")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    for line in process.stdout:
+        if line.startswith("epoch 1/3"):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    done, found = run_program(root, "lenet", *options, data=root / "data")
+    assert "going on after epoch 1, step " in done.stdout
+    assert "step 0" not in done.stdout
+    assert found["history"] == expected["history"]
+    assert found["results"] == expected["results"]
