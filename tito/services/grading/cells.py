@@ -121,6 +121,9 @@ class Notebook:
             config.HistoryManager.enabled = False
             self.ipython = InteractiveShell.instance(config=config, user_module=self.module, user_ns=self.names)
             self.ipython.system = self.ipython.system_piped = system
+            # there is no window to draw into, whatever a cell asks for
+            self.ipython.enable_gui = lambda gui=None: None
+            self.ipython.enable_matplotlib = lambda gui=None: (gui, "agg")
             self.names.update(kept)
             sys.modules["__main__"] = self.module
         return self.ipython

@@ -5,10 +5,11 @@ what has changed since the last one: what a test writes into a parameter's array
 what an answer does to its arguments shows in the test. Views of one block of memory stay views of one block.
 """
 
+import math
 import sys
 from operator import is_
 
-from .wire import PLAIN, Reader, Unreadable, Unsendable, Writer, is_plain, put_numpy
+from .wire import Reader, Unreadable, Unsendable, Writer, is_plain, put_numpy
 
 ARRAY_BYTES = 256 * 2**20
 AXES = 64
@@ -158,6 +159,12 @@ def packed(array):
 
 def _address(array):
     return array.__array_interface__["data"][0]
+
+
+def _reach(shape, strides):
+    """How far the entries of an array lie before and behind its first one, in bytes."""
+    steps = [(length - 1) * step for length, step in zip(shape, strides, strict=True)]
+    return sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps)
 
 
 def _home(array, kind):
@@ -373,8 +380,7 @@ class Mirror:
         size = dtype.itemsize
         if type(shape) is not tuple or len(shape) > AXES or not all(type(n) is int and n >= 0 for n in shape):
             raise Unreadable("an array without a shape")
-        for length in shape:
-            size *= length
+        size *= math.prod(shape)
         if size > ARRAY_BYTES:
             raise Unreadable(f"an array of {size:,} bytes")
         if strides is not None:
@@ -398,6 +404,8 @@ class Mirror:
     def _get_view(self, reader):
         number, place, offset = self._theirs(reader), reader.number(), reader.number()
         dtype, shape, strides, writeable = self._get_form(reader)
+        if 0 in shape:
+            raise Unreadable("an array without content")
         if reader.get() is True:
             if place * self.step >= 0 or place in self.blocks:
                 raise Unreadable("a number that is in use")
@@ -409,6 +417,11 @@ class Mirror:
             self._share_block(block)
         try:
             within = self.blocks[place].packed()
+            steps = strides or [dtype.itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+            low, high = _reach(shape, steps)
+            # NumPy itself takes an offset before the beginning
+            if offset + low < 0 or offset + high + dtype.itemsize > within.nbytes:
+                raise ValueError
             array = self.np.ndarray(shape, dtype, within, offset, strides)
         except (KeyError, ValueError, TypeError, OverflowError):
             raise Unreadable("an array outside of its memory") from None
@@ -419,8 +432,7 @@ class Mirror:
         dtype, shape, strides, writeable = self._get_form(reader)
         if strides is None or 0 in shape:
             raise Unreadable("an array without content")
-        steps = [(length - 1) * step for length, step in zip(shape, strides, strict=True)]
-        low, high = sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps)
+        low, high = _reach(shape, strides)
         if high - low > ARRAY_BYTES:
             raise Unreadable("an array spread too far")
         buffer = self.np.zeros(high - low + dtype.itemsize, "u1")
@@ -462,5 +474,3 @@ class Mirror:
         if entry is not None:
             numbers.pop(id(entry.thing), None)
 
-
-assert list not in PLAIN  # lists are shared, not copied

@@ -170,7 +170,9 @@ class _Submission:
         self.outcomes, printed = self.rig.run(steps)
         self.judge = Judge(self.running, self.outcomes, self.source, self.kit.source.node)
         cells = tuple(self._score(number) for number in self.tests)
-        outputs = {self.places[number]: text[:SHOWN] for number, text in printed.items() if text}
+        hidden = {number for number in self.tests if _is_hidden(self.running[number].cell)}
+        shown = {number: text for number, text in printed.items() if text and number not in hidden}
+        outputs = {self.places[number]: text[:SHOWN] for number, text in shown.items()}
         return cells, outputs
 
     def _score(self, number):

@@ -6,6 +6,7 @@ commands as JSON and gets one answer to each. Nothing of a submission is ever ex
 
 import ast
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -14,10 +15,9 @@ from pathlib import Path
 
 if __name__ == "__main__":  # as a script: the folder above is the package's home
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from grading import trusted
-
+    program = importlib.import_module("grading.trusted")
     sys.path.pop(0)
-    trusted.main()
+    program.main()
     os._exit(0)
 
 from .cells import Printed, text_of

@@ -1,0 +1,77 @@
+"""Runs a module's wrong answers one after the other in one sandbox, each with the tests of its question, through proxies.
+
+A sandbox for every wrong answer would take minutes. Here the reference's cells run once, in order; at each answer its
+wrong versions take its place in turn, their tests run outside, and the reference's answer is put back.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from tito.services import notebooks
+from tito.services.grading.sandbox import Limits
+from tito.services.grading.session import Rig
+
+CELL_SECONDS = 20
+CHANGED = 100_000  # the numbers of cells that take another's place
+
+
+@dataclass
+class Found:
+    """wrong: [(question, flaw, {test: Outcome}, Outcome of the answer)]; after: what the reference earned behind them."""
+
+    wrong: list = field(default_factory=list)
+    after: dict = field(default_factory=dict)
+
+
+def run_wrong_versions(kit, sandbox, wrong):
+    """What became of the versions {grade_id: [(flaw, code)]} of the answers of `kit`."""
+    runner = _Runner(kit, sandbox)
+    try:
+        return runner.run(wrong)
+    finally:
+        runner.rig.close()
+
+
+class _Runner:
+    def __init__(self, kit, sandbox):
+        self.kit = kit
+        cells = [cell for _, cell in notebooks.code_cells(kit.source.node) if not notebooks.is_measure(cell)]
+        self.steps = [
+            (number, cell.source, notebooks.grade_id(cell) if notebooks.is_test(cell) else None)
+            for number, cell in enumerate(cells)
+        ]
+        self.names = [notebooks.grade_id(cell) for cell in cells]
+        self.answers = [number for number, cell in enumerate(cells) if notebooks.is_solution(cell)]
+        self.rig = Rig(kit, sandbox, Limits(seconds=600), CELL_SECONDS, None)
+        self.rig.deadline = time.monotonic() + 600
+        self.rig.lines = {}
+
+    def run(self, wrong):
+        found = Found()
+        ends = [*self.answers[1:], len(self.steps)]
+        self._all(self.steps[: self.answers[0]])
+        for start, end in zip(self.answers, ends, strict=True):
+            question, own = self.names[start], self.steps[start:end]
+            named = [(name or "") + "-" for name in self.names[start:end]]
+            tests = [step for step, name in zip(own, named, strict=True) if name.startswith(f"test-{question}-")]
+            given = [step for step in own if step[2] is None]
+            for flaw, code in wrong.get(question, []):
+                broken = self._one((start + CHANGED, code, None), start)
+                self._all(given[1:], start)
+                outcomes = {step[2]: self._one(step, start) for step in tests}
+                found.wrong.append((question, flaw, outcomes, broken))
+                self._all(given, start)
+            self._all(given, start)
+            found.after |= {step[2]: self._one(step, start) for step in tests}
+        return found
+
+    def _all(self, steps, start=0):
+        for step in steps:
+            if step[2] is None:
+                self._one(step, start)
+
+    def _one(self, step, start):
+        if self.rig.session is None:
+            assert self.rig._start([one for one in self.steps[:start] if one[2] is None or one[0] < start], set())
+        outcome, _ = self.rig._run(step)
+        return outcome

@@ -1,0 +1,390 @@
+"""The scorer: the same score as in a kernel, and nothing that a submission can do about it but be right."""
+
+import copy
+import threading
+import time
+
+import pytest
+from nbformat import v4
+from one_notebook import ROOT, HandedIn, box, by_name, catalog, earned, notebook, project
+
+from tito.services import kernel, notebooks
+from tito.services.grading import plans, scorer
+from tito.services.grading.sandbox import MIB, Limits
+
+ALL = {"test-double": 3, "test-double-hidden": 1, "test-total": 2, "test-total-hidden": 1, "test-module": 1}
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    with notebook(tmp_path_factory.mktemp("kit")) as made:
+        yield made
+
+
+@pytest.fixture
+def ada(kit, tmp_path):
+    return HandedIn(kit, tmp_path)
+
+
+# What is right earns its points.
+
+
+def test_right_answers_earn_all_points_and_say_what_was_scored(ada):
+    result = ada.score()
+    assert earned(result) == ALL
+    assert (result.student, result.status, result.detail, result.warnings) == ("ada", "graded", "", ())
+    assert result.isolation == box().kind and result.seconds > 0
+    cells = by_name(result)
+    assert [cell.question for cell in result.cells] == ["double", "double", "total", "total", None]
+    assert [cell.hidden for cell in result.cells] == [False, True, False, True, False]
+    assert cells["test-double"].max_points == 3 and all(cell.second is None for cell in result.cells)
+
+
+def test_an_untouched_notebook_earns_nothing_and_is_todo(kit, ada):
+    stubs = {name: cell.source for cell in kit.handed.cells if (name := notebooks.grade_id(cell)) in kit.answers}
+    result = ada.score(stubs)
+    assert result.points == result.second_points == 0
+    assert [cell.status for cell in result.cells] == ["todo"] * 4 + ["blocked"]
+
+
+def test_a_wrong_answer_loses_its_points_in_the_tests_own_words(ada):
+    result = ada.score({"double": "def double(x):\n    return 3 * x"})
+    cell = by_name(result)["test-double"]
+    assert (cell.status, cell.points, cell.message) == ("failed", 0, "expected 6, got 9")
+    assert cell.where.endswith("cell 5, line 1")
+
+
+def test_an_error_is_named_with_its_place_in_the_students_cell(ada):
+    result = ada.score({"double": "def double(x):\n    y = x\n    return [][y]"})
+    cell = by_name(result)["test-double"]
+    assert (cell.status, cell.message) == ("failed", "IndexError: list index out of range")
+    assert cell.where.endswith("cell 4, line 3")
+
+
+# Cells mean what they mean in a notebook.
+
+@pytest.mark.parametrize(
+    ("cell", "answer"),
+    [
+        pytest.param("%matplotlib inline\nfactor = 2", "return factor * x", id="a magic"),
+        pytest.param("%%time\nfactor = 2", "return factor * x", id="a cell magic"),
+        pytest.param("names = !echo 2\nfactor = int(names[0])", "return factor * x", id="a shell command"),
+        pytest.param("double?\nfactor = 2", "return factor * x", id="a question mark"),
+        pytest.param("import asyncio\nfactor = await asyncio.sleep(0, 2)", "return factor * x", id="await"),
+        pytest.param("display(1)\nfactor = 2;", "return factor * x", id="display"),
+        pytest.param("factor = 2 if get_ipython() is not None else 0", "return factor * x", id="get_ipython"),
+        pytest.param("factor = 2\nraise ValueError('later')", "return factor * x", id="a cell that raises"),
+        pytest.param("factor = 2\nexit()", "return factor * x", id="exit"),
+        pytest.param("", "import inspect\n    return 2 * x if 'getsource' in inspect.getsource(double) else 0", id="getsource"),
+        pytest.param("factor = 2", "return globals()['factor'] * x if __name__ == '__main__' else 0", id="__main__"),
+        pytest.param("from pathlib import Path\nPath('f').write_text('2')", "return int(open('f').read()) * x", id="files"),
+        pytest.param("import numpy as np\nnp = math = expect_error = None", "return 2 * x", id="its own names"),
+    ],
+)
+def test_cells_mean_what_they_mean_in_a_notebook(ada, cell, answer):
+    result = ada.score({"double": f"def double(x):\n    {answer}"}, behind={"double": cell})
+    assert earned(result) == ALL, [one.message for one in result.cells]
+
+
+def test_what_cells_print_is_kept_in_bounds(ada):
+    result = ada.score(
+        {"double": "print('from the answer')\ndef double(x):\n    return 2 * x"},
+        behind={"test-double": "print('x' * 10**7)", "test-total": "6 * 7", "test-total-hidden": "print('\\x1b[31m')"},
+    )
+    assert result.outputs[3] == "from the answer\n"
+    assert [len(text) for text in result.outputs.values() if "xxx" in text] == [4000]
+    assert "42\n" in result.outputs.values()
+    assert earned(result) == ALL
+
+
+def test_what_an_answer_prints_in_a_hidden_test_is_not_shown(ada):
+    result = ada.score({"double": "def double(x):\n    print('asked for', x)\n    return 2 * x"})
+    assert "asked for 3" in result.outputs[4]
+    assert "7919" not in repr(result.outputs)
+
+
+# Tests that are not as they were handed out.
+
+
+def _places(node):
+    return {notebooks.grade_id(cell): place for place, cell in enumerate(node.cells)}
+
+
+def _delete(node):
+    del node.cells[_places(node)["test-double"]]
+
+
+def _edit(node):
+    node.cells[_places(node)["test-double"]].source = "pass"
+
+
+def _duplicate(node):
+    node.cells.append(node.cells[_places(node)["test-double"]])
+
+
+def _move_up(node):
+    node.cells.insert(1, node.cells.pop(_places(node)["test-double"]))
+
+
+def _move_down(node):
+    node.cells.append(node.cells.pop(_places(node)["test-double"]))
+
+
+def _more_points(node):
+    node.cells[_places(node)["test-double"]].metadata["nbgrader"]["points"] = 100
+
+
+def _other_kind(node):
+    place = _places(node)["test-double"]
+    node.cells[place] = v4.new_markdown_cell("pass", metadata=node.cells[place].metadata)
+
+
+def _add(node):
+    metadata = {"grade": True, "grade_id": "test-more", "locked": True, "points": 50, "schema_version": 3}
+    node.cells.append(v4.new_code_cell("pass", metadata={"nbgrader": {**metadata, "solution": False, "task": False}}))
+
+
+CHANGES = [_delete, _edit, _duplicate, _move_up, _move_down, _more_points, _other_kind, _add]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__.strip("_"))
+@pytest.mark.parametrize("factor", [2, 3])
+def test_tests_run_as_the_course_has_them_and_where(kit, ada, change, factor):
+    result = ada.score({"double": f"def double(x):\n    return {factor} * x"}, change=change, second_try=False)
+    assert result.status == "tampered" and len(result.warnings) == 1 and result.warnings[0] in result.detail
+    right = factor == 2
+    assert result.points == (8 if right else 1), earned(result)
+    assert result.max_points == 8 and set(earned(result)) == set(ALL)
+    restored = scorer.restored(kit, ada.path)
+    names = [notebooks.grade_id(cell) for cell in restored.cells if notebooks.is_test(cell)]
+    assert names == list(ALL)
+    assert "15838" in next(cell for cell in restored.cells if "expected_secret" in cell.source).source
+
+
+def test_white_space_and_what_tools_add_are_no_tampering(ada):
+    def change(node):
+        for cell in node.cells:
+            cell.source = "\n".join(line + "  " for line in cell.source.split("\n")) + "\n"
+            if "nbgrader" in cell.metadata:
+                cell.metadata["nbgrader"]["checksum"] = "0123"
+
+    result = ada.score(change=change)
+    assert (result.status, result.warnings, result.points) == ("graded", (), 8)
+
+
+def test_cells_of_ones_own_between_an_answer_and_its_test_count(ada):
+    answers = {"double": "def double(x):\n    return 3 * x"}
+    result = ada.score(answers, behind={"double": "def double(x):\n    return x + x"})
+    assert (result.status, result.points) == ("graded", 8)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"cells": 3, "nbformat": 4}', b"\xff\xfe", b'{"nbformat": 9, "cells": []}']
+)
+def test_a_file_that_is_no_notebook_is_unreadable_and_no_accident(kit, tmp_path, content):
+    path = tmp_path / "broken.ipynb"
+    path.write_bytes(content)
+    result = scorer.score(kit, path, sandbox=box())
+    assert result.status == "unreadable" and result.detail and result.points == 0 and set(earned(result)) == set(ALL)
+    assert len(scorer.restored(kit, path).cells) == len(kit.handed.cells)
+
+
+def test_a_file_that_is_not_there_is_missing(kit, tmp_path):
+    assert scorer.score(kit, tmp_path / "none.ipynb", sandbox=box()).status == "missing"
+
+
+# What a submission does to its process costs one question.
+
+
+ENDINGS = {
+    "a loop without an end": ("while True:\n        pass", "timeout"),
+    "os._exit": ("import os\n    os._exit(0)", "crashed"),
+    "a signal": ("import os, signal\n    os.kill(os.getpid(), signal.SIGSEGV)", "crashed"),
+    "too much memory": ("list = []\n    while True:\n        list.append(bytearray(10**8))", None),
+    "closed files": ("import os\n    os.closerange(0, 100)", "crashed"),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), ENDINGS.values(), ids=ENDINGS.keys())
+def test_an_answer_that_ends_the_process_costs_its_own_question(ada, body, status):
+    answers = {
+        "double": f"def double(x):\n    {body}",
+        "total": "def total(values):\n    return 2 * sum(values)",
+    }
+    limits = Limits(seconds=30, memory=600 * MIB)
+    result = ada.score(answers, limits=limits, cell_seconds=1.5, second_try=False, behind={"test-total": "last = 1"})
+    cells = by_name(result)
+    assert cells["test-double"].points == cells["test-double-hidden"].points == 0
+    assert cells["test-total"].points == 2 and cells["test-total-hidden"].points == 1, cells["test-total"].message
+    if status:
+        assert cells["test-double"].status == status == result.status, result
+
+
+def test_a_cell_that_ends_the_process_runs_once(ada):
+    body = "import os, time\nopen('/dev/null')\nos._exit(3)"
+    result = ada.score({"double": body, "total": "def total(values):\n    return 2 * sum(values)"}, second_try=False)
+    cells = by_name(result)
+    assert cells["test-double"].status == "crashed" and "exit code 3" in cells["test-double"].message
+    assert (cells["test-total"].points, result.status) == (2, "crashed")
+
+
+def test_a_submission_has_an_end(ada):
+    begin = time.monotonic()
+    result = ada.score(behind={"provided-imports": "while True: pass"}, seconds=4, cell_seconds=60)
+    assert time.monotonic() - begin < 15
+    assert result.points == 0 and {cell.status for cell in result.cells} == {"blocked"}
+    assert "the time for the whole notebook, 4 s, was over" in result.cells[0].message
+
+
+def test_it_can_be_cancelled(ada):
+    cancel = threading.Event()
+    threading.Timer(1.0, cancel.set).start()
+    begin = time.monotonic()
+    result = ada.score(behind={"double": "while True: pass"}, cell_seconds=30, seconds=60, cancel=cancel)
+    assert time.monotonic() - begin < 10
+    assert (result.status, result.detail) == ("ungraded", "interrupted")
+
+
+def test_limits_of_the_processes_do_not_meet_between_submissions(kit, tmp_path):
+    results = {}
+
+    def run(name):
+        (tmp_path / name).mkdir()
+        results[name] = HandedIn(kit, tmp_path / name).score(seconds=60)
+
+    threads = [threading.Thread(target=run, args=(f"student{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.points for result in results.values()] == [8] * 4
+
+
+# The second try.
+
+
+def test_what_failed_behind_a_wrong_answer_is_tried_again_with_the_references(ada):
+    result = ada.score({"double": "print('secret')\ndef double(x):\n    return 3 * x"})
+    cells = by_name(result)
+    assert (cells["test-total"].points, cells["test-total"].second) == (0, 2)
+    assert cells["test-total-hidden"].second == 1, "its question lost points"
+    assert cells["test-double"].second is None and cells["test-module"].second is None
+    assert (result.points, result.second_points) == (1, 3)
+
+
+def test_an_answer_that_is_wrong_itself_stays_wrong(ada):
+    result = ada.score({"double": "def double(x):\n    return 3 * x", "total": "def total(values):\n    return 6.5"})
+    assert by_name(result)["test-total"].second == 0 and result.second_points == 0
+
+
+def test_nothing_is_tried_again_where_nothing_earlier_is_wrong(ada):
+    result = ada.score({"total": "def total(values):\n    return 1"})
+    assert [cell.second for cell in result.cells] == [None] * 5
+    assert [cell.second for cell in ada.score({"double": "x"}, second_try=False).cells] == [None] * 5
+
+
+# What a test fetches.
+
+
+def test_a_test_fetches_what_the_notebook_made_and_imports_the_rest():
+    def cell(source, **metadata):
+        made = v4.new_code_cell(source)
+        made.metadata["nbgrader"] = {"schema_version": 3, "task": False, "solution": False, "locked": True} | metadata
+        return made
+
+    cells = [
+        v4.new_code_cell("import math\nimport os\nfrom pathlib import Path\nimport numpy as np\nkept = 1"),
+        cell("def helper(): return answer(np, kept)\nmine = 2", grade=True, grade_id="test-a", points=1),
+        cell("mine, len(os.sep), Path, math.pi\nhelper()", grade=True, grade_id="test-b", points=1),
+        v4.new_code_cell("math = None\nmine = 3"),
+        cell("mine, math", grade=True, grade_id="test-c", points=1),
+    ]
+    found, imports = plans.read(cells)
+    assert found == {
+        "test-a": ("answer", "kept"),
+        "test-b": ("Path", "answer", "kept", "os"),
+        "test-c": ("math", "mine"),
+    }
+    assert imports == ("import math", "import numpy as np")
+
+
+# The modules, and the kernel.
+
+
+@pytest.fixture(scope="module", params=[module.name for module in catalog()])
+def module_kit(request):
+    with scorer.kit(project(), catalog(), catalog()[request.param]) as made:
+        yield made
+
+
+def submission(kit, folder, answers):
+    node = copy.deepcopy(kit.handed)
+    for cell in node.cells:
+        if notebooks.grade_id(cell) in answers:
+            cell.source = answers[notebooks.grade_id(cell)]
+    path = folder / "handed_in.ipynb"
+    notebooks.write(node, path)
+    return path
+
+
+def student(name):
+    from harness import read_answers
+
+    found = read_answers(ROOT / "tests" / "integration" / "student" / f"{name}.py").by_cell()
+    return {cell: codes[0][1] for cell, codes in found.items()}
+
+
+def test_the_reference_earns_full_marks(module_kit, tmp_path):
+    result = scorer.score(module_kit, submission(module_kit, tmp_path, module_kit.answers), sandbox=box())
+    assert {cell.grade_id: cell.message for cell in result.cells if cell.status != "passed"} == {}
+    assert result.points == result.max_points > 0 and result.status == "graded"
+
+
+def test_the_untouched_notebook_earns_nothing(module_kit, tmp_path):
+    result = scorer.score(module_kit, submission(module_kit, tmp_path, {}), sandbox=box())
+    assert result.points == 0 and {cell.status for cell in result.cells} <= {"todo", "blocked"}
+    assert result.second_points == 0
+
+
+def test_other_right_answers_earn_full_marks(module_kit, tmp_path):
+    path = submission(module_kit, tmp_path, student(module_kit.module.name))
+    result = scorer.score(module_kit, path, sandbox=box())
+    assert {cell.grade_id: cell.message for cell in result.cells if cell.status != "passed"} == {}
+
+
+def test_wrong_answers_lose_marks(module_kit):
+    from harness import read_answers
+    from swapping import run_wrong_versions
+
+    wrong = read_answers(ROOT / "tests" / "grading" / "wrong" / f"{module_kit.module.name}.py").by_cell()
+    found = run_wrong_versions(module_kit, box(), wrong)
+    assert len(found.wrong) == sum(map(len, wrong.values()))
+    broken = [(question, flaw) for question, flaw, _, outcome in found.wrong if outcome.status != "ok"]
+    passed = [(q, flaw) for q, flaw, tests, _ in found.wrong if all(one.status == "ok" for one in tests.values())]
+    assert (broken, passed) == ([], [])
+    assert {test: outcome.message for test, outcome in found.after.items() if outcome.status != "ok"} == {}
+
+
+@pytest.mark.parametrize("name", ["01_tensor", "07_training"])
+def test_a_kernel_says_the_same_cell_by_cell(name, tmp_path):
+    """Half of the answers are missing: every status but "crashed" occurs, each with its message and place."""
+    from tito.services.verdicts import Judge
+
+    with scorer.kit(project(), catalog(), catalog()[name]) as kit:
+        answers = {key: code for number, (key, code) in enumerate(kit.answers.items()) if number % 3 != 1}
+        path = submission(kit, tmp_path, answers)
+        result = scorer.score(kit, path, sandbox=box(), second_try=False)
+        source, ordered = scorer._order(kit, path)
+        running = [one for one in ordered.placed if scorer._runs(one.cell)]
+        sources = [one.cell.source for one in running]
+        limits = kernel.Limits(60, 300)
+        outcomes = kernel.run_cells(sources, folder=kit.view, cwd=kit.module.folder, limits=limits)
+        judge = Judge(running, outcomes, source, kit.source.node)
+    verdicts = {
+        notebooks.grade_id(one.cell): judge.verdict(number)
+        for number, one in enumerate(running)
+        if notebooks.is_test(one.cell)
+    }
+    expected = {cell: (verdict.status, verdict.message, verdict.where) for cell, verdict in verdicts.items()}
+    assert {cell.grade_id: (cell.status, cell.message, cell.where) for cell in result.cells} == expected
+    assert len({cell.status for cell in result.cells}) >= 3
