@@ -168,5 +168,6 @@ def test_the_learning_rate_goes_on_where_it_was(root):
     done, found = run_program(root, "lenet", *options, data=root / "data")
     assert "going on after epoch 1, step " in done.stdout
     assert "step 0" not in done.stdout
+    assert found, "a worse run would leave two reports"
     assert found["history"] == expected["history"]
     assert found["results"] == expected["results"]
