@@ -54,12 +54,12 @@ def confusion(matrix, names):
     axes.spines[:].set_visible(False)
     figure.colorbar(shades, label="mistakes (images)", ticks=MaxNLocator(integer=True))
     places = np.argsort(-np.nan_to_num(mistakes), axis=None, kind="stable")[:3]
-    most_often = ", ".join(
-        f"{names[row]} for {names[column]} {matrix[row, column]} times"
+    most_often = "; ".join(
+        f"{names[row]} for {names[column]}, {matrix[row, column]} times"
         for row, column in zip(*np.unravel_index(places, matrix.shape), strict=True)
     )
     right = f"{np.trace(matrix):,} of {matrix.sum():,} images are read right"
-    return figure, f"A table of 10 rows and 10 columns: {right}. Taken most often: {most_often}."
+    return figure, f"A table of 10 rows and 10 columns: {right}. Most frequent mistakes: {most_often}."
 
 
 def worst_mistakes(images, labels, logits, names, count=12):
