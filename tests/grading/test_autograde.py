@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from small_course import ISOLATED, NO_SANDBOX, StandIn, released
@@ -18,6 +19,7 @@ from tito.services import notebooks
 from tito.services.grading import gradebook, records
 from tito.services.grading.autograde import Options, autograde
 
+ROOT = Path(__file__).resolve().parents[2]
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 WRONG_FIRST = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
 
@@ -147,6 +149,21 @@ def test_only_what_changed_runs_again(small):
     assert sorted(scorer.asked) == ["ada", "ada", "bob", "bob", "bob"], "the tests may have changed"
     grade(small, scorer, students=("ada",), force=True)
     assert scorer.asked.count("ada") == 3
+
+
+def test_all_that_scores_is_part_of_the_key():
+    program = (
+        "import sys, tito.services.grading.scorer\n"
+        "print(*(module.__file__ for name, module in sys.modules.items() if name.startswith('tito.services.')))"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    imported = {Path(name) for name in child.stdout.split() if Path(name).name != "__init__.py"}
+    grading = ROOT / "tito" / "services" / "grading"
+    programs = {grading / f"{name}.py" for name in ("inside", "trusted", "proxies", "wire")}
+    keyed = {*records.scoring_files(), ROOT / "tito" / "services" / "files.py"}
+    assert (imported | programs) - keyed == set()
+    others = {*records.BEFORE, *records.AFTER, *records.BESIDE}
+    assert [name for name in others if not (grading / f"{name}.py").is_file()] == []
 
 
 def test_a_gradebook_that_lost_a_score_gets_it_back_without_running_it_again(small):

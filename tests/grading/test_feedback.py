@@ -196,6 +196,20 @@ def test_who_is_not_graded_gets_no_page(small):
     assert list(feedback(small.project, small.module).pages) == ["ada"]
 
 
+def test_where_it_failed_is_a_place_in_the_students_own_file(small):
+    class Placing(StandIn):
+        def score(self, kit, path, **more):
+            result = super().score(kit, path, **more)
+            for cell in result.cells:
+                object.__setattr__(cell, "where", f"{kit.project.relative(path)}, cell 6, line 2")
+            return result
+
+    small.solved("bob", double=WRONG)
+    autograde(small.project, small.catalog, small.module, scorer=Placing(), sandbox=ISOLATED)
+    page = page_of(small, "bob")
+    assert "<br>alpha_dev.ipynb, cell 6, line 2" in page and "assignments/" not in page
+
+
 def test_lateness_is_said(small):
     small.solved("ada")
     small.came_in({"ada": "x.ipynb"}, late=90_000)

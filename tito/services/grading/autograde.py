@@ -200,12 +200,12 @@ class _Run:
         return found
 
     def _scored(self, pool, waiting, kit, isolating):
-        """Yield (student, result) as they come. No more are under way than there are threads, so that memory does not
-        grow with the class.
+        """Yield (student, result) as they come. As many again as there are threads wait for one, so that none is idle
+        while a result is written; no more, so that memory does not grow with the class.
         """
         running = {}
         while running or waiting:
-            while waiting and len(running) < self._jobs() and not self.cancel.is_set():
+            while waiting and len(running) < 2 * self._jobs() and not self.cancel.is_set():
                 student, path = waiting.popleft()
                 running[pool.submit(self._score, kit, isolating, student, path)] = student
             if not running:
@@ -218,6 +218,8 @@ class _Run:
                     yield student, future.result()
 
     def _score(self, kit, isolating, student, path):
+        if self.cancel.is_set():
+            return self._ungraded(student, "interrupted")
         try:
             if path.is_symlink():  # to the solution, for example
                 raise ProjectError(f"{self.course.label(path)} is a link; put the file itself there")

@@ -143,7 +143,7 @@ class _Page:
         if result.status in EXPLAINED:
             said.append(f"<p><strong>{escape(result.status.capitalize())}.</strong> {EXPLAINED[result.status]}</p>")
         if result.detail and result.status == "unreadable":
-            said.append(f"<p>{escape(result.detail)}</p>")
+            said.append(f"<p>{escape(self._own(result.detail))}</p>")
         if result.warnings:
             said.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in result.warnings) + "</ul>")
         if result.second_points > result.points:
@@ -151,6 +151,10 @@ class _Page:
             first, second = number(result.points), number(result.second_points)
             said.append(f"<p>{SECOND_TRY.format(first=first, second=second, which=which)}</p>")
         return "\n".join(said)
+
+    def _own(self, text):
+        """`text` with the student's file under its own name, not where the instructor has it."""
+        return text.replace(f"assignments/submitted/{self.student.id}/{self.module.name}/", "")
 
     def _points(self, score):
         """What counts for a test: a person's points, where there are some."""
@@ -183,7 +187,7 @@ class _Page:
         rows = []
         for score in self.by_question[question]:
             points = self._points(score)
-            said = "" if score.hidden else "\n".join(text for text in (score.message, score.where) if text)
+            said = "" if score.hidden else self._own("\n".join(filter(None, (score.message, score.where))))
             status = "" if score.hidden else STATUS_WORDS.get(score.status, score.status)
             if score.second is not None and counted(score, self.second_try) > score.points:
                 said = "\n".join(filter(None, [said, f"first try {number(score.points)}, second try counts"]))

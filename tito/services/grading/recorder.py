@@ -36,7 +36,7 @@ class Recorder:
         self.config.Autograde.sanitize_preprocessors, self.config.Autograde.autograde_preprocessors = self._steps()
 
     def _steps(self):
-        """nbgrader's own steps, ours in place of the execution; metadata are checked once."""
+        """nbgrader's own steps, ours in place of the execution. Metadata are not checked: they are the course's own."""
         from nbgrader.api import Gradebook
         from nbgrader.converters import Autograde
         from nbgrader.preprocessors import CheckCellMetadata, Execute, NbGraderPreprocessor, SaveAutoGrades
@@ -67,8 +67,8 @@ class Recorder:
 
         ours = {Execute: PutVerdicts, SaveAutoGrades: SaveAtOnce}
         grading = [ours.get(step, step) for step in Autograde.autograde_preprocessors.default()]
-        grading.remove(CheckCellMetadata)
-        return list(Autograde.sanitize_preprocessors.default()), grading
+        steps = Autograde.sanitize_preprocessors.default(), grading
+        return tuple([step for step in some if step is not CheckCellMetadata] for some in steps)
 
     def record(self, student, node, result, *, second_try):
         """Record the `result` of `student`, whose notebook was graded as `node`.

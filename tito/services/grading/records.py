@@ -15,10 +15,22 @@ from tito.services.grading.results import CellScore, SubmissionResult
 
 SCHEMA = 1
 SERVICES = Path(__file__).resolve().parents[1]
-# what scores: a change in one of these may change a score
-SCORING = ("kernel.py", "notebooks.py", "pristine.py", "strip.py", "syntax.py", "verdicts.py", "grading/results.py",
-           "grading/scorer.py", "grading/inside.py", "grading/proxies.py", "grading/trusted.py",
-           "grading/wire.py")  # fmt: skip
+# what scores, and so may change a score: these, and all of grading but what comes before and after the scorer
+SCORING = (
+    "conventions.py",
+    "kernel.py",
+    "notebooks.py",
+    "pristine.py",
+    "strip.py",
+    "syntax.py",
+    "verdicts.py",
+    "views.py",
+)
+BEFORE = ("archives", "attempts", "collect", "course", "dates", "intake", "people", "recognise", "release", "roster",
+          "tables")  # fmt: skip
+AFTER = ("autograde", "canvas", "exports", "feedback", "formgrade", "formgrade_server", "gradebook", "lock", "pages",
+         "recorder", "records", "report", "standing")  # fmt: skip
+BESIDE = ("attacks", "audit", "audit_child", "audit_forks", "mutants", "selftest")
 
 
 @dataclass(frozen=True)
@@ -76,12 +88,19 @@ def _result(document):
 # What a score depends on.
 
 
+def scoring_files():
+    """The files of tito that decide about a score."""
+    grading = sorted((SERVICES / "grading").glob("*.py"))
+    others = {*BEFORE, *AFTER, *BESIDE}
+    return [*(SERVICES / name for name in SCORING), *(path for path in grading if path.stem not in others)]
+
+
 def class_key(project, catalog, module, source):
     """The part of a key that is the same for a whole class: the source, what it imports, and what scores it."""
     hashed = hashlib.sha256(f"{SCHEMA} {sys.version_info[:2]}".encode())
     unseen = {other.core_file for other in catalog} - {other.core_file for other in catalog.below(module)}
     package = [path for path in sorted(project.package.rglob("*.py")) if path.name not in unseen]
-    for path in [source, *(SERVICES / name for name in SCORING), *package]:
+    for path in [source, *scoring_files(), *package]:
         hashed.update(digest(path.read_bytes() if path.is_file() else b"").encode())
     return hashed.hexdigest()
 
