@@ -13,6 +13,7 @@ from tito.services.grading.sandbox import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 META = '"schema_version": 3, "task": false'
+TEST = '"grade": true, "locked": true, "solution": false'
 SOURCE = f'''# %% [markdown]
 r"""
 # Two questions
@@ -35,12 +36,12 @@ def double(x):
     return 2 * x
     ### END SOLUTION
 
-# %% nbgrader={{"grade": true, "grade_id": "test-double", "locked": true, "points": 3, "solution": false, {META}}}
+# %% nbgrader={{{TEST}, "grade_id": "test-double", "points": 3, {META}}}
 assert double(3) == 6, f"expected 6, got {{double(3)}}"
 got = double(np.arange(3.0))
 assert got.tolist() == [0.0, 2.0, 4.0], f"expected [0, 2, 4], got {{got.tolist()}}"
 
-# %% nbgrader={{"grade": true, "grade_id": "test-double-hidden", "locked": true, "points": 1, "solution": false, {META}}}
+# %% nbgrader={{{TEST}, "grade_id": "test-double-hidden", "points": 1, {META}}}
 # Withheld: a larger number.
 ### BEGIN HIDDEN TESTS
 expected_secret = 15838
@@ -55,11 +56,11 @@ def total(values):
     return sum(double(value) for value in values)
     ### END SOLUTION
 
-# %% nbgrader={{"grade": true, "grade_id": "test-total", "locked": true, "points": 2, "solution": false, {META}}}
+# %% nbgrader={{{TEST}, "grade_id": "test-total", "points": 2, {META}}}
 assert total([1, 2]) == 6
 assert total(value for value in (1.5, 2)) == 7
 
-# %% nbgrader={{"grade": true, "grade_id": "test-total-hidden", "locked": true, "points": 1, "solution": false, {META}}}
+# %% nbgrader={{{TEST}, "grade_id": "test-total-hidden", "points": 1, {META}}}
 # Withheld: nothing to add.
 ### BEGIN HIDDEN TESTS
 assert total([]) == 0
@@ -68,7 +69,7 @@ assert total([]) == 0
 # %%
 last = "seen"
 
-# %% nbgrader={{"grade": true, "grade_id": "test-module", "locked": true, "points": 1, "solution": false, {META}}}
+# %% nbgrader={{{TEST}, "grade_id": "test-module", "points": 1, {META}}}
 assert total([double(1)]) == 4
 '''
 RIGHT = {
@@ -125,8 +126,6 @@ class HandedIn:
         return scorer.score(
             self.kit, self.path, student="ada", sandbox=box(), limits=limits, cell_seconds=cell_seconds, **settings
         )
-
-
 
 
 def earned(result):

@@ -1,4 +1,4 @@
-"""Runs a module's wrong answers one after the other in one sandbox, each with the tests of its question, through proxies.
+"""Runs a module's wrong answers one after the other in one sandbox, each with its question's tests, through proxies.
 
 A sandbox for every wrong answer would take minutes. Here the reference's cells run once, in order; at each answer its
 wrong versions take its place in turn, their tests run outside, and the reference's answer is put back.
@@ -17,7 +17,7 @@ CHANGED = 100_000  # the numbers of cells that take another's place
 
 @dataclass
 class Found:
-    """wrong: [(question, flaw, {test: Outcome}, Outcome of the answer)]; after: what the reference earned behind them."""
+    """wrong: [(question, flaw, {test: Outcome}, Outcome of the answer)]; after: what the reference earned then."""
 
     wrong: list = field(default_factory=list)
     after: dict = field(default_factory=dict)

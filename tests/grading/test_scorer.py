@@ -63,6 +63,7 @@ def test_an_error_is_named_with_its_place_in_the_students_cell(ada):
 
 # Cells mean what they mean in a notebook.
 
+
 @pytest.mark.parametrize(
     ("cell", "answer"),
     [
@@ -75,9 +76,13 @@ def test_an_error_is_named_with_its_place_in_the_students_cell(ada):
         pytest.param("factor = 2 if get_ipython() is not None else 0", "return factor * x", id="get_ipython"),
         pytest.param("factor = 2\nraise ValueError('later')", "return factor * x", id="a cell that raises"),
         pytest.param("factor = 2\nexit()", "return factor * x", id="exit"),
-        pytest.param("", "import inspect\n    return 2 * x if 'getsource' in inspect.getsource(double) else 0", id="getsource"),
+        pytest.param(
+            "", "import inspect\n    return 2 * x if 'getsource' in inspect.getsource(double) else 0", id="getsource"
+        ),
         pytest.param("factor = 2", "return globals()['factor'] * x if __name__ == '__main__' else 0", id="__main__"),
-        pytest.param("from pathlib import Path\nPath('f').write_text('2')", "return int(open('f').read()) * x", id="files"),
+        pytest.param(
+            "from pathlib import Path\nPath('f').write_text('2')", "return int(open('f').read()) * x", id="files"
+        ),
         pytest.param("import numpy as np\nnp = math = expect_error = None", "return 2 * x", id="its own names"),
     ],
 )

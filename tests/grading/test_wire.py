@@ -197,7 +197,9 @@ class Liar(str):
     __hash__ = str.__hash__
 
 
-@pytest.mark.parametrize("value", [Liar("a"), object(), lambda: None, np.ndarray, np.array([object()]), type("X", (int,), {})(3)])
+@pytest.mark.parametrize(
+    "value", [Liar("a"), object(), lambda: None, np.ndarray, np.array([object()]), type("X", (int,), {})(3)]
+)
 def test_what_is_no_plain_value_is_not_sent_as_one(value):
     with pytest.raises(wire.Unsendable):
         Pair().send(value)
@@ -274,7 +276,9 @@ FORGED = {
     "an array in nobody's memory": array_frame(new=False),
     "an array of objects": array_frame(dtype=b"|O"),
     "an array over our block": array_frame(block=2),
-    "no entries of a full shape": frame(b"0", NUMBER(-1), LENGTH(3), b"<f8", b"t", LENGTH(1), b"i", NUMBER(3), b"N", b"T"),
+    "no entries of a full shape": frame(
+        b"0", NUMBER(-1), LENGTH(3), b"<f8", b"t", LENGTH(1), b"i", NUMBER(3), b"N", b"T"
+    ),
 }
 
 

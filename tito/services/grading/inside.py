@@ -86,10 +86,40 @@ WORK = {
     "pos": operator.pos,
     "invert": operator.invert,
 }
-for _name in "eq ne lt le gt ge add sub mul truediv floordiv mod matmul and_ or_ xor lshift rshift".split():
-    WORK[_name] = getattr(operator, _name)
-for _name in "iadd isub imul itruediv ifloordiv imod imatmul iand ior ixor ilshift irshift ipow".split():
-    WORK[_name] = getattr(operator, _name)
+BINARY = [
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "matmul",
+    "and_",
+    "or_",
+]
+BINARY += ["xor", "lshift", "rshift"]
+IN_PLACE = [
+    "iadd",
+    "isub",
+    "imul",
+    "itruediv",
+    "ifloordiv",
+    "imod",
+    "imatmul",
+    "iand",
+    "ior",
+    "ixor",
+    "ilshift",
+    "irshift",
+]
+IN_PLACE += ["ipow"]
+WORK.update({name: getattr(operator, name) for name in BINARY + IN_PLACE})
 
 
 class Inner(Mirror):
@@ -369,4 +399,3 @@ def main():
     inner = Inner(pipe, notebook, printed)
     printed.install()
     inner.serve()
-

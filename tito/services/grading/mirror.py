@@ -473,4 +473,3 @@ class Mirror:
         entry = book.pop(number, None)
         if entry is not None:
             numbers.pop(id(entry.thing), None)
-

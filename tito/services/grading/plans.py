@@ -14,8 +14,8 @@ TRUSTED |= {"bisect", "heapq", "typing", "dataclasses", "textwrap", "time"}
 def read(cells):
     """({grade_id of a test: names that it takes from the notebook}, lines that import the rest).
 
-    cells: the code cells of the course's notebook, in order. A name comes from the cell that bound it last: from a test
-    (those share their names), from an import of NumPy, the standard library or tinytorch.notebook, or from the notebook.
+    cells: the code cells of the course's notebook, in order. A name comes from the cell that bound it last: a test
+    (those share their names), an import of NumPy, the standard library or tinytorch.notebook, or the notebook.
     """
     plans, imports = {}, {}
     origin = {}  # name -> "import", or what the test that bound it needs, or None for the notebook
@@ -25,7 +25,7 @@ def read(cells):
         bound, needed = syntax.bound_and_needed(cell.source)
         if notebooks.is_test(cell):
             plans[notebooks.grade_id(cell)] = tuple(sorted(_fetched(needed - bound, origin)))
-            origin |= {name: needed for name in bound}
+            origin |= dict.fromkeys(bound, needed)
         else:
             found = _imports(cell.source)
             imports |= found
@@ -49,6 +49,10 @@ def _fetched(names, origin):
     return fetched
 
 
+def _is_trusted(module):
+    return module.split(".")[0] in TRUSTED or module == "tinytorch.notebook"
+
+
 def _imports(source):
     """{name: line} of the imports at the top of a cell that a test may have from here."""
     found = {}
@@ -58,9 +62,7 @@ def _imports(source):
             for alias in node.names:
                 if alias.name.split(".")[0] in TRUSTED:
                     found[(alias.asname or alias.name).split(".")[0]] = ast.unparse(ast.Import([alias]))
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            if node.module.split(".")[0] in TRUSTED or node.module == "tinytorch.notebook":
-                for alias in node.names:
-                    line = ast.unparse(ast.ImportFrom(node.module, [alias], 0))
-                    found[alias.asname or alias.name] = line
+        elif isinstance(node, ast.ImportFrom) and not node.level and _is_trusted(node.module):
+            for alias in node.names:
+                found[alias.asname or alias.name] = ast.unparse(ast.ImportFrom(node.module, [alias], 0))
     return found

@@ -16,8 +16,68 @@ NESTED = 60  # calls of a test's functions inside each other
 NAME = 200
 # attributes of every object that Python and NumPy look for by themselves
 PASSED_ON = ("__name__", "__qualname__", "__self__", "__func__", "__wrapped__", "__dict__", "__len__", "__doc__")
-FUNCTIONS = "abs all any bin callable chr divmod enumerate filter format getattr hasattr hash hex id isinstance iter len"
-FUNCTIONS += " map max min next oct ord pow print repr reversed round sorted sum type vars zip"
+FUNCTIONS = [
+    "abs",
+    "all",
+    "any",
+    "bin",
+    "callable",
+    "chr",
+    "divmod",
+    "enumerate",
+    "filter",
+    "format",
+    "getattr",
+    "hasattr",
+]
+FUNCTIONS += [
+    "hash",
+    "hex",
+    "id",
+    "isinstance",
+    "iter",
+    "len",
+    "map",
+    "max",
+    "min",
+    "next",
+    "oct",
+    "ord",
+    "pow",
+    "print",
+]
+FUNCTIONS += ["repr", "reversed", "round", "sorted", "sum", "type", "vars", "zip"]
+BINARY = [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "matmul",
+    "and_",
+    "or_",
+    "xor",
+    "lshift",
+    "rshift",
+    "divmod",
+]
+BINARY += ["pow"]
+IN_PLACE = [
+    "iadd",
+    "isub",
+    "imul",
+    "itruediv",
+    "ifloordiv",
+    "imod",
+    "imatmul",
+    "iand",
+    "ior",
+    "ixor",
+    "ilshift",
+    "irshift",
+]
+IN_PLACE += ["ipow"]
 
 
 class Broken(BaseException):
@@ -200,12 +260,12 @@ def _turned_round(name):
     return forward
 
 
-for _name in ("add sub mul truediv floordiv mod matmul and_ or_ xor lshift rshift divmod pow").split():
+for _name in BINARY:
     type.__setattr__(Proxy, f"__{_name.strip('_')}__", _forwarded(_name))
     type.__setattr__(Proxy, f"__r{_name.strip('_')}__", _turned_round(_name))
-for _name in ("iadd isub imul itruediv ifloordiv imod imatmul iand ior ixor ilshift irshift ipow").split():
+for _name in IN_PLACE:
     type.__setattr__(Proxy, f"__{_name}__", _forwarded(_name))
-for _name in "neg pos abs invert".split():
+for _name in ("neg", "pos", "abs", "invert"):
     type.__setattr__(Proxy, f"__{_name}__", _forwarded(_name))
 
 
@@ -219,7 +279,7 @@ def _ordered(name):
     return compare
 
 
-for _name in "lt le gt ge".split():
+for _name in ("lt", "le", "gt", "ge"):
     type.__setattr__(Proxy, f"__{_name}__", _ordered(_name))
 
 
@@ -408,7 +468,7 @@ class Outer(Mirror):
                 _functions.update(
                     {id(thing): f"{home.__name__}.{name}" for name, thing in vars(home).items() if callable(thing)}
                 )
-            _functions.update({id(getattr(builtins, name)): f"builtins.{name}" for name in FUNCTIONS.split()})
+            _functions.update({id(getattr(builtins, name)): f"builtins.{name}" for name in FUNCTIONS})
         name = _functions.get(id(value))
         if name is not None:
             self.named[name] = value
@@ -420,7 +480,7 @@ class Outer(Mirror):
             number = self.number()
             self.raised[number] = error
         writer.tag(b"!", number)
-        names = {kind for kind in known_types(self.np).values()}
+        names = set(known_types(self.np).values())
         writer.put(next(kind for kind in type(error).__mro__ if kind in names))
         writer.text("" if isinstance(error, AssertionError) else str(error)[:TEXT])  # a verdict is nobody's business
 
@@ -498,8 +558,8 @@ class Outer(Mirror):
         return proxy
 
     def _get_error(self, reader):
-        kinds, name, message, arguments, number = (reader.get(), reader.text(), reader.text(), reader.get(), reader.get())
-        place = reader.get()
+        kinds, name, message = reader.get(), reader.text(), reader.text()
+        arguments, number, place = reader.get(), reader.get(), reader.get()
         if number and number in self.raised:
             return self.raised[number]
         if type(kinds) is not tuple or not all(type(one) is str for one in kinds):
@@ -554,7 +614,7 @@ def _abilities(value):
         return ["call", "function"]
     forms = {"call": "__call__", "iter": "__iter__", "next": "__next__", "len": "__len__", "item": "__getitem__"}
     if kind.__module__ in ("builtins", "__main__", "itertools", "collections", "functools"):
-        return [ability for ability, name in forms.items() if hasattr(kind, name)]
+        return [ability for ability, name in forms.items() if any(name in vars(base) for base in kind.__mro__)]
     return []
 
 

@@ -89,10 +89,10 @@ def score(
 ) -> SubmissionResult:
     """Score the submission in the notebook `path`.
 
-    sandbox: where it runs (see sandbox.find); limits: of the sandbox, its `seconds` those of the submission. cell_seconds:
-    for each cell. second_try: also score what failed with the reference in place of earlier wrong answers. cancel: an
-    Event that ends it, with the status "ungraded". Raises TitoError for what is the machine's fault, never for what a
-    submission does.
+    sandbox: where it runs (see sandbox.find); limits: of the sandbox, its `seconds` those of the submission;
+    cell_seconds: of each cell. second_try: also score what failed with the reference in place of earlier wrong answers.
+    cancel: an Event that ends it, with the status "ungraded". Raises TitoError for what is the machine's fault, never
+    for what a submission does.
     """
     begin = time.monotonic()
     result = SubmissionResult(student=student, module=kit.module.name, status="graded", isolation=sandbox.kind)
@@ -237,4 +237,3 @@ class _Submission:
 
 def _runs(cell):
     return cell.cell_type == "code" and not notebooks.is_measure(cell) and not notebooks.is_withheld(cell)
-

@@ -45,7 +45,7 @@ class Session:
             readable[kit.fonts] = FONTS
         program = [sys.executable, "-P", "-s", f"{INSIDE}/inside.py", VIEW, FONTS if kit.fonts else ""]
         self.inside = sandbox.start(program, readable=readable, limits=limits)
-        self.said = tempfile.TemporaryFile()
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115
         descriptors = []
         try:
             theirs_in, self.writing = os.pipe()

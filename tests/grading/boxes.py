@@ -1,0 +1,186 @@
+"""What a student might have in the notebook: honest objects, and objects that lie about themselves.
+
+Loaded into the sandbox's side by test_proxies.py.
+"""
+
+import threading
+
+import numpy as np
+
+
+class Base:
+    pass
+
+
+class Box(Base):
+    count = 0
+    __array_ufunc__ = None
+    __hash__ = None
+
+    def __init__(self, value, *, note=""):
+        self.value, self.note = value, note
+
+    def doubled(self):
+        return Box(2 * self.value)
+
+    def fail(self, kind, *args):
+        raise kind(*args)
+
+    @property
+    def half(self):
+        return self.value / 2
+
+    @staticmethod
+    def make(value):
+        return Box(value)
+
+    def __add__(self, other):
+        return Box(self.value + (other.value if isinstance(other, Box) else other))
+
+    __radd__ = __add__
+
+    def __eq__(self, other):
+        return Box(self.value == (other.value if isinstance(other, Box) else other))
+
+    def __len__(self):
+        return self.value
+
+    def __getitem__(self, key):
+        if key >= self.value:
+            raise IndexError(key)
+        return key
+
+    def __iter__(self):
+        return (Box(number) for number in range(self.value))
+
+    def __repr__(self):
+        return f"Box({self.value})"
+
+    def __float__(self):
+        return float(self.value)
+
+    def __call__(self, function, *args, **settings):
+        return function(*args, **settings)
+
+
+class Odd(ValueError):
+    pass
+
+
+class Swallow:
+    def __enter__(self):
+        return 3
+
+    def __exit__(self, *_):
+        return True
+
+
+class Half(float):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = float.__hash__
+
+
+class Text(str):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = str.__hash__
+
+
+class Many(list):
+    def __eq__(self, other):
+        return True
+
+
+class Lying(np.ndarray):
+    def __eq__(self, other):
+        return np.ones(3, bool)
+
+    def __array_function__(self, *_):
+        return True
+
+
+class Liar:
+    def always(self, *_):
+        return True
+
+    __class__ = list
+    __eq__ = __ne__ = __lt__ = __gt__ = __bool__ = __contains__ = always
+
+    def __hash__(self):
+        return 1
+
+    def __len__(self):
+        return True
+
+    def __float__(self):
+        return Half(0.5)
+
+    def __repr__(self):
+        return Text("x")
+
+    __str__ = __repr__
+
+    def __array__(self, *_, **__):
+        return np.zeros(3).view(Lying)
+
+    def __call__(self, *_):
+        return self
+
+    def __getattr__(self, name):
+        if name.startswith("__array"):
+            raise AttributeError(name)
+        return self
+
+
+def kept(values):
+    kept.values = values
+    return values
+
+
+def called(function, *args):
+    return function(*args)
+
+
+def walked(iterable):
+    return list(iterable)
+
+
+def overflow():
+    return float((np.array([1e308]) * 10)[0])
+
+
+def change(array, numbers):
+    array += 1
+    numbers.append(len(numbers))
+
+
+def stub():
+    raise NotImplementedError("stub: write this cell")
+
+
+def late(function):
+    late.function = function
+
+
+def caught(function):
+    try:
+        function()
+    except KeyError:
+        raise
+    return "nothing"
+
+
+def threaded(function):
+    results = []
+    threads = [threading.Thread(target=lambda n=n: results.append(function(n))) for n in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(results)
+
+
+store = np.zeros((2, 3))
