@@ -61,6 +61,8 @@ def breaches(tree, allowed, package=""):
 
 def trees(folder):
     for path in sorted(folder.rglob("*.py")):
+        if path.parent.name == "hostile":  # submissions: cells with magics, and worse
+            continue
         yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
