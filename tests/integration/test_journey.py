@@ -3,12 +3,14 @@
 One test after another in one workspace; each takes up where the one before it left off. Takes some minutes.
 """
 
+import csv
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -320,3 +322,44 @@ def test_15_broken_json_is_said_to_be_broken(journey):
     assert "Traceback" not in said
     assert ALL_DONE not in journey.tito("module status")
     path.write_bytes(before)
+
+
+CLASS = """Student,ID,SIS User ID,SIS Login ID,Section,09_spatial (77)
+    Points Possible,,,,,{points}
+"Author, Ada",101,s1,ada,A,
+"Empty, Emil",102,s2,emil,A,
+"Ünsal, Zoë",103,s3,zoe,A,
+"Missing, Mia",104,s4,mia,A,
+"""
+
+
+def test_16_an_instructor_grades_it_with_the_commands_of_the_readme(journey):
+    commands = [line.split("#")[0].strip() for line in readme_block("instructor").splitlines()]
+    # formgrade serves until Ctrl-C; the hostile submissions have a test of their own
+    week = [command for command in commands if command not in ("tito grade selftest", "tito grade formgrade")]
+    assert len(week) == len(commands) - 2 >= 8
+    stub = journey.workspace / ".tito" / "stubs" / "09_spatial.ipynb"
+    node = nbformat.read(journey.notebook("09_spatial"), as_version=4)
+    assert MARKER in "".join(cell.source for cell in node.cells)
+    (journey.clone / "class.csv").write_text(CLASS.format(points=100), encoding="utf-8")
+    with zipfile.ZipFile(journey.clone / "submissions.zip", "w") as archive:
+        archive.write(journey.notebook("09_spatial"), "authorada_101_9001_spatial_dev-1.ipynb")
+        archive.write(stub, "emptyemil_102_9002_spatial_dev.ipynb")
+        archive.writestr("unsalzoe_103_9003_spatial_dev.ipynb", "{ this is no notebook")
+    for command in week:
+        person(f". .venv/bin/activate && {command}", journey.clone)
+
+    again = json.loads(person(". .venv/bin/activate && tito grade autograde 09 --json", journey.clone))
+    rows = {row["student"]: row for row in again["data"]["students"]}
+    by_status = {row["status"]: row for row in rows.values()}
+    assert sorted(by_status) == ["graded", "missing", "unreadable"]
+    assert not any(row["graded_now"] for row in rows.values()), "nothing changed, so nothing runs again"
+    scores = sorted((row["points"], row["max_points"]) for row in rows.values() if row["status"] == "graded")
+    assert scores[0] == (0, scores[1][1]), "an untouched stub earns nothing"
+    assert scores[1][0] == scores[1][1] > 0, "a correct answer, written differently, earns all that can be autograded"
+    with (journey.clone / "09.csv").open(encoding="utf-8-sig", newline="") as file:
+        canvas = {row["ID"]: row for row in csv.DictReader(file)}
+    assert float(canvas["101"]["09_spatial (77)"]) == scores[1][0]
+    assert canvas["104"]["09_spatial (77)"] == "", "missing is not zero"
+    with zipfile.ZipFile(journey.clone / "assignments" / "feedback" / "09_spatial.zip") as archive:
+        assert len(archive.namelist()) == 3
