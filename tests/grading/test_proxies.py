@@ -10,8 +10,10 @@ from types import SimpleNamespace
 import boxes
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tito.services.grading import inside, wire
+from tito.services.grading import inside, proxies, wire
 from tito.services.grading.proxies import Broken, Ended, Outer
 
 
@@ -344,6 +346,32 @@ def test_an_answer_that_is_none_fails_its_test_and_nothing_else(forged, answer):
     with pytest.raises(Broken):  # from here on nothing is asked any more
         talk.outer.ask("names", ("x",))
     assert len(talk.heard) == 1
+
+
+class Canned:
+    """A pipe from which frames come that nobody wrote on the other side."""
+
+    limit = wire.FRAME_BYTES
+
+    def __init__(self, *frames):
+        self.frames = list(frames)
+
+    def send(self, frame):
+        pass
+
+    def receive(self):
+        if not self.frames:
+            raise wire.Closed
+        return self.frames.pop(0)
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.sampled_from([b"R.", b"E.", b"B.", b"R", b""]), st.sampled_from(list(b"CKHX@mtLDARPs0")), st.binary(max_size=120))
+def test_whatever_comes_is_read_or_breaks(kind, letter, data):
+    outer = Outer(Canned(kind + bytes([letter]) + data))
+    with contextlib.suppress(Exception, Broken):
+        outer.ask("names", ())
+    assert all(isinstance(type(one), (proxies.Remote, type)) for one in outer.remote.values())
 
 
 ERRORS = {

@@ -36,10 +36,10 @@ TRICKS = {
     + "class Fake(Right):\n    __class__ = int\ndef double(x): return Fake(1)",
     "a class named like a builtin": "class int:\n    __eq__ = lambda s, o: True\n    tolist = lambda s: s\n"
     "def double(x): return int()",
-    "an array equal to everything": "class A(np.ndarray):\n"
+    "an array equal to all": "class A(np.ndarray):\n"
     "    __eq__ = lambda s, o: True\n    tolist = lambda s: s\n"
     "def double(x): return np.zeros(3).view(A)",
-    "NumPy replaced": "np.allclose = np.array_equal = np.ndarray.__eq__ = lambda *a, **k: True\ndef double(x): return x",
+    "NumPy replaced": "np.allclose = np.array_equal = lambda *a, **k: True\ndef double(x): return x",
     "builtins replaced": "import builtins\nbuiltins.isinstance = builtins.repr = builtins.bool = lambda *a: True\n"
     "def double(x): return x",
     "sys.modules replaced": "import sys\nclass M:\n    __getattr__ = lambda s, n: (lambda *a, **k: True)\n"

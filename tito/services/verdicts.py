@@ -29,13 +29,14 @@ class Judge:
     """Judges the graded cells of one run.
 
     placed: the cells that were to run; outcomes: what became of each; source: the student's file;
-    pristine: the notebook as it was handed out, or None.
+    pristine: the notebook as it was handed out, or None. process: what the cells ran in.
     """
 
-    def __init__(self, placed, outcomes, source, pristine):
+    def __init__(self, placed, outcomes, source, pristine, process="the kernel"):
         self.placed = placed
         self.outcomes = outcomes
         self.source = source
+        self.process = process
         authority = pristine or source.node
         self.questions = notebooks.questions(authority)
         self.originals = {notebooks.grade_id(cell): cell for cell in authority.cells if notebooks.is_solution(cell)}
@@ -52,7 +53,7 @@ class Judge:
         if outcome.status == "timeout":
             return Verdict("timeout", outcome.message, self._place(position))
         if outcome.status == "died":
-            return Verdict("crashed", f"the kernel died ({outcome.message})", self._place(position))
+            return Verdict("crashed", f"{self.process} died ({outcome.message})", self._place(position))
         if outcome.status == "skipped":
             return Verdict("blocked", f"not run: {self._end(outcome)}")
         where = self._raised_at(outcome, position)
@@ -76,7 +77,7 @@ class Judge:
         if outcome.status == "timeout":
             return Verdict("timeout", f"the answer in {self._name(own)} {outcome.message}", self._place(own))
         if outcome.status == "died":
-            return Verdict("crashed", f"the kernel died in {self._name(own)} ({outcome.message})", self._place(own))
+            return Verdict("crashed", f"{self.process} died in {self._name(own)} ({outcome.message})", self._place(own))
         where = self._raised_at(outcome, own)
         return self._missing(outcome, own, question, where) or Verdict(
             "crashed", f"the answer in {self._name(own)} stopped: {self._words(outcome)}", where

@@ -168,7 +168,7 @@ class _Submission:
         """The scores of the tests, and {place: what the cell there printed}."""
         steps = [self._step(number) for number in range(len(self.running))]
         self.outcomes, printed = self.rig.run(steps)
-        self.judge = Judge(self.running, self.outcomes, self.source, self.kit.source.node)
+        self.judge = Judge(self.running, self.outcomes, self.source, self.kit.source.node, "its process")
         cells = tuple(self._score(number) for number in self.tests)
         hidden = {number for number in self.tests if _is_hidden(self.running[number].cell)}
         shown = {number: text for number, text in printed.items() if text and number not in hidden}

@@ -40,6 +40,8 @@ class Session:
 
     def __init__(self, kit, sandbox, limits, cancel):
         self.cancel = cancel
+        if os.name != "posix":
+            raise ProjectError("submissions are scored on Linux and macOS only", "use WSL on Windows", code="sandbox")
         readable = {HERE / name: f"{INSIDE}/{name}" for name in PROGRAMS} | {kit.view: VIEW}
         if kit.fonts:
             readable[kit.fonts] = FONTS
@@ -70,9 +72,13 @@ class Session:
             for number in descriptors:
                 os.close(number)
         self.pipe = Pipe(self.reading, self.writing)
-        answer = self.run(START_SECONDS, do="start", imports=kit.imports)
+        try:
+            answer = self.run(START_SECONDS, do="start", imports=kit.imports)
+        except BaseException:
+            self.close()
+            raise
         if answer["status"] != "ok":
-            said = self.errors() or self.inside.errors() or answer["status"]
+            said = self.errors() or answer["status"]
             self.close()
             raise ProjectError(f"a test process does not start: {said.strip().splitlines()[-1]}", "tito doctor")
 
