@@ -97,8 +97,8 @@ test_unit_relu()
 numbers = np.random.default_rng(2).normal(0, 9, (4, 3, 5))
 for dtype in (np.float64, np.float32, np.float16, np.int32):
     table = numbers.astype(dtype)[::-1].T
-    got = relu(Tensor.wrap(table))
     expected = [value if value > 0 else 0 for value in table.ravel().tolist()]
+    got = relu(Tensor.wrap(table))
     assert got.dtype == dtype and got.shape == table.shape and got.numpy().ravel().tolist() == expected, np.dtype(dtype)
 assert relu(Tensor(np.zeros((0, 3)))).shape == (0, 3) and relu(Tensor(-7.0)).item() == 0
 ### END HIDDEN TESTS

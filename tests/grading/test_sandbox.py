@@ -546,7 +546,10 @@ from tito.services.grading import sandbox
 found = sandbox.find(read_project(Path({root!r})))
 program = "import os, time; os.fork(); os.fork(); time.sleep(60)"
 held = []
-thread = threading.Thread(target=lambda: held.append(found.start([sys.executable, "-c", program, {token!r}])))
+def ask():
+    held.append(found.start([sys.executable, "-c", program, {token!r}]))
+    time.sleep(0.5)  # until the sandbox has asked the kernel to end with its parent
+thread = threading.Thread(target=ask)
 thread.start()
 thread.join()
 time.sleep(1)
