@@ -165,6 +165,19 @@ def test_arrays_and_lists_are_one_on_both_sides(talk):
     talk.outer.ask("names", ())
 
 
+def test_what_cannot_be_sent_is_an_error_there_and_here_and_loses_nothing(talk):
+    numbers = [1]
+    with pytest.raises(TypeError, match="object cannot be sent"):
+        talk.unsendable(lambda array: 1, numbers)
+    assert numbers == [1, 2] and talk.called(len, numbers) == 2
+    with pytest.raises(TypeError, match="cannot be"):
+        talk.called(len, np.array([object()]))
+    numbers.append(3)
+    with pytest.raises(TypeError, match="cannot be handed"):
+        talk.called(len, SimpleNamespace())
+    assert talk.called(len, numbers) == 3
+
+
 def test_numpys_settings_hold_over_there(talk):
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
         talk.overflow()
@@ -366,7 +379,9 @@ class Canned:
 
 
 @settings(deadline=None, max_examples=500)
-@given(st.sampled_from([b"R.", b"E.", b"B.", b"R", b""]), st.sampled_from(list(b"CKHX@mtLDARPs0")), st.binary(max_size=120))
+@given(
+    st.sampled_from([b"R.", b"E.", b"B.", b"R", b""]), st.sampled_from(list(b"CKHX@mtLDARPs0")), st.binary(max_size=120)
+)
 def test_whatever_comes_is_read_or_breaks(kind, letter, data):
     outer = Outer(Canned(kind + bytes([letter]) + data))
     with contextlib.suppress(Exception, Broken):

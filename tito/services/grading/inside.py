@@ -86,39 +86,14 @@ WORK = {
     "pos": operator.pos,
     "invert": operator.invert,
 }
-BINARY = [
-    "eq",
-    "ne",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "matmul",
-    "and_",
-    "or_",
-]
-BINARY += ["xor", "lshift", "rshift"]
-IN_PLACE = [
-    "iadd",
-    "isub",
-    "imul",
-    "itruediv",
-    "ifloordiv",
-    "imod",
-    "imatmul",
-    "iand",
-    "ior",
-    "ixor",
-    "ilshift",
-    "irshift",
-]
-IN_PLACE += ["ipow"]
+BINARY = (
+    "eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "matmul", "and_", "or_",
+    "xor", "lshift", "rshift",
+)  # fmt: skip
+IN_PLACE = (
+    "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "imatmul", "iand", "ior", "ixor", "ilshift", "irshift",
+    "ipow",
+)  # fmt: skip
 WORK.update({name: getattr(operator, name) for name in BINARY + IN_PLACE})
 
 
@@ -136,6 +111,7 @@ class Inner(Mirror):
         self.errors = {}  # number of an exception of the test -> what stands for it here
         self.named = {}  # id of a function that the test named -> its name
         self.calls = {}  # id of what stands for a test's object -> its number
+        self.kept = b""  # changes that no message has taken along yet
         self.readers |= {b"H": self._get_handle, b"X": self._get_callback, b"!": self._get_error}
         self.readers |= {b"m": self._get_method, b"@": self._get_named}
 
@@ -143,6 +119,7 @@ class Inner(Mirror):
         super().forget()
         for book in (self.handles, self.handle_numbers, self.errors, self.named, self.calls):
             book.clear()
+        self.kept = b""
 
     # what leaves
 
@@ -233,24 +210,29 @@ class Inner(Mirror):
     # the conversation
 
     def compose(self, kind, *values):
-        """The frame of a message; where the values cannot be sent, that of the error that says so."""
+        """The frame of a message. Where its values cannot be sent, what has changed goes along with the next one."""
         del self.fresh[:]
         writer = self.writer()
-        writer.out += kind
+        writer.out += kind + self.kept
         self.put_changes(writer)
         start, mark = len(writer.out), len(self.fresh)
         try:
             for value in values:
                 writer.put(value)
             if len(writer.out) > self.pipe.limit:
-                raise Unsendable(f"an answer of {len(writer.out):,} bytes is too large")
-        except Exception as error:
+                raise Unsendable(f"a message of {len(writer.out):,} bytes is too large")
+        except Exception:
             self.take_back(mark)
-            del writer.out[start:]
-            writer.out[:1] = b"E"
-            writer.depth = 0
-            self._put_error(writer, error)
+            self.kept = bytes(writer.out[1 : start - 1])
+            raise
+        self.kept = b""
         return writer.out
+
+    def _raised(self, error):
+        """The frame that says what was raised."""
+        writer = self.writer()
+        self._put_error(writer, error)
+        return self.compose(b"E") + writer.out
 
     def _put_error(self, writer, error):
         """Its classes, name, message, arguments, number where it is the test's own (0), cell and line."""
@@ -287,14 +269,6 @@ class Inner(Mirror):
         except BaseException as error:
             return self._raised(error)
 
-    def _raised(self, error):
-        del self.fresh[:]
-        writer = self.writer()
-        writer.out += b"E"
-        self.put_changes(writer)
-        self._put_error(writer, error)
-        return writer.out
-
     def _request(self, frame):
         reader = self.reader(frame)
         kind = reader.letter()
@@ -303,7 +277,7 @@ class Inner(Mirror):
             self.release(letter, number)
         name, settings, values = reader.get(), reader.get(), reader.get()
         assert kind == b"Q"
-        own = {"run": self.run, "names": self.look_up, "end": self.end, "print": self.printed.take}
+        own = {"run": self.run, "names": self.look_up, "end": self.end}
         return own.get(name) or WORK[name], values, self._settings(settings)
 
     @contextlib.contextmanager

@@ -5,79 +5,24 @@ test holds: an object is neither true nor equal to a plain value, and numbers, t
 exactly that, so that Python itself compares them.
 """
 
-import inspect
-import types
 import warnings
 
+from . import crossing
 from .mirror import Mirror
-from .wire import EXCEPTIONS, TEXT, Closed, Unreadable, Unsendable, known_types
+from .wire import TEXT, Closed, Unreadable, Unsendable, known_types
 
 NESTED = 60  # calls of a test's functions inside each other
 NAME = 200
 # attributes of every object that Python and NumPy look for by themselves
 PASSED_ON = ("__name__", "__qualname__", "__self__", "__func__", "__wrapped__", "__dict__", "__len__", "__doc__")
-FUNCTIONS = [
-    "abs",
-    "all",
-    "any",
-    "bin",
-    "callable",
-    "chr",
-    "divmod",
-    "enumerate",
-    "filter",
-    "format",
-    "getattr",
-    "hasattr",
-]
-FUNCTIONS += [
-    "hash",
-    "hex",
-    "id",
-    "isinstance",
-    "iter",
-    "len",
-    "map",
-    "max",
-    "min",
-    "next",
-    "oct",
-    "ord",
+BINARY = (
+    "add", "sub", "mul", "truediv", "floordiv", "mod", "matmul", "and_", "or_", "xor", "lshift", "rshift", "divmod",
     "pow",
-    "print",
-]
-FUNCTIONS += ["repr", "reversed", "round", "sorted", "sum", "type", "vars", "zip"]
-BINARY = [
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "matmul",
-    "and_",
-    "or_",
-    "xor",
-    "lshift",
-    "rshift",
-    "divmod",
-]
-BINARY += ["pow"]
-IN_PLACE = [
-    "iadd",
-    "isub",
-    "imul",
-    "itruediv",
-    "ifloordiv",
-    "imod",
-    "imatmul",
-    "iand",
-    "ior",
-    "ixor",
-    "ilshift",
-    "irshift",
-]
-IN_PLACE += ["ipow"]
+)  # fmt: skip
+IN_PLACE = (
+    "iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "imatmul", "iand", "ior", "ixor", "ilshift", "irshift",
+    "ipow",
+)  # fmt: skip
 
 
 class Broken(BaseException):
@@ -446,7 +391,8 @@ class Outer(Mirror):
             writer.text(value.__name__)
         elif isinstance(value, BaseException):
             self._put_error(writer, value)
-        elif (name := self._name(value)) is not None:
+        elif (name := crossing.name_of(value, self.np)) is not None:
+            self.named[name] = value
             writer.out += b"@"
             writer.text(name)
         else:
@@ -456,23 +402,6 @@ class Outer(Mirror):
         if self.remote.get(number) is not value:
             raise Unsendable("an object of a test that is over")
         writer.tag(letter, number)
-
-    def _name(self, value):
-        """The name under which both sides know a function, or None."""
-        if not _functions:
-            import builtins
-            import math
-            import operator
-
-            for home in (operator, math, self.np.linalg, self.np):
-                _functions.update(
-                    {id(thing): f"{home.__name__}.{name}" for name, thing in vars(home).items() if callable(thing)}
-                )
-            _functions.update({id(getattr(builtins, name)): f"builtins.{name}" for name in FUNCTIONS})
-        name = _functions.get(id(value))
-        if name is not None:
-            self.named[name] = value
-        return name
 
     def _put_error(self, writer, error):
         number = next((mine for mine, other in self.raised.items() if other is error), 0)
@@ -485,7 +414,7 @@ class Outer(Mirror):
         writer.text("" if isinstance(error, AssertionError) else str(error)[:TEXT])  # a verdict is nobody's business
 
     def _put_callback(self, writer, value):
-        abilities = _abilities(value)
+        abilities = crossing.abilities(value)
         if not abilities:
             raise Unsendable(f"a {type(value).__name__} cannot be handed to the notebook")
         number = self.handed_numbers.get(id(value))
@@ -498,7 +427,7 @@ class Outer(Mirror):
         writer.tag(b"X", number)
         writer.text(getattr(value, "__name__", "function") if plain else type(value).__name__)
         writer.text(" ".join(abilities))
-        writer.put(_parameters(value) if plain and not known else None)
+        writer.put(crossing.parameters(value) if plain and not known else None)
         writer.put(known)
 
     # what comes
@@ -564,63 +493,9 @@ class Outer(Mirror):
             return self.raised[number]
         if type(kinds) is not tuple or not all(type(one) is str for one in kinds):
             raise Unreadable("an error that is none")
-        exact, kind = None, Exception
-        for one in kinds:
-            if (found := self._exception(one)) is not None:
-                exact, kind = one, found
-                break
-        if exact is None or exact != kinds[0]:
-            kind = type(name[:NAME] if name.isidentifier() else "Exception", (kind,), {})
-        error = _make(kind, message[:TEXT], arguments if type(arguments) is tuple else None)
-        error._place_ = place if _is_place(place) else None
+        error = crossing.make_error(kinds, name, message, arguments, self.np)
+        error._place_ = place if crossing.is_place(place) else None
         return error
 
-    def _exception(self, name):
-        kind = known_types(self.np).get(name)
-        if kind is None and name in EXCEPTIONS:
-            home, _, last = name.rpartition(".")
-            kind = getattr(__import__(home, fromlist=[last]), last)
-        return kind if isinstance(kind, type) and issubclass(kind, BaseException) else None
 
-
-_functions = {}
 _set_number = Proxy._number_of_proxy_.__set__
-
-
-def _is_place(place):
-    return type(place) is tuple and len(place) == 2 and all(one is None or type(one) is int for one in place)
-
-
-def _make(kind, message, arguments):
-    """An exception of `kind` that says `message`."""
-    for given in (arguments, (message,)):
-        try:
-            error = kind(*given)
-            if str(error) == message:
-                return error
-        except Exception:
-            continue
-    error = kind.__new__(kind)
-    error.args = (message,)
-    return error
-
-
-def _abilities(value):
-    """What the sandbox may do with an object of the test."""
-    kind = type(value)
-    if kind in (types.FunctionType, types.MethodType, types.BuiltinFunctionType, types.LambdaType):
-        return ["call", "function"]
-    if isinstance(value, type):
-        return ["call", "function"]
-    forms = {"call": "__call__", "iter": "__iter__", "next": "__next__", "len": "__len__", "item": "__getitem__"}
-    if kind.__module__ in ("builtins", "__main__", "itertools", "collections", "functools"):
-        return [ability for ability, name in forms.items() if any(name in vars(base) for base in kind.__mro__)]
-    return []
-
-
-def _parameters(function):
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    return tuple((one.name, int(one.kind), one.default is not one.empty) for one in found)

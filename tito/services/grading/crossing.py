@@ -1,0 +1,88 @@
+"""Errors that come out of the sandbox, and functions and objects of a test that are handed into it."""
+
+import inspect
+import types
+
+from .wire import EXCEPTIONS, TEXT, known_types
+
+NAME = 200
+FUNCTIONS = (
+    "abs", "all", "any", "bin", "callable", "chr", "divmod", "enumerate", "filter", "format", "getattr", "hasattr",
+    "hash", "hex", "id", "isinstance", "iter", "len", "map", "max", "min", "next", "oct", "ord", "pow", "print", "repr",
+    "reversed", "round", "sorted", "sum", "type", "vars", "zip",
+)  # fmt: skip
+FORMS = {"call": "__call__", "iter": "__iter__", "next": "__next__", "len": "__len__", "item": "__getitem__"}
+HOMES = ("builtins", "__main__", "itertools", "collections", "functools")
+PLAIN_FUNCTIONS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
+_names = {}
+
+
+def make_error(kinds, name, message, arguments, np):
+    """An exception of the nearest known kind among the names `kinds`, of a new class where that is not the first."""
+    exact, kind = None, Exception
+    for one in kinds:
+        if (found := _exception(one, np)) is not None:
+            exact, kind = one, found
+            break
+    if exact is None or exact != kinds[0]:
+        kind = type(name[:NAME] if name.isidentifier() else "Exception", (kind,), {})
+    return _say(kind, message[:TEXT], arguments if type(arguments) is tuple else None)
+
+
+def _exception(name, np):
+    kind = known_types(np).get(name)
+    if kind is None and name in EXCEPTIONS:
+        home, _, last = name.rpartition(".")
+        kind = getattr(__import__(home, fromlist=[last]), last)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseException) else None
+
+
+def _say(kind, message, arguments):
+    """An exception of `kind` that says `message`."""
+    for given in (arguments, (message,)):
+        try:
+            error = kind(*given)
+            if str(error) == message:
+                return error
+        except Exception:
+            continue
+    error = kind.__new__(kind)
+    error.args = (message,)
+    return error
+
+
+def is_place(place):
+    """Whether `place` can be a cell and a line."""
+    return type(place) is tuple and len(place) == 2 and all(one is None or type(one) is int for one in place)
+
+
+def name_of(value, np):
+    """The name under which both sides know a function of NumPy or the standard library, or None."""
+    if not _names:
+        import builtins
+        import math
+        import operator
+
+        for home in (operator, math, np.linalg, np):
+            _names.update({id(one): f"{home.__name__}.{name}" for name, one in vars(home).items() if callable(one)})
+        _names.update({id(getattr(builtins, name)): f"builtins.{name}" for name in FUNCTIONS})
+    return _names.get(id(value))
+
+
+def abilities(value):
+    """What the sandbox may do with an object of the test: nothing where it is no function and no container."""
+    kind = type(value)
+    if kind in PLAIN_FUNCTIONS or isinstance(value, type):
+        return ["call", "function"]
+    if kind.__module__ not in HOMES:
+        return []
+    return [ability for ability, name in FORMS.items() if any(name in vars(base) for base in kind.__mro__)]
+
+
+def parameters(function):
+    """(name, kind, whether it has a default) of each parameter; None where that cannot be told."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return tuple((one.name, int(one.kind), one.default is not one.empty) for one in found)
