@@ -16,6 +16,7 @@ from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.files import atomic_write, remove_tree
 from tito.services.grading.gradebook import require_assignment
+from tito.services.grading.one_book import one_book
 from tito.services.grading.results import counted
 
 STAGE = ".tito/stage"  # where nbgrader finds what it is to grade, as a path from the course folder
@@ -25,8 +26,9 @@ SECOND_TRY = "counted by the second try, in which earlier wrong answers were rep
 class Recorder:
     """Writes the scores of one module, a submission at a time. Made by `recording`."""
 
-    def __init__(self, course, module):
+    def __init__(self, course, module, book):
         self.course = course
+        self.book = book
         self.module = module
         self.config = course.config()
         self.config.CourseDirectory.submitted_directory = STAGE
@@ -37,7 +39,6 @@ class Recorder:
 
     def _steps(self):
         """nbgrader's own steps, ours in place of the execution. Metadata are not checked: they are the course's own."""
-        from nbgrader.api import Gradebook
         from nbgrader.converters import Autograde
         from nbgrader.preprocessors import CheckCellMetadata, Execute, NbGraderPreprocessor, SaveAutoGrades
 
@@ -51,19 +52,9 @@ class Recorder:
                 return nb, resources
 
         class SaveAtOnce(SaveAutoGrades):
-            """All scores of a submission or none; nbgrader commits each, and waits for the disk each time."""
-
             def preprocess(self, nb, resources):
-                about = resources["nbgrader"]
-                self.notebook_id, self.assignment_id = about["notebook"], about["assignment"]
-                self.student_id, self.db_url = about["student"], about["db_url"]
-                self.gradebook = Gradebook(self.db_url)
-                with self.gradebook as book:
-                    commit, book.db.commit = book.db.commit, book.db.flush
-                    for index, cell in enumerate(nb.cells):
-                        self.preprocess_cell(cell, resources, index)
-                    commit()
-                return nb, resources
+                with recorder.book.one_transaction():
+                    return super().preprocess(nb, resources)
 
         ours = {Execute: PutVerdicts, SaveAutoGrades: SaveAtOnce}
         grading = [ours.get(step, step) for step in Autograde.autograde_preprocessors.default()]
@@ -73,11 +64,9 @@ class Recorder:
     def record(self, student, node, result, *, second_try):
         """Record the `result` of `student`, whose notebook was graded as `node`.
 
-        Raises ProjectError where nbgrader refuses, with what it said; the gradebook then holds what it held before, or
-        a part of the new scores, and the submission has to be recorded again.
+        Raises ProjectError where nbgrader refuses, with what it said; the gradebook then holds the scores of before.
         """
         from nbgrader.converters import Autograde
-        from nbgrader.converters.base import NbGraderException
         from nbgrader.coursedir import CourseDirectory
 
         self.outputs = _outputs(node, result, second_try)
@@ -89,10 +78,10 @@ class Recorder:
         converter = Autograde(coursedir=folder, config=config, log=self.log)
         converter.force = True
         try:
-            with warnings.catch_warnings():
+            with self.book.submission(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # SQLAlchemy's about nbgrader's way of using it
                 converter.start()
-        except NbGraderException as error:
+        except Exception as error:  # nbgrader's, SQLAlchemy's, or of the file system
             reason = self.log.reason() or error
             raise ProjectError(f"nbgrader cannot record {student}: {reason}", "tito doctor") from error
         finally:
@@ -137,9 +126,9 @@ def recording(course, module):
     """Yield a Recorder. Raises ProjectError where the assignment is not in the gradebook."""
     require_assignment(course, module)
     # nbgrader changes into the course folder and back for each submission, under the feet of our threads
-    with chdir(course.root):
+    with one_book(course) as book, chdir(course.root):
         try:
-            yield Recorder(course, module)
+            yield Recorder(course, module, book)
         finally:
             remove_tree(course.root / STAGE)
 

@@ -28,8 +28,8 @@ SCORING = (
 )
 BEFORE = ("archives", "attempts", "collect", "course", "dates", "intake", "people", "recognise", "release", "roster",
           "tables")  # fmt: skip
-AFTER = ("autograde", "canvas", "exports", "feedback", "formgrade", "formgrade_server", "gradebook", "lock", "pages",
-         "recorder", "records", "report", "standing")  # fmt: skip
+AFTER = ("autograde", "canvas", "exports", "feedback", "formgrade", "formgrade_server", "gradebook", "lock",
+         "one_book", "pages", "recorder", "records", "report", "standing")  # fmt: skip
 BESIDE = ("attacks", "audit", "audit_child", "audit_forks", "mutants", "selftest")
 
 
