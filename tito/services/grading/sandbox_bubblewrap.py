@@ -5,12 +5,10 @@ for root. What that user may not look at (an interpreter below /root, a view tha
 bound or copied to a place where it may, in a mount namespace that nobody else sees.
 """
 
-import atexit
 import os
 import shutil
 import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from tito.services.grading.sandbox_syscalls import filter_program
 NOBODY = "65534"
 DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # not /dev/zero: mapped, it is memory that no process owns
 SMALL = 64 * 2**20
+STAGES = Path("/run/tito-stage")
 APPARMOR = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 APPARMOR_FIX = (
     "let bubblewrap make user namespaces: write  abi <abi/4.0>, include <tunables/global> "
@@ -151,11 +150,13 @@ def _tool(name):
 
 @cache
 def _stage():
-    """A folder for the stages of this process: empty for everybody but the sandbox that is being made."""
-    folder = Path(tempfile.mkdtemp(prefix="tito-stage-", dir="/tmp"))
-    folder.chmod(0o755)
-    atexit.register(lambda: folder.is_dir() and folder.rmdir())
-    return str(folder)
+    """Where stages are mounted, each in a mount namespace of its own: for everybody else an empty folder of root's."""
+    STAGES.mkdir(mode=0o755, exist_ok=True)
+    found = STAGES.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0:
+        raise ProjectError(f"{STAGES} is not root's folder")
+    STAGES.chmod(0o755)
+    return str(STAGES)
 
 
 def _pipe_with(data):
