@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from dataclasses import dataclass
 
@@ -146,11 +147,15 @@ def test_the_formgrader_says_where_it_is_and_ends_with_ctrl_c(small, grade):
     )  # fmt: skip
     try:
         url = re.search(r"http://\S+", process.stdout.readline())[0]
-        for line in process.stderr:
-            if "is running at" in line:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=30) as reply:
+                    assert reply.status == 200
                 break
-        with urllib.request.urlopen(url, timeout=30) as reply:
-            assert reply.status == 200
+            except OSError:
+                assert process.poll() is None and time.monotonic() < end, "the server does not answer"
+                time.sleep(0.2)
         # as a terminal does it: to every process of the group
         os.killpg(process.pid, signal.SIGINT)
         process.stderr.read()
