@@ -55,19 +55,7 @@ def scorer_kits(scorer):
         yield {name: stack.enter_context(scorer.kit(PROJECT, CATALOG, CATALOG.find(name))) for name in modules}
 
 
-# strict=False: whether they are held depends on who is quicker
-NOT_ALWAYS = {
-    "fork_bomb": "children that an answer leaves behind read the commands for later cells",
-    "threads": "what an answer leaves running is ended during a later question, which then loses its points",
-}
-
-
-def marked(name):
-    reason = NOT_ALWAYS.get(name)
-    return pytest.param(name, marks=pytest.mark.xfail(reason=reason, strict=False)) if reason else name
-
-
-@pytest.mark.parametrize("name", [marked(name) for name in CORPUS])
+@pytest.mark.parametrize("name", CORPUS)
 def test_an_attack_is_held(outcomes, name):
     assert list(outcomes[name].result(300).problems) == []
 

@@ -259,7 +259,10 @@ class Inner(Mirror):
             reply = self.answer(frame)
             with self.turn:
                 self.busy = False
-                self.pipe.send(reply)
+                try:
+                    self.pipe.send(reply)
+                except Closed:  # also in a child that an answer has left behind
+                    return
 
     def answer(self, frame):
         work, values, settings = self._request(frame)
@@ -372,4 +375,6 @@ def main():
     printed, notebook = Printed(), Notebook()
     inner = Inner(pipe, notebook, printed)
     printed.install()
+    if hasattr(os, "register_at_fork"):  # a child must not answer in its parent's place
+        os.register_at_fork(after_in_child=pipe.close)
     inner.serve()

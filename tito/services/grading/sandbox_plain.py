@@ -24,7 +24,7 @@ def limited(program, limits, count_processes):
         # processor time is a second net below the clock
         seconds=int(limits.seconds * (os.cpu_count() or 1)) + 2,
         kilobytes=(limits.memory + ADDRESS_SPACE) // 1024,
-        count=COUNTING.format(tasks=limits.processes + 16) if count_processes else "",
+        count=COUNTING.format(tasks=limits.processes) if count_processes else "",
     )
     return ["/bin/sh", "-c", text, "sh", *program]
 

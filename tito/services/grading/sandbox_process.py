@@ -23,6 +23,7 @@ from tito.services.grading import processes
 TICK = 0.05
 STORAGE_TICKS = 10
 END_SECONDS = 10
+SPARE_TASKS = 16  # where the kernel counts, it is the first to refuse: at the call that asks for too many
 MOST_FILES = 100_000  # in all folders of a sandbox: every file costs the machine memory, also an empty one
 KEPT_ERRORS = 64 * 1024
 
@@ -292,7 +293,7 @@ class _Watch:
             return ""
         pids = list(processes.tree(process.pid, children))
         limits = process.limits
-        if processes.tasks(pids) - process.prepared.scaffolding > limits.processes:
+        if processes.tasks(pids) - process.prepared.scaffolding > limits.processes + SPARE_TASKS:
             return "processes"
         if processes.resident(pids) > limits.memory and processes.proportional(pids) > limits.memory:
             return "memory"

@@ -79,6 +79,12 @@ class Pipe:
         del buffer[: 4 + size]
         return frame
 
+    def close(self):
+        """Close both ends. From then on the other process counts as ended."""
+        for descriptor in (self.reading, self.writing):
+            os.close(descriptor)
+        self.reading = self.writing = -1
+
     def _fill(self, size):
         while len(self.buffer) < size:
             try:
