@@ -61,3 +61,10 @@ def test_a_class_without_any_submission(small):
     small.on_roster("ada")
     _, page = page_of(small)
     assert "ada missing" in text_of(page)
+
+
+def test_a_message_counts_where_it_cost_points(small):
+    small.solved("dan", double=WRONG.replace("wrong", "wrong, right at the second try"))
+    _, page = page_of(small)
+    assert "expected &lt;8&gt;" not in page
+    assert "Better in the second try 1, by 9 points on average" in text_of(page)
