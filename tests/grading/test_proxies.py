@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import math
+import operator
 import os
 import threading
 from types import SimpleNamespace
@@ -209,6 +210,28 @@ def test_an_object_is_neither_true_nor_equal_to_anything(talk):
         _ = talk.Liar() == talk.Box(1)
     with pytest.raises(AssertionError):
         _ = talk.Liar() > 0
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda near: abs(near - 6) < 1e-6,
+        lambda near: abs(6 - near) < 1e-6,
+        lambda near: np.abs(near - np.ones(3)).max() < 1e-6,
+        lambda near: abs(near / 3) < 1,
+        lambda near: (near @ np.ones(3)).max() == 0,
+        lambda near: abs(near) == round(near) == near**2,
+        lambda near: operator.isub(near, np.ones(3)).max() == 0,
+        lambda near: near == type(near)(),
+        lambda near: (near != type(near)()) is False,
+        lambda near: [near] == [type(near)()],
+        lambda near: near < 7,
+        lambda near: near <= type(near)(),
+    ],
+)
+def test_an_object_makes_up_no_difference_and_no_verdict(talk, claim):
+    with pytest.raises(AssertionError, match="an object of class Near came back"):
+        claim(talk.Near())
 
 
 def test_what_an_object_says_about_itself_is_exactly_that(talk):

@@ -100,7 +100,7 @@ class Proxy(metaclass=Remote):
         if not isinstance(other, (Proxy, Remote, Method)):
             raise AssertionError(f"an object of class {_kind(self)} came back where {_short(other)} was expected")
         answer = _ask(self, name, self, other)
-        if answer is (name == "eq"):
+        if answer is not (name == "ne") and not isinstance(answer, Proxy):
             raise AssertionError(f"an object of class {_kind(self)} came back, which only says itself what it equals")
         return answer
 
@@ -157,7 +157,7 @@ class Proxy(metaclass=Remote):
         return _exactly(self, str, "format", self, form)
 
     def __round__(self, digits=None):
-        return _ask(self, "round", self, digits)
+        return _object(self, "round", self, digits)
 
     def __enter__(self):
         return _ask(self, "enter", self)
@@ -191,16 +191,24 @@ def _short(value, limit=60):
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _object(proxy, work, *values):
+    """What an operator makes of an object: another one. A plain answer would be a difference that is made up."""
+    answer = _ask(proxy, work, *values)
+    if not isinstance(answer, Proxy):
+        raise AssertionError(f"an object of class {_kind(proxy)} came back where a plain value was expected")
+    return answer
+
+
 def _forwarded(name):
     def forward(self, *others):
-        return _ask(self, name, self, *others)
+        return _object(self, name, self, *others)
 
     return forward
 
 
 def _turned_round(name):
     def forward(self, other):
-        return _ask(self, name, other, self)
+        return _object(self, name, other, self)
 
     return forward
 
@@ -217,7 +225,7 @@ for _name in ("neg", "pos", "abs", "invert"):
 def _ordered(name):
     def compare(self, other):
         answer = _ask(self, name, self, other)
-        if type(answer) is bool:
+        if not isinstance(answer, Proxy):
             raise AssertionError(f"an object of class {_kind(self)} came back where {_short(other)} was expected")
         return answer
 
