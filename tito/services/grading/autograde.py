@@ -126,11 +126,16 @@ class _Run:
         students = self._students()
         paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
         digests = {student: records.file_digest(path) for student, path in paths.items() if path}
-        kept = {student: self._kept(student, submitted) for student, submitted in digests.items()}
-        waiting = deque((student, paths[student]) for student, record in kept.items() if record is None)
-        unrecorded = [student for student, record in kept.items() if record and not self._is_recorded(student, record)]
         rows = {student: Row(student, "missing") for student in students}
-        rows.update({student: _row(record.result) for student, record in kept.items() if record})
+        waiting, unrecorded = deque(), []
+        for student, submitted in digests.items():
+            record = self._kept(student, submitted)
+            if record is None:
+                waiting.append((student, paths[student]))
+                continue
+            rows[student] = _row(record.result)  # the record itself is not kept: a class has many
+            if not self._is_recorded(student, record):
+                unrecorded.append(student)
         if waiting or unrecorded:
             total = len(waiting) + len(unrecorded)
             for done, row in enumerate(self._graded(waiting, unrecorded, digests), 1):
