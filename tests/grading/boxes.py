@@ -4,6 +4,8 @@ Loaded into the sandbox's side by test_proxies.py.
 """
 
 import threading
+from collections import Counter, OrderedDict, defaultdict, namedtuple  # noqa: F401 - for the tests
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,6 +94,18 @@ class Text(str):
 class Many(list):
     def __eq__(self, other):
         return True
+
+
+Pair = namedtuple("Pair", ["first", "second"])
+
+
+class Named(NamedTuple):
+    first: int
+    second: int
+
+
+class Numbers(list):
+    pass
 
 
 class Lying(np.ndarray):

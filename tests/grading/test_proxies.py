@@ -85,6 +85,29 @@ def test_an_object_is_itself(talk):
     assert other is not box and isinstance(other == box, talk.Box)
 
 
+def test_what_extends_a_tuple_a_list_or_a_dictionary_is_compared_by_its_content(talk):
+    for kind in (talk.Pair, talk.Named):
+        pair = kind(1, talk.Pair(2, [3]))
+        assert isinstance(pair, tuple) and isinstance(pair, kind) and type(pair) is kind and pair.first == 1
+        assert pair == (1, (2, [3])) and [pair] == [(1, (2, [3]))] and pair[0] == 1
+        assert pair != (1, 2) and not pair == (1, (2, [4])) and pair != [1, (2, [3])]  # noqa: SIM201
+    assert talk.Numbers([1, 2]) == [1, 2] and talk.Numbers([1]) != [2] and isinstance(talk.Numbers(), list)
+    for kind in (talk.OrderedDict, talk.Counter):
+        got = kind({"a": 1, "b": 2})
+        assert got == {"b": 2, "a": 1} and got != {"a": 1} and isinstance(got, dict) and list(got) == ["a", "b"]
+    counts = talk.defaultdict(int)
+    assert counts["a"] == 0 and counts == {"a": 0} and isinstance(counts, dict)
+
+
+def test_a_content_that_is_made_up_is_no_verdict(talk, monkeypatch):
+    """The sandbox does not learn what it is compared with."""
+    asked = []
+    monkeypatch.setitem(inside.WORK, "plain", lambda *what: asked.append(what) or np.True_)
+    with pytest.raises(AssertionError, match="came back where"):
+        _ = talk.Pair(1, 2) == (3, 4)
+    assert [len(what) for what in asked] == [1]
+
+
 def test_iteration_is_as_late_as_there(talk):
     boxes = iter(talk.Box(10**9))
     assert [next(boxes).value for _ in range(3)] == [0, 1, 2]

@@ -6,6 +6,7 @@ process that asked.
 Arguments: the folder that holds `tinytorch`, and a folder with a prepared configuration of matplotlib ("" for none).
 """
 
+import collections
 import contextlib
 import importlib
 import inspect
@@ -27,7 +28,7 @@ if __name__ == "__main__":  # as a script: the folder above is the package's hom
 
 from .cells import Notebook, Printed, text_of
 from .mirror import Mirror, Shared
-from .wire import Closed, Pipe, Unsendable, known_names
+from .wire import EXTENDED, Closed, Pipe, Unsendable, known_names
 
 METHODS = (types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType)
 
@@ -45,6 +46,19 @@ def _array(thing, dtype=None):
 
     found = np.asarray(thing, dtype)
     return found if type(found) is np.ndarray else np.array(found, subok=False)
+
+
+def _base(kind):
+    """The built-in container that `kind` extends without a comparison of its own, or None."""
+    base = next((base for base in EXTENDED if base in type.__getattribute__(kind, "__mro__")), None)
+    kept = (base.__eq__, collections.OrderedDict.__eq__, collections.Counter.__eq__) if base is not None else ()
+    return base if kind is not base and kind.__eq__ in kept else None
+
+
+def _plain(thing):
+    """The content of what extends a tuple, a list or a dictionary."""
+    base = _base(type(thing))
+    return dict.copy(thing) if base is dict else base.__getitem__(thing, slice(None))
 
 
 def _leave(thing, error):
@@ -75,6 +89,7 @@ WORK = {
     "repr": repr,
     "format": format,
     "array": _array,
+    "plain": _plain,
     "enter": lambda thing: type(thing).__enter__(thing),
     "exit": _leave,
     "dir": dir,
@@ -150,7 +165,8 @@ class Inner(Mirror):
     def _put_class(self, writer, kind):
         """Name, bases, and which of its names are functions: those can be called without asking for them first."""
         writer.text(type.__getattribute__(kind, "__name__")[:200])
-        writer.put(tuple(base for base in type.__getattribute__(kind, "__bases__") if base is not object))
+        bases = [base for base in type.__getattribute__(kind, "__bases__") if base not in (object, *EXTENDED)]
+        writer.put((*bases, *[base for base in (_base(kind),) if base]))
         inner = type.__getattribute__(kind, "__dict__")
         names = [name for name in inner if type(name) is str and not name.startswith("__")][:500]
         writer.put(tuple(name for name in names if isinstance(inner[name], METHODS)))

@@ -5,11 +5,12 @@ test holds: an object is neither true nor equal to a plain value, and numbers, t
 exactly that, so that Python itself compares them.
 """
 
+import operator
 import warnings
 
 from . import crossing
 from .mirror import Mirror
-from .wire import TEXT, Closed, Unreadable, Unsendable, known_types
+from .wire import EXTENDED, TEXT, Closed, Unreadable, Unsendable, known_types
 
 NESTED = 60  # calls of a test's functions inside each other
 NAME = 200
@@ -65,6 +66,12 @@ class Proxy(metaclass=Remote):
     _link_of_class_ = None
     _number_of_class_ = None
     _methods_ = frozenset()
+    _base_ = None
+
+    @property
+    def __class__(self):
+        """What isinstance takes it for besides: the built-in type that it extends, as in the notebook."""
+        return type(self)._base_ or type(self)
 
     def __getattr__(self, name):
         kind = type(self)
@@ -98,6 +105,10 @@ class Proxy(metaclass=Remote):
 
     def _compare_(self, name, other):
         if not isinstance(other, (Proxy, Remote, Method)):
+            if type(self)._base_ is not None:  # a named tuple: its items come back, not what it says of `other`
+                plain = _ask(self, "plain", self)
+                if type(plain) is type(self)._base_:
+                    return getattr(operator, name)(plain, other)
             raise AssertionError(f"an object of class {_kind(self)} came back where {_short(other)} was expected")
         answer = _ask(self, name, self, other)
         if answer is not (name == "ne") and not isinstance(answer, Proxy):
@@ -472,12 +483,14 @@ class Outer(Mirror):
             raise Unreadable("a class that is none")
         above = tuple(base for base in bases if type(base) is Remote)
         inherited = frozenset().union(*(base._methods_ for base in above))
-        kind = self._class(name, above, (inherited - set(others)) | set(methods), number)
+        base = next((base for base in bases if isinstance(base, type) and base in EXTENDED), None)
+        kind = self._class(name, above, (inherited - set(others)) | set(methods), number, base)
         self.remote[number] = kind
         return kind
 
-    def _class(self, name, bases, methods, number):
-        body = {"__slots__": (), "__module__": "__main__", "_link_of_class_": self, "_number_of_class_": number}
+    def _class(self, name, bases, methods, number, base=None):
+        body = {"_base_": base} if base is not None else {}
+        body |= {"__slots__": (), "__module__": "__main__", "_link_of_class_": self, "_number_of_class_": number}
         clean = name[:NAME] if name.isidentifier() else "object"
         return Remote(clean, bases or (Proxy,), body | {"_methods_": frozenset(methods)})
 
