@@ -1275,11 +1275,11 @@ test_unit_no_grad()
 same = no_grad()
 try:
     with same, same:
-        pass
+        assert not Op.recording, "inside, with one object entered twice"
     assert Op.recording, "one object entered twice"
     Op.recording = False
     with no_grad():
-        pass
+        assert not Op.recording, "inside, where it was off before"
     assert not Op.recording, "what was off before stays off"
 finally:
     Op.recording = True
