@@ -3,6 +3,7 @@
 Loaded into the sandbox's side by test_proxies.py.
 """
 
+import enum
 import threading
 from collections import Counter, OrderedDict, defaultdict, namedtuple  # noqa: F401 - for the tests
 from typing import NamedTuple
@@ -105,6 +106,18 @@ class Named(NamedTuple):
 
 
 class Numbers(list):
+    pass
+
+
+class Color(enum.IntEnum):
+    RED = 6
+
+
+class Word(str):
+    pass
+
+
+class Seconds(float):
     pass
 
 

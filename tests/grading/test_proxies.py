@@ -85,7 +85,7 @@ def test_an_object_is_itself(talk):
     assert other is not box and isinstance(other == box, talk.Box)
 
 
-def test_what_extends_a_tuple_a_list_or_a_dictionary_is_compared_by_its_content(talk):
+def test_what_extends_a_built_in_type_is_compared_by_its_content(talk):
     for kind in (talk.Pair, talk.Named):
         pair = kind(1, talk.Pair(2, [3]))
         assert isinstance(pair, tuple) and isinstance(pair, kind) and type(pair) is kind and pair.first == 1
@@ -95,6 +95,8 @@ def test_what_extends_a_tuple_a_list_or_a_dictionary_is_compared_by_its_content(
     for kind in (talk.OrderedDict, talk.Counter):
         got = kind({"a": 1, "b": 2})
         assert got == {"b": 2, "a": 1} and got != {"a": 1} and isinstance(got, dict) and list(got) == ["a", "b"]
+    assert talk.Color.RED == 6 and talk.Color.RED != 7 and isinstance(talk.Color.RED, int)
+    assert talk.Word("ab") == "ab" and talk.Word("ab") != "b" and talk.Seconds(1.5) == 1.5 != talk.Seconds(2)
     counts = talk.defaultdict(int)
     assert counts["a"] == 0 and counts == {"a": 0} and isinstance(counts, dict)
 

@@ -49,15 +49,17 @@ def _array(thing, dtype=None):
 
 
 def _base(kind):
-    """The built-in container that `kind` extends without a comparison of its own, or None."""
+    """The built-in type that `kind` extends without a comparison of its own, or None."""
     base = next((base for base in EXTENDED if base in type.__getattribute__(kind, "__mro__")), None)
     kept = (base.__eq__, collections.OrderedDict.__eq__, collections.Counter.__eq__) if base is not None else ()
     return base if kind is not base and kind.__eq__ in kept else None
 
 
 def _plain(thing):
-    """The content of what extends a tuple, a list or a dictionary."""
+    """The plain value of what extends a built-in type."""
     base = _base(type(thing))
+    if base in (int, float):
+        return base.__pos__(thing)
     return dict.copy(thing) if base is dict else base.__getitem__(thing, slice(None))
 
 

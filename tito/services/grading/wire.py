@@ -24,7 +24,7 @@ SMALL = range(-(2**63), 2**63)
 TYPES = ["bool", "int", "float", "complex", "str", "bytes", "bytearray", "memoryview", "object", "range", "slice"]
 TYPES += ["tuple", "list", "dict", "set", "frozenset"]
 # what a class of the sandbox may extend, so that its objects are compared by their content
-EXTENDED = (tuple, list, dict)
+EXTENDED = (tuple, list, dict, str, int, float)
 # exceptions from outside `builtins` that come back as what they are
 EXCEPTIONS = (
     "numpy.exceptions.AxisError",
