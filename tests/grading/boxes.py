@@ -198,6 +198,10 @@ def stub():
     raise NotImplementedError("stub: write this cell")
 
 
+def grouped():
+    raise ExceptionGroup("two of them", [ValueError("one"), KeyError("two")])
+
+
 def unsendable(function, numbers):
     numbers.append(2)
     return function(np.array([object()]))

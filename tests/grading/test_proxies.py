@@ -147,6 +147,12 @@ def test_other_errors_keep_their_name_and_what_they_are(talk):
         talk.stub()
 
 
+def test_a_group_of_errors_is_an_error(talk):
+    with pytest.raises(Exception, match="two of them") as caught:
+        talk.grouped()
+    assert type(caught.value).__name__ == "ExceptionGroup" and not talk.outer.broken
+
+
 def test_functions_of_the_test_are_called_back(talk):
     calls = []
 

@@ -46,7 +46,10 @@ def _say(kind, message, arguments):
                 return error
         except Exception:
             continue
-    error = kind.__new__(kind)
+    try:
+        error = kind.__new__(kind)
+    except TypeError:  # an ExceptionGroup, which needs what it groups
+        error = type(kind.__name__, (Exception,), {})()
     error.args = (message,)
     return error
 
