@@ -1,8 +1,12 @@
-"""In CI a skipped parity test is a failure: it has proved nothing."""
+"""In CI a skipped parity test is a failure: it has proved nothing. Ctrl-C works in tests, also in the background."""
 
 import os
+import signal
 
 import pytest
+
+# a shell starts what it puts into the background deaf to SIGINT, and so would be every child that a test interrupts
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _skipped_parity(session):

@@ -659,6 +659,10 @@ def test_a_damaged_file_gives_an_error_or_the_truth(tmp_path):
 # Ctrl-C.
 
 
+# a shell starts what it puts into the background deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_waits_for_the_end_of_the_block():
     done = []
     with pytest.raises(KeyboardInterrupt):

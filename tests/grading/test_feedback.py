@@ -215,3 +215,24 @@ def test_lateness_is_said(small):
     small.came_in({"ada": "x.ipynb"}, late=90_000)
     grade(small)
     assert "Late by 1 d 1 h" in text_of(page_of(small, "ada"))
+
+
+def test_what_is_printed_below_a_withheld_test_is_not_shown(small):
+    """An answer can keep the arguments of a withheld test; a later cell could print them."""
+
+    class Printing(StandIn):
+        def score(self, kit, path, **more):
+            result = super().score(kit, path, **more)
+            cells = enumerate(self.restored(kit, path).cells)
+            result.outputs.update({index: f"printed in {index}" for index, cell in cells if cell.cell_type == "code"})
+            return result
+
+    small.solved("ada")
+    autograde(small.project, small.catalog, small.module, scorer=Printing(), sandbox=ISOLATED)
+    cells = list(enumerate(small.graded("ada")["cells"]))
+    names = {index: cell["metadata"].get("nbgrader", {}).get("grade_id", "") for index, cell in cells}
+    first = next(index for index, name in names.items() if name.endswith("-hidden"))
+    answer = next(index for index, name in names.items() if name == "double")
+    page = page_of(small, "ada")
+    shown = {int(found) for found in re.findall(r"printed in (\d+)", page)}
+    assert answer in shown and max(shown) < first

@@ -10,6 +10,7 @@ from tito.services.grading.roster import CANVAS_IDENTITY, read_roster
 
 CANVAS_ID = re.compile(r" \(\d+\)$")  # Canvas writes the number of the assignment behind its name
 POINTS = "Points Possible"
+WITHOUT_RUN = ("unreadable",)
 
 
 def canvas_rows(course, found, missing_as_zero=False):
@@ -30,6 +31,9 @@ def canvas_rows(course, found, missing_as_zero=False):
     for module, standings in found.items():
         most[module] = next((one.submission.max_points for one in standings if one.submission), None)
         warnings += _warnings(module, titles[module], roster.canvas_columns, most[module])
+        broken = sorted(one.student.id for one in standings if one.status in WITHOUT_RUN)
+        if broken:
+            warnings.append(f"could not be run, and count as 0 points for {module.name}: {', '.join(broken)}")
     rows = [[*identity, *titles.values()]]
     points = [_given(roster.canvas_columns, titles[module]) or most[module] for module in found]
     rows.append([f"    {POINTS}", *[""] * (len(identity) - 1), *points])

@@ -109,6 +109,17 @@ class _Page:
         self.by_question = {}
         for score in self.result.cells:
             self.by_question.setdefault(score.question, []).append(score)
+        self.printed = self._printed()
+
+    def _printed(self):
+        """{index: what a cell printed} of the cells above the first withheld test.
+
+        Its arguments pass through the student's code, which can keep them and print them later.
+        """
+        withheld = {score.grade_id for score in self.result.cells if score.hidden}
+        cells = enumerate(self.node.cells)
+        first = next((index for index, cell in cells if notebooks.grade_id(cell) in withheld), len(self.node.cells))
+        return {index: text for index, text in self.result.outputs.items() if index < first}
 
     def html(self):
         parts = [self._summary(), self._overview()]
@@ -179,7 +190,7 @@ class _Page:
 
     def _question(self, name, index, cell):
         parts = [f"<h2>{escape(name)}</h2>", "<h3>Your answer</h3>", code(cell.source)]
-        if printed := self.result.outputs.get(index):
+        if printed := self.printed.get(index):
             parts += ["<h3>What it printed</h3>", code(printed)]
         return "\n".join([*parts, self._tests(name), self._comment(name)])
 
@@ -218,11 +229,11 @@ class _Page:
         own = [
             (index, cell)
             for index, cell in notebooks.code_cells(self.node)
-            if not notebooks.grading(cell) and not notebooks.is_measure(cell) and self.result.outputs.get(index)
+            if not notebooks.grading(cell) and not notebooks.is_measure(cell) and self.printed.get(index)
         ]
         if not own:
             return []
         parts = ["<h2>What other cells printed</h2>"]
         for index, cell in own:
-            parts += [f"<h3>Cell {index + 1}</h3>", code(cell.source), code(self.result.outputs[index])]
+            parts += [f"<h3>Cell {index + 1}</h3>", code(cell.source), code(self.printed[index])]
         return parts
