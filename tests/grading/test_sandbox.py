@@ -166,7 +166,8 @@ def test_nothing_of_the_host_is_there(tmp_path):
 import json, os
 seen = [path for path in {[str(path) for path in paths]!r} if os.path.exists(path)]
 print(json.dumps({{"seen": seen, "roots": os.listdir("/"), "etc": os.listdir("/etc"),
-    "home": os.listdir({str(Path.home())!r}) if os.path.exists({str(Path.home())!r}) else []}}))
+    "home": os.listdir({str(Path.home())!r}) if os.path.exists({str(Path.home())!r}) else [],
+    "project": os.listdir({str(ROOT)!r}) if os.path.exists({str(ROOT)!r}) else []}}))
 """
     found = run(code).answer
     visible = {Path(path).parts[1] for path in (sys.prefix, sys.base_prefix)}
@@ -181,7 +182,10 @@ print(json.dumps({{"seen": seen, "roots": os.listdir("/"), "etc": os.listdir("/e
         if Path(path).is_relative_to(Path.home())
     }
     assert set(found["home"]) <= ways
-    assert set(found["seen"]) <= {str(Path.home())}
+    # nor of the project, where the environment lies inside it
+    inside = Path(sys.prefix).is_relative_to(ROOT)
+    assert found["project"] == ([Path(sys.prefix).relative_to(ROOT).parts[0]] if inside else [])
+    assert set(found["seen"]) <= {str(Path.home()), *([str(ROOT)] if inside else [])}
 
 
 def open_up(path):
