@@ -8,12 +8,11 @@ import typer
 from tito.commands.context import open_project
 from tito.console import console
 from tito.errors import UsageError, WorkError
-from tito.services.grading.attempts import POLICIES
 
 Where = Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a zip of an LMS, or a notebook.")]
 Only = Annotated[str | None, typer.Option("--module", metavar="M", help="Only this one; also what does not say.")]
 Student = Annotated[str | None, typer.Option(metavar="STUDENT", help="Whose all of it is, where no name says so.")]
-Attempt = Annotated[str | None, typer.Option(metavar="|".join(POLICIES), help="Which attempt counts; kept per module.")]
+Attempt = Annotated[str | None, typer.Option(metavar="POLICY", help="latest, first or best-before-due counts; kept.")]
 
 
 def register(app):
@@ -23,6 +22,7 @@ def register(app):
 def collect(path: Where, module: Only = None, student: Student = None, attempt: Attempt = None):
     """Collect submissions. All attempts are kept, nothing is overwritten, and every file is reported."""
     from tito.services.grading import collect as service
+    from tito.services.grading.attempts import POLICIES
 
     project, catalog = open_project()
     if attempt is not None and attempt not in POLICIES:
