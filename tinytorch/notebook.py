@@ -5,6 +5,10 @@ import time
 import tomllib
 from pathlib import Path
 
+import numpy as np
+
+from tinytorch._words import article, call_text, difference_of, holds, kind_of, short
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -25,25 +29,44 @@ def check_home():
         )
 
 
-def expect_error(kind, fragments, function, *args, **kwargs):
-    """Assert that `function(*args, **kwargs)` raises exactly `kind` with every fragment in its message.
+def expect(got, expected, what, *, atol=0.0, rtol=0.0, dtype=None):
+    """Assert that `got` is `expected`; where it is not, say the case `what`, what was expected and what came, once.
 
-    fragments: one string or several. The exact type counts: NotImplementedError is a RuntimeError, and an unwritten
-    cell must not pass for one that refuses bad input. A NotImplementedError that was not asked for goes on upwards.
+    Numbers, arrays, Tensors and lists of numbers are compared by shape and by value: |got - expected| may be at most
+    atol + rtol · |expected|, which is exact unless a tolerance is given; nan equals nan. dtype: what the array has to
+    have besides. A tuple has to be a tuple, item by item; dictionaries and other lists likewise. Everything else
+    (None, True, texts, dtypes, classes) has to be the same.
     """
-    fragments = (fragments,) if isinstance(fragments, str) else tuple(fragments)
-    call = f"{getattr(function, '__name__', function)}({', '.join(map(_short, args))})"
+    found = difference_of(got, expected, atol, rtol)
+    if not found and dtype is not None:
+        kind = getattr(got, "dtype", None)
+        if kind is None or np.dtype(kind) != np.dtype(dtype):
+            found = f"expected dtype {np.dtype(dtype)}, got {kind_of(got) if kind is None else kind}"
+    assert not found, f"{what}: {found}"
+
+
+def expect_error(kind, facts, function, *args, **kwargs):
+    """Assert that `function(*args, **kwargs)` raises `kind`, or a subclass of it, with every fact in its message.
+
+    facts: one or a list of what the message has to hold, in any order and wording: a number, a name (upper and lower
+    case are one), or a tuple of numbers, such as a shape, in brackets of either kind. A NotImplementedError that was
+    not asked for goes on upwards: it is a RuntimeError, and an unwritten cell must not pass for one that refuses bad
+    input.
+    """
+    call = call_text(function, args, kwargs)
     try:
         result = function(*args, **kwargs)
     except Exception as error:
-        if type(error) is NotImplementedError and kind is not NotImplementedError:
+        if isinstance(error, NotImplementedError) and kind is not NotImplementedError:
             raise
-        got = f"{type(error).__name__}: {error}"
-        assert type(error) is kind, f"{call}: expected {kind.__name__}, got {got}"
-        for fragment in fragments:
-            assert fragment in str(error), f"{call}: the message should contain {fragment!r}; it is {str(error)!r}"
+        if not isinstance(error, kind):
+            got = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"{call}: expected {article(kind.__name__)}, got {got}") from error
+        message = str(error)
+        missing = [repr(fact) for fact in (facts if isinstance(facts, list) else [facts]) if not holds(message, fact)]
+        assert not missing, f"{call}: the message should hold {' and '.join(missing)}; it is {message!r}"
         return
-    raise AssertionError(f"{call}: expected {kind.__name__}, but it returned {_short(result)}")
+    raise AssertionError(f"{call}: expected {article(kind.__name__)}, but it returned {short(result)}")
 
 
 def best_seconds(function, repeats=7):
@@ -54,11 +77,6 @@ def best_seconds(function, repeats=7):
         function()
         times.append(time.perf_counter() - start)
     return min(times)
-
-
-def _short(value, limit=60):
-    text = " ".join(repr(value).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _enclosing_root(start):
