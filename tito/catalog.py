@@ -6,14 +6,14 @@ The metadata lives beside the notebook and not in it: the registry must answer w
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tito.errors import ProjectError, UsageError
 
 FOLDER = re.compile(r"(?P<number>\d\d)_(?P<short>[a-z][a-z0-9_]*)")
 REQUIRED = {"title": str, "summary": str, "prerequisites": list, "hours": (int, float), "difficulty": int}
-
+OPTIONAL = {"parts": list, "objectives": list, "elective": bool}
 
 MILESTONE = re.compile(r"(?P<number>\d\d)_(?P<year>\d{4})_(?P<short>[a-z][a-z0-9_]*)")
 NAMED = {
@@ -24,8 +24,28 @@ REQUIRED_OF_MILESTONE = {"title": str, "year": int, "paper": str, "summary": str
 
 
 @dataclass(frozen=True)
+class Part:
+    """What one can do at a stretch. `works` says what works at its end."""
+
+    title: str
+    hours: float
+    works: str
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Something that a student can do after the module; a cell names it by its `id`."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Module:
-    """One module of the course. `hours` is an estimate for a student; `difficulty` runs from 1 to 5."""
+    """One module of the course. `hours` is an estimate for a student; `difficulty` runs from 1 to 5.
+
+    elective: the way through the course may leave it out.
+    """
 
     number: int
     short: str
@@ -35,6 +55,9 @@ class Module:
     prerequisites: tuple[str, ...]
     hours: float
     difficulty: int
+    parts: tuple[Part, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    elective: bool = False
 
     @property
     def name(self):
@@ -131,7 +154,15 @@ def read_catalog(project):
 
 
 def _read_module(project, folder):
-    match, metadata, _ = _read_folder(project, folder, FOLDER, "module", REQUIRED)
+    match, metadata, path = _read_folder(project, folder, FOLDER, "module", REQUIRED)
+    for key, value in metadata.items():
+        if key not in REQUIRED and not isinstance(value, OPTIONAL.get(key, ())):
+            reason = "is of the wrong type" if key in OPTIONAL else "is no key of a module"
+            raise ProjectError(f"{path}: {key} {reason}", f"mend {path}")
+    objectives = _read_tables(path, metadata, "objectives", Objective)
+    ids = [objective.id for objective in objectives]
+    if len(set(ids)) != len(ids):
+        raise ProjectError(f"{path}: objectives: two of them have the same id", f"mend {path}")
     return Module(
         number=int(match["number"]),
         short=match["short"],
@@ -141,7 +172,25 @@ def _read_module(project, folder):
         prerequisites=tuple(metadata["prerequisites"]),
         hours=metadata["hours"],
         difficulty=metadata["difficulty"],
+        parts=_read_tables(path, metadata, "parts", Part),
+        objectives=objectives,
+        elective=metadata.get("elective", False),
     )
+
+
+def _read_tables(path, metadata, key, kind):
+    """The tables [[key]] as instances of the dataclass `kind`, whose fields are texts that say something, or hours."""
+    wanted = {field.name: field.type for field in fields(kind)}
+    for number, table in enumerate(metadata.get(key, []), 1):
+        if not isinstance(table, dict):
+            raise ProjectError(f"{path}: {key} has to be tables, [[{key}]]", f"mend {path}")
+        for name in {**wanted, **table}:
+            value = table.get(name)
+            fits = isinstance(value, str) and value.strip() if wanted.get(name) is str else type(value) in (int, float)
+            if not fits or name not in wanted:
+                reason = "is missing or of the wrong type" if name in wanted else f"is no key of [[{key}]]"
+                raise ProjectError(f"{path}: {name} of [[{key}]] number {number} {reason}", f"mend {path}")
+    return tuple(kind(**table) for table in metadata.get(key, []))
 
 
 @dataclass(frozen=True)

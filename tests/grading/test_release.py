@@ -51,7 +51,7 @@ def test_nothing_but_the_notebook_is_handed_out(week):
     assert said["files"] == ["alpha_dev.ipynb"]
     assert [path.name for path in (week.course.release / "01_alpha").rglob("*")] == ["alpha_dev.ipynb"]
     text = released(week).read_text(encoding="utf-8")
-    for secret in ("twofold", "BEGIN SOLUTION", "BEGIN HIDDEN", "withheld_number", "math.floor"):
+    for secret in ("twofold", "BEGIN SOLUTION", "BEGIN HIDDEN", "withheld_number", "math.floor", "added to itself"):
         assert secret not in text
     assert 'NotImplementedError(\\"double: write this cell\\")' in text
 
@@ -73,6 +73,24 @@ def test_the_gradebook_learns_the_points(week):
         assert "withheld_number" in kept["test-double-hidden"]
     source = week.course.source / "01_alpha" / "alpha_dev.ipynb"
     assert "twofold_of_the_number" in source.read_text(encoding="utf-8")
+
+
+def test_a_question_in_a_locked_cell_of_its_own_is_released_and_worth_nothing(week):
+    asked = "Why is doubling linear, and why is tripling as well?"
+    marker = '# %% [markdown] nbgrader={"grade": true, "grade_id": "written-linear"'
+    locked = '"grade_id": "question-linear", "locked": true, "schema_version": 3, "solution": false, "task": false}'
+    edit(week, f"{asked}\n\n", "")
+    edit(week, marker, f'# %% [markdown] nbgrader={{"grade": false, {locked}\nr"""\n{asked}\n"""\n\n{marker}')
+    said = week.tito("release", "1")
+    assert said.exit_code == 0, said.stderr
+    question, answer = notebooks.load(week.project, released(week)).node.cells[-2:]
+    assert notebooks.is_question(question) and notebooks.is_written(answer)
+    assert (question.source, answer.source) == (asked, "YOUR ANSWER HERE")
+    assert (question.metadata.editable, answer.metadata.get("editable", True)) == (False, True)
+    with week.course.open_gradebook() as book:
+        notebook = book.find_notebook("alpha_dev", "01_alpha")
+        assert {cell.name: cell.source for cell in notebook.source_cells}["question-linear"] == asked
+        assert "question-linear" not in {cell.name for cell in notebook.grade_cells}
 
 
 def test_a_second_release_changes_no_byte(week):

@@ -29,8 +29,14 @@ role = "course"
 """
 
 
-def cell(kind, body, grade_id=None, points=None):
-    """One cell of a percent source; `kind` is a row of the conventions' table."""
+HINTS = (
+    "What do you get when the number is added to itself?",
+    "A text can be added to itself as well, so look at the type of the number before you add.",
+)
+
+
+def cell(kind, body, grade_id=None, points=None, **more):
+    """One cell of a percent source; `kind` is a row of the conventions' table, `more` is further metadata."""
     if kind == "markdown":
         return f'# %% [markdown]\nr"""\n{body.strip()}\n"""\n'
     if kind == "free":
@@ -40,15 +46,16 @@ def cell(kind, body, grade_id=None, points=None):
     metadata = {
         "grade": kind in ("test", "written"),
         "grade_id": grade_id,
-        "locked": kind in ("test", "provided"),
+        "locked": kind in ("test", "provided", "question"),
         "schema_version": 3,
         "solution": kind in ("solution", "written"),
         "task": False,
     }
     if points is not None:
         metadata["points"] = points
-    marker = f"nbgrader={json.dumps(metadata, sort_keys=True)}"
-    if kind == "written":
+    more = {"nbgrader": metadata, **more}
+    marker = " ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in more.items())
+    if kind in ("question", "written"):
         return f'# %% [markdown] {marker}\nr"""\n{body.strip()}\n"""\n'
     return f"# %% {marker}\n{body.strip()}\n"
 
@@ -98,6 +105,7 @@ def double(number):
     ### END SOLUTION
 """,
         "double",
+        tinytorch={"hints": HINTS, "minutes": 5, "objective": "doubling"},
     ),
     cell(
         "test",
@@ -182,6 +190,7 @@ def unit_box():
     return Box(UNIT)
 """,
         "provided-unit-box",
+        jupyter={"source_hidden": True},
     ),
     cell(
         "free",
@@ -301,6 +310,7 @@ TESTS = {
     "gamma": "from tinytorch.core.gamma import weight\n\n\ndef test_weight():\n    assert weight() == 32\n",
 }
 
+MORE = {"alpha": '[[objectives]]\nid = "doubling"\ntext = "double a number"\n'}
 MODULES = {"01_alpha": (ALPHA, []), "02_beta": (BETA, ["01_alpha"]), "03_gamma": (GAMMA, ["02_beta"])}
 
 
@@ -318,7 +328,7 @@ def write_course(root):
         put(
             folder / "module.toml",
             f'title = "{short.title()}"\nsummary = "What {short} is for"\n'
-            f"prerequisites = {json.dumps(prerequisites)}\nhours = 1.5\ndifficulty = 2\n",
+            f"prerequisites = {json.dumps(prerequisites)}\nhours = 1.5\ndifficulty = 2\n{MORE.get(short, '')}",
         )
         put(folder / "README.md", f"# {short.title()}\n")
         put(folder / f"{short}_dev.py", "\n".join(cells))

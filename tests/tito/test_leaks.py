@@ -12,6 +12,7 @@ SOLUTION = "twofold_of_the_number = number + number"
 ERROR = 'raise TypeError(f"double needs a number, not the text {number!r}")'
 HIDDEN = 'assert double(withheld_number) == 2 * withheld_number, "a number that was withheld"'
 LOOP = "for withheld_number in (0, -1, 2.5):"
+HINT = "A text can be added to itself as well, so look at the type of the number before you add."
 RUBRIC = "Twice a sum is the sum of the doubles (1 point), and so on (1 point)."
 
 
@@ -36,7 +37,7 @@ def write_cells(path, *cells):
 
 
 def test_what_is_secret(secrets):
-    wanted = {leaks.normalised(text) for text in (SOLUTION, ERROR, HIDDEN, LOOP, RUBRIC)}
+    wanted = {leaks.normalised(text) for text in (SOLUTION, ERROR, HIDDEN, LOOP, RUBRIC, HINT)}
     assert wanted <= secrets.origins.keys()
     origin = secrets.origins[leaks.normalised(SOLUTION)]
     path, line = origin.split(" ")[0].split(":")
@@ -74,6 +75,16 @@ def test_an_unstripped_course_leaks_everything(project, catalog, secrets, handed
     assert {leak.statement for leak in leaks.scan(handed_out, secrets)} == secrets.origins.keys()
 
 
+def test_hints_left_in_the_metadata_of_a_stripped_notebook_are_found(project, alpha, secrets, handed_out):
+    source = notebooks.load(project, alpha.percent)
+    node = strip.strip(source.node)
+    number, cell = next((n, cell) for n, cell in enumerate(node.cells, 1) if notebooks.grade_id(cell) == "double")
+    cell.metadata["tinytorch"]["hints"] = notebooks.hints(source.node.cells[number - 1])
+    notebooks.write(node, handed_out / "alpha_dev.ipynb")
+    assert {leak.path for leak in leaks.scan(handed_out, secrets)} == {f"alpha_dev.ipynb, cell {number}"}
+    assert len(leaks.scan(handed_out, secrets)) == 2
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -87,6 +98,7 @@ def test_an_unstripped_course_leaks_everything(project, catalog, secrets, handed
         "for withheld_number in (\n    0,\n    -1,\n    2.5,\n):",
         HIDDEN.replace(", ", ",\n    "),
         RUBRIC.replace(" ", "\n"),
+        HINT,
     ],
 )
 def test_a_leak_is_found_however_it_is_formatted(secrets, handed_out, text):

@@ -1,9 +1,12 @@
 """Each rule, broken once in the tiny course: the breach is reported, at its place, and nothing else is."""
 
+import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from tito.catalog import Part
 from tito.services import notebooks, rules
 
 
@@ -135,9 +138,23 @@ def test_a_student_notebook_is_held_to_the_export_rules_only(project, alpha):
 
 
 WRITTEN = "# %% [markdown] nbgrader="
+HINTS = (
+    "What do you get when the number is added to itself?",
+    "A text can be added to itself as well, so look at the type of the number before you add.",
+)
 MODULE_TEST = (
     '# %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 5, "schema_version": 3, '
     '"solution": false, "task": false}'
+)
+TEST_MARKER = (
+    '# %% nbgrader={"grade": true, "grade_id": "test-double-errors", "locked": true, "points": 3, '
+    '"schema_version": 3, "solution": false, "task": false}'
+)
+GUIDE = f'tinytorch={{"hints": {json.dumps(HINTS)}, "minutes": 5, "objective": "doubling"}}'
+ASKED = "Why is doubling linear, and why is tripling as well?"
+QUESTION = (
+    '# %% [markdown] nbgrader={"grade": false, "grade_id": "question-linear", "locked": true, "schema_version": 3, '
+    f'"solution": false, "task": false}}\nr"""\n{ASKED}\n"""\n\n'
 )
 BREACHES_OF_CONVENTIONS = {
     "code first": ('# %% [markdown]\nr"""\n# Alpha\n"""\n', "# %%\nimport sys\n", "first cell has to be markdown"),
@@ -236,9 +253,27 @@ BREACHES_OF_CONVENTIONS = {
     "question lost": (
         "### BEGIN SOLUTION\nTwice a sum is the sum of the doubles (1 point), and so on (1 point).\n### END SOLUTION",
         "Twice a sum.",
-        "a question and one region",
+        "a written cell is one region",
     ),
-    "no question": ("Why is doubling linear, and why is tripling as well?\n", "", "a question and one region"),
+    "no question": (f"{ASKED}\n", "", "its question stands in the cell above"),
+    "prefix of a question": (WRITTEN, QUESTION.replace("question-", "") + WRITTEN, "starts with 'question-'"),
+    "question of nothing": ('# %% tags=["measure"]', f'{QUESTION}# %% tags=["measure"]', "the cell of its answer"),
+    "guide of a test": (TEST_MARKER, f'{TEST_MARKER} tinytorch={{"minutes": 5}}', "belongs to a solution cell"),
+    "guide of another kind": (GUIDE, "tinytorch=[1]", "tinytorch metadata is {"),
+    "unknown key": ('"minutes": 5', '"minute": 5', "knows hints, minutes, objective, not 'minute'"),
+    "no minutes": ('"minutes": 5', '"minutes": 0', "minutes is a whole number above 0, not 0"),
+    "half minutes": ('"minutes": 5', '"minutes": 2.5', "above 0, not 2.5"),
+    "true minutes": ('"minutes": 5', '"minutes": true', "above 0, not True"),
+    "unknown objective": ('"objective": "doubling"', '"objective": "x"', "module.toml (doubling), not 'x'"),
+    "one hint": (f"{json.dumps(HINTS[0])}, ", "", "two or three texts"),
+    "four hints": (f"{json.dumps(HINTS[0])}, ", f"{json.dumps(HINTS[0])}, " * 3, "two or three texts"),
+    "hint of another kind": (json.dumps(HINTS[0]), "1", "two or three texts"),
+    "short hint": (HINTS[0], "Add it.", "hint 1 is shorter than a sentence of 25 letters"),
+    "hint with a fence": (HINTS[1], "Write this in the cell: ```x```, then run it.", "hint 2 holds code"),
+    "hint with a line": (HINTS[1], "Write this as the last line:\\n    return number + number", "hint 2 holds code"),
+    "hint with a statement": (HINTS[1], "Write `return number + number` in the cell.", "hint 2 holds code"),
+    "folded test": (TEST_MARKER, f'{TEST_MARKER} jupyter={{"source_hidden": true}}', "only provided code is folded"),
+    "other folding": ('"source_hidden": true', '"outputs_hidden": true', 'jupyter metadata is {"source_hidden": true}'),
     "measure exported": ("def analyze_double", "#| export\ndef analyze_double", "a measure cell is code"),
     "measure in words": ('# %% [markdown]\nr"""\nWrite', '# %% [markdown] tags=["measure"]\nr"""\nWrite', "is code"),
     "measure graded": ('# %% tags=["measure"]', f'{MODULE_TEST} tags=["measure"]', "no nbgrader metadata"),
@@ -269,6 +304,9 @@ def test_breaches_of_the_conventions(project, alpha, name):
         ("    twofold_of_the", "    def helper(a):\n        return a\n\n    twofold_of_the"),
         ("def double(number):", "LIMIT = 3\n\ndef double(number):"),
         ("# Withheld: a box of no size.\n", "# Withheld: a box of no size.\n\n"),
+        # a question in a cell of its own, a rubric below it; hints that name an argument or a function
+        (WRITTEN, QUESTION + WRITTEN),
+        (HINTS[1], "Is `isinstance` enough, or does `np.sum(…)` need `axis=0`? For i and j, x = 2 is one case."),
         # the test of the whole module names no answer
         (WRITTEN, f"{MODULE_TEST}\nassert double(Box(2).size) == 4\n\n{WRITTEN}"),
     ],
@@ -277,6 +315,70 @@ def test_what_the_conventions_allow(project, alpha, old, new):
     text = alpha.percent.read_text(encoding="utf-8")
     assert old in text
     assert problems(project, alpha, text.replace(old, new, 1)) == []
+
+
+# What a module of this course lacks, although its source is in order.
+
+
+def lacking(project, module, text):
+    return [problem.message for problem in problems(project, module, text, rules.unfinished)]
+
+
+def test_what_a_module_of_the_course_lacks(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8")
+    assert lacking(project, alpha, text) == [
+        "Box lacks hints, minutes, objective in its tinytorch metadata",
+        "the question of a written answer stands in a locked cell of its own above, question-…",
+    ]
+    split = text.replace(f"{ASKED}\n", "").replace(WRITTEN, QUESTION + WRITTEN)
+    assert problems(project, alpha, split) == []
+    assert len(lacking(project, alpha, split)) == 1
+    twice = lacking(project, alpha, text.replace(WRITTEN, QUESTION + WRITTEN))
+    assert "a written cell holds its rubric and nothing else; the question has its own cell above" in twice
+    assert "Box lacks hints, minutes in" in lacking(project, alpha, with_guide(text, {"objective": "doubling"}))[0]
+
+
+def with_guide(text, guide):
+    """`text` with the guide of Box."""
+    end = text.index("}", text.index('"grade_id": "Box"')) + 1
+    return f"{text[:end]} tinytorch={json.dumps(guide)}{text[end:]}"
+
+
+def test_wide_lines_and_long_cells_of_provided_code_are_reported(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8")
+    wide = f"import math{' ' * 82}# to column 110"
+    assert len(wide) == 108
+
+    def said(old, new):
+        return " ".join(lacking(project, alpha, text.replace(old, new)))
+
+    assert "columns" not in said("import math", f"{wide}!!")
+    assert "this line has 111 columns; 110 fit" in said("import math", f"{wide}!!!")
+    assert "folded" not in said("import math", "import math\n" * 39)
+    assert "41 lines of provided code are folded: jupyter=" in said("import math", "import math\n" * 40)
+    assert "folded" not in said("UNIT = 1", "UNIT = 1" + "\n" * 50), "this cell is folded"
+
+
+@pytest.mark.parametrize(
+    ("hours", "parts", "message"),
+    [
+        (1.5, [], None),
+        (7.5, [], None),
+        (8, [], "a module of 8 hours or more has at least two [[parts]]"),
+        (8, [8], "a module of 8 hours or more has at least two [[parts]]"),
+        (8, [3.5, 4.5], None),
+        (8, [3.5, 4], "the hours of its parts sum to 7.5, hours says 8"),
+        (1.5, [2], "the hours of its parts sum to 2, hours says 1.5"),
+    ],
+)
+def test_the_hours_of_the_parts(project, alpha, hours, parts, message):
+    parts = tuple(Part("A part", length, "It works.") for length in parts)
+    module = replace(alpha, hours=hours, parts=parts)
+    said = [problem.message for problem in rules.unfinished(notebooks.load(project, alpha.percent), module)]
+    assert [one for one in said if "module.toml" in one] == ([f"module.toml: {message}"] if message else [])
+    module = replace(module, objectives=())
+    said = [problem.message for problem in rules.unfinished(notebooks.load(project, alpha.percent), module)]
+    assert "module.toml: there are no [[objectives]]" in said
 
 
 ONE_REGION = "    ### BEGIN SOLUTION\n    pass\n    ### END SOLUTION\n"

@@ -48,6 +48,12 @@ def test_a_written_question_stays_and_its_rubric_goes(stripped):
     assert stripped["written-linear"].source == f"{question}\n\nYOUR ANSWER HERE"
 
 
+def test_hints_go_and_what_else_the_metadata_says_stays(source, stripped):
+    assert [cell.id for cell in source.node.cells if notebooks.hints(cell)] == ["double"]
+    assert stripped["double"].metadata["tinytorch"] == {"minutes": 5, "objective": "doubling"}
+    assert notebooks.is_folded(stripped["provided-unit-box"])
+
+
 def test_provided_and_free_cells_stay_as_they_are(source, stripped):
     kept = [cell for cell in source.node.cells if "BEGIN" not in cell.source]
     assert len(kept) == 10
@@ -102,6 +108,7 @@ def test_the_result_is_what_nbgrader_itself_makes_but_for_the_stub(source, strip
     for cell in node.cells:
         named = f'raise NotImplementedError("{notebooks.grade_id(cell)}: write this cell")'
         cell.source = cell.source.replace("raise NotImplementedError()", named)
+        cell.metadata.get("tinytorch", {}).pop("hints", None)
         assert cell == stripped[cell.id]
 
 

@@ -1,6 +1,7 @@
 """What a percent source of the course has to follow, besides what export refuses.
 
-Each rule yields (cell index, line in the cell or None, message) for every breach; `rules.check` runs them all.
+Each rule yields (cell index, line in the cell or None, message) for every breach. RULES say what is in order;
+COURSE_RULES say what else the modules of this course hold, and an instructor's own module may do without.
 """
 
 import ast
@@ -13,7 +14,9 @@ from tito.services.notebooks import (
     exported_definitions,
     grade_id,
     grading,
+    guide,
     is_exported,
+    is_folded,
     is_measure,
     is_withheld,
     points,
@@ -26,9 +29,15 @@ KINDS = {  # (cell type, grade, locked, solution): what the cell is
     ("code", False, False, True): "solution",
     ("code", True, True, False): "test",
     ("code", False, True, False): "provided",
+    ("markdown", False, True, False): "question",
     ("markdown", True, False, True): "written",
 }
-PREFIXES = {"test": "test-", "provided": "provided-", "written": "written-"}
+PREFIXES = {"test": "test-", "provided": "provided-", "question": "question-", "written": "written-"}
+GUIDE = ("hints", "minutes", "objective")
+SHORTEST_HINT = 25  # what leaks.py looks for
+WIDEST = 110  # JupyterLab scrolls sideways from here on
+UNFOLDED = 40
+SHORT_MODULE = 8  # hours; a longer one has parts
 ASSEMBLY_TEST = "test-module"  # it tests the module as a whole, not the answer above it
 
 
@@ -70,7 +79,7 @@ def _metadata(source, module):
         if metadata.get("schema_version") != 3:
             yield index, None, "nbgrader metadata needs schema_version 3"
         if kind is None:
-            yield index, None, "grade, locked and solution fit no kind of cell: solution, test, provided or written"
+            yield index, None, f"grade, locked and solution fit no kind of cell: {', '.join(KINDS.values())}"
         elif not (grade_id(cell) or "").startswith(PREFIXES.get(kind, "")):
             yield index, None, f"the grade_id of a {kind} cell starts with {PREFIXES[kind]!r}"
         if not GRADE_ID.fullmatch(grade_id(cell) or ""):
@@ -201,12 +210,111 @@ def _scores(source, module):
 
 
 def _written_answers(source, module):
+    kinds = [None, *map(kind_of, source.node.cells), None]
     for index, cell in enumerate(source.node.cells):
-        if kind_of(cell) != "written":
+        above, kind, below = kinds[index : index + 3]
+        if kind == "question" and below != "written":
+            yield index, None, "below a question stands the cell of its answer, written-…"
+        if kind != "written":
             continue
         found = _regions(cell, syntax.SOLUTION)
-        if len(found) != 1 or not "".join(syntax.lines_outside(cell.source, found)).strip():
-            yield index, None, "a written cell is a question and one region with its rubric; all else would be stripped"
+        asks = above == "question" or "".join(syntax.lines_outside(cell.source, found)).strip()
+        if len(found) != 1 or not asks:
+            yield index, None, "a written cell is one region with its rubric; its question stands in the cell above"
+
+
+def _written_questions(source, module):
+    """A question in the cell of the answer is lost when a student selects all and writes."""
+    cells = source.node.cells
+    for index, cell in enumerate(cells):
+        if kind_of(cell) != "written":
+            continue
+        if index == 0 or kind_of(cells[index - 1]) != "question":
+            yield index, None, "the question of a written answer stands in a locked cell of its own above, question-…"
+        elif "".join(syntax.lines_outside(cell.source, _regions(cell, syntax.SOLUTION))).strip():
+            yield index, None, "a written cell holds its rubric and nothing else; the question has its own cell above"
+
+
+def _guides(source, module):
+    """What `tinytorch` and `jupyter` in a cell's metadata say, where they say something."""
+    for index, cell in enumerate(source.node.cells):
+        if "tinytorch" in cell.metadata:
+            if kind_of(cell) != "solution":
+                yield index, None, "tinytorch metadata belongs to a solution cell"
+            yield from ((index, None, reason) for reason in _guide_faults(cell.metadata["tinytorch"], module))
+        if "jupyter" in cell.metadata:
+            if cell.metadata["jupyter"] != {"source_hidden": True}:
+                yield index, None, 'jupyter metadata is {"source_hidden": true}'
+            if cell.cell_type != "code" or kind_of(cell) not in ("provided", None):
+                yield index, None, "only provided code is folded"
+
+
+def _guide_faults(said, module):
+    if not isinstance(said, dict):
+        yield 'tinytorch metadata is {"hints": […], "minutes": …, "objective": …}'
+        return
+    for key in said.keys() - set(GUIDE):
+        yield f"tinytorch metadata knows {', '.join(GUIDE)}, not {key!r}"
+    hints, minutes = said.get("hints", ["", ""]), said.get("minutes", 1)
+    if type(minutes) is not int or minutes < 1:
+        yield f"minutes is a whole number above 0, not {minutes!r}"
+    known = [objective.id for objective in module.objectives]
+    if "objective" in said and said["objective"] not in known:
+        ids = ", ".join(known) or "there is none"
+        yield f"objective is an id of [[objectives]] in module.toml ({ids}), not {said['objective']!r}"
+    if "hints" not in said:
+        return
+    if not isinstance(hints, list) or len(hints) not in (2, 3) or not all(isinstance(hint, str) for hint in hints):
+        yield "hints are two or three texts"
+        return
+    for number, hint in enumerate(hints, 1):
+        if len(re.sub(r"\W", "", hint)) < SHORTEST_HINT:
+            yield f"hint {number} is shorter than a sentence of {SHORTEST_HINT} letters: a leak would not be found"
+        if _holds_code(hint):
+            yield f"hint {number} holds code; a hint says in words what to do"
+
+
+def _holds_code(hint):
+    """Whether a line, or what stands between backticks, is a Python statement; an expression or an argument is none."""
+    pieces = [*hint.splitlines(), *re.findall(r"`([^`]*)`", hint)]
+    trees = [tree for piece in pieces if (tree := syntax.parsed(piece.strip())) is not None]
+    return "```" in hint or any(_is_statement(node) for tree in trees for node in tree.body)
+
+
+def _is_statement(node):
+    is_argument = isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)  # as in axis=0
+    return not isinstance(node, ast.Expr) and not is_argument
+
+
+def _guided(source, module):
+    for index, cell in enumerate(source.node.cells):
+        missing = [key for key in GUIDE if key not in guide(cell)] if kind_of(cell) == "solution" else []
+        if missing:
+            yield index, None, f"{grade_id(cell)} lacks {', '.join(missing)} in its tinytorch metadata"
+
+
+def _width(source, module):
+    for index, cell in code_cells(source.node):
+        for number, line in enumerate(cell.source.split("\n"), 1):
+            if len(line) > WIDEST:
+                yield index, number, f"this line has {len(line)} columns; {WIDEST} fit"
+
+
+def _folds(source, module):
+    for index, cell in code_cells(source.node):
+        count = len(cell.source.split("\n"))
+        if kind_of(cell) in ("provided", None) and count > UNFOLDED and not is_folded(cell):
+            yield index, None, f'{count} lines of provided code are folded: jupyter={{"source_hidden": true}}'
+
+
+def _parts(source, module):
+    total = sum(part.hours for part in module.parts)
+    if module.parts and abs(total - module.hours) > 1e-9:
+        yield 0, None, f"module.toml: the hours of its parts sum to {total:g}, hours says {module.hours:g}"
+    if module.hours >= SHORT_MODULE and len(module.parts) < 2:
+        yield 0, None, f"module.toml: a module of {SHORT_MODULE} hours or more has at least two [[parts]]"
+    if not module.objectives:
+        yield 0, None, "module.toml: there are no [[objectives]]"
 
 
 def _measures(source, module):
@@ -247,7 +355,15 @@ RULES = (
     _tests,
     _scores,
     _written_answers,
+    _guides,
     _measures,
     _measures_are_not_needed,
     _builtins,
+)
+COURSE_RULES = (
+    _written_questions,
+    _guided,
+    _width,
+    _folds,
+    _parts,
 )

@@ -1,4 +1,5 @@
-"""Is an answer in what is handed out? Every statement of a solution or a hidden test is looked for in every text file.
+"""Is an answer in what is handed out? Every statement of a solution or a hidden test, and every hint, is looked for in
+every text file.
 
 Statements are compared without white space, line breaks, comment signs, parentheses, trailing commas and the kind of
 quotes, so that a formatter or a comment sign does not hide one. A statement of fewer than 25 characters, and one that
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
 from tito.services import syntax
-from tito.services.notebooks import is_solution, is_test, is_written, load, where
+from tito.services.notebooks import hints, is_solution, is_test, is_written, load, where
 
 SHORTEST = 25
 UNCOMPARED = r"\\\n|[\s#()]|,(?=\s*[)\]}])"
@@ -52,6 +53,9 @@ def secrets(project, catalog):
             found = _secret_regions(source, index)
             for line, text in _secret_texts(source, index, found):
                 origins.setdefault(normalised(text), where(source, index, line))
+            for hint in hints(cell):
+                if len(normalised(hint)) >= SHORTEST:
+                    origins.setdefault(normalised(hint), where(source, index))
             if cell.cell_type == "code":
                 provided.append(normalised("\n".join(syntax.lines_outside(cell.source, found))))
     given = "\n".join(provided)

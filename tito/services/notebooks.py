@@ -16,7 +16,7 @@ from tito.services.files import atomic_write, digest
 EXPORT = re.compile(r"#\|\s*export\s*")
 MARKER = re.compile(r"\s*#\s*%%+(?P<options>\s.*)?")
 QUOTES = tuple(prefix + quote for prefix in ("", "r", "R") for quote in ('"' * 3, "'" * 3))
-KEPT_METADATA = ("nbgrader", "tags")
+KEPT_METADATA = ("nbgrader", "tinytorch", "jupyter", "tags")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,18 @@ def grading(cell):
     return metadata if isinstance(metadata, dict) else {}
 
 
+def guide(cell):
+    """What the course says of an answer: {"hints": […], "minutes": …, "objective": …}; {} where it says nothing."""
+    metadata = cell["metadata"].get("tinytorch") if isinstance(cell.get("metadata"), dict) else None
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def hints(cell):
+    """The hints of an answer, from a question to a sketch in words. A student's notebook has none."""
+    found = guide(cell).get("hints")
+    return [hint for hint in found if isinstance(hint, str)] if isinstance(found, list) else []
+
+
 def grade_id(cell):
     """nbgrader's name for the cell, or None."""
     name = grading(cell).get("grade_id")
@@ -88,6 +100,17 @@ def is_test(cell):
 def is_written(cell):
     """An answer in words, graded by a person."""
     return bool(grading(cell).get("grade")) and bool(grading(cell).get("solution"))
+
+
+def is_question(cell):
+    """The question that the written answer below it answers."""
+    return cell.cell_type == "markdown" and (grade_id(cell) or "").startswith("question-") and is_locked(cell)
+
+
+def is_folded(cell):
+    """A cell whose code JupyterLab shows only when it is asked for."""
+    metadata = cell.metadata.get("jupyter")
+    return isinstance(metadata, dict) and metadata.get("source_hidden") is True
 
 
 def is_locked(cell):

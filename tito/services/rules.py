@@ -1,7 +1,7 @@
 """What is wrong with a module's source, cell by cell: every problem, in the order of the file.
 
 `export_problems` is what export refuses, in the course and in a student's notebook. `check` adds the conventions that
-only a percent source of the course has to follow.
+only a percent source of the course has to follow, and `unfinished` what the modules of this course hold besides.
 """
 
 import re
@@ -31,6 +31,11 @@ def export_problems(source, module):
 def check(source, module):
     """Every breach of the conventions of a percent source."""
     return _problems(source, module, (*EXPORT_RULES, *conventions.RULES))
+
+
+def unfinished(source, module):
+    """What a module of this course lacks, although its source is in order."""
+    return _problems(source, module, conventions.COURSE_RULES)
 
 
 def _problems(source, module, rules):

@@ -1,14 +1,14 @@
 """From the notebook with solutions to the one that students get, through nbgrader's own preprocessors.
 
-One thing differs from `nbgrader generate_assignment`: the stub that replaces a solution names its cell, so that a
-test that fails on it can say which answer is missing.
+Two things differ from `nbgrader generate_assignment`: the stub that replaces a solution names its cell, so that a
+test that fails on it can say which answer is missing; and the hints in a cell's metadata stay with the course.
 """
 
 import copy
 
 from tito.errors import WorkError
 from tito.services import syntax
-from tito.services.notebooks import grade_id, where
+from tito.services.notebooks import grade_id, guide, where
 
 STUB = '# YOUR CODE HERE\nraise NotImplementedError("{}: write this cell")'
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -16,7 +16,7 @@ LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "pytho
 
 
 def strip(node, source=None):
-    """A copy of `node` without solutions, hidden tests and outputs; test cells are locked against editing.
+    """A copy of `node` without solutions, hints, hidden tests and outputs; test cells are locked against editing.
 
     source: where the notebook came from, for messages. Raises WorkError naming cell and line where markers or
     metadata are not in order.
@@ -38,12 +38,13 @@ def strip(node, source=None):
 
 
 def solution_clearer():
-    """nbgrader's ClearSolutions as a class whose stub names the cell."""
+    """nbgrader's ClearSolutions as a class whose stub names the cell, and which clears its hints as well."""
     from nbgrader.preprocessors import ClearSolutions
 
     class ClearSolutionsByName(ClearSolutions):
         def preprocess_cell(self, cell, resources, cell_index):
             self.code_stub = {"python": STUB.format(grade_id(cell))}
+            guide(cell).pop("hints", None)
             return super().preprocess_cell(cell, resources, cell_index)
 
     return ClearSolutionsByName
