@@ -1,46 +1,19 @@
-"""What the proofs run: a module's notebook with the answers that lie in files, all of it in one process that forks.
+"""What the proofs run: a module's notebook with the answers of `answers.py`, all of it in one process that forks.
 
 What kernels add to this is tested with real kernels elsewhere.
 """
 
-import re
-from dataclasses import dataclass, field
-
 from tito.services import notebooks
 from tito.services.grading import audit_forks
 
-SECTION = re.compile(r"^# %% (?P<grade_id>[^\s:]+)(?:: (?P<flaw>.+))?$", re.MULTILINE)
 
+def run_versions(project, catalog, module, wrong, right):
+    """Run the notebook as it is, as a stub, with other right answers, and with each wrong answer in its place.
 
-@dataclass
-class Answers:
-    """What a file of answers holds: [(grade_id, flaw or None, code)]."""
-
-    sections: list = field(default_factory=list)
-
-    def by_cell(self):
-        found = {}
-        for grade_id, flaw, code in self.sections:
-            found.setdefault(grade_id, []).append((flaw, code))
-        return found
-
-
-def read_answers(path):
-    """The sections `# %% grade_id: what is wrong` of a file, each with the code up to the next."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    marks = list(SECTION.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    codes = [text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
-    return Answers([(m["grade_id"], m["flaw"], code) for m, code in zip(marks, codes, strict=True)])
-
-
-def run_versions(project, catalog, module, wrong, student):
-    """Run the notebook as it is, as a stub, with the student's answers, and with each wrong answer in its place.
-
-    wrong: {grade_id: [(flaw, code)]}; student: {grade_id: code}. Returns {"reference" | "stub" | "student":
+    wrong: {grade_id: [(flaw, code)]}; right: [{grade_id: code}], a notebook each. Returns {"reference" | "stub":
     {"tests": {grade_id: None or the error}, "errors": the same of cells that are no tests and fail},
-    "wrong": [{"grade_id", "flaw", "broken": the answer's own error, "tests": {grade_id: None or the error}}],
-    "answers": [grade_id]}.
+    "right": [the same of each], "wrong": [{"grade_id", "flaw", "broken": the answer's own error, "tests": {grade_id:
+    None or the error}}], "answers": [grade_id]}.
     """
     cells = audit_forks.read_cells(notebooks.load(project, module.percent))
     answers = [(number, cell) for number, cell in enumerate(cells) if cell["role"] == "answer"]
@@ -51,14 +24,15 @@ def run_versions(project, catalog, module, wrong, student):
         for flaw, code in [("its own stub", cell["stub"]), *wrong.get(cell["grade_id"], [])]
     ]
     versions = [audit_forks.Version(number, code) for number, _, _, code in tried]
-    runs = {"stub": stubs, "student": student}
+    runs = {"stub": stubs, **{f"right {number}": answers for number, answers in enumerate(right, 1)}}
     whole, single = audit_forks.run(project, catalog, module, cells, runs=runs, versions=versions)
     results = [
         {"grade_id": grade_id, "flaw": flaw, "broken": broken(finding, number), **by_role(cells, finding, grade_id)}
         for (number, grade_id, flaw, _), finding in zip(tried, single, strict=True)
     ]
     found = {name: by_role(cells, finding) for name, finding in whole.items()}
-    return {**found, "wrong": results, "answers": [cell["grade_id"] for _, cell in answers]}
+    rights = [found.pop(f"right {number}") for number in range(1, len(right) + 1)]
+    return {**found, "right": rights, "wrong": results, "answers": [cell["grade_id"] for _, cell in answers]}
 
 
 def broken(finding, number):

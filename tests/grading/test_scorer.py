@@ -5,8 +5,9 @@ import threading
 import time
 
 import pytest
+from answers import right_answers, wrong_answers
 from nbformat import v4
-from one_notebook import ROOT, HandedIn, box, by_name, catalog, earned, notebook, project
+from one_notebook import HandedIn, box, by_name, catalog, earned, notebook, project
 
 from tito.services import kernel, notebooks
 from tito.services.grading import plans, scorer
@@ -333,10 +334,7 @@ def submission(kit, folder, answers):
 
 
 def student(name):
-    from harness import read_answers
-
-    found = read_answers(ROOT / "tests" / "integration" / "student" / f"{name}.py").by_cell()
-    return {cell: codes[0][1] for cell, codes in found.items()}
+    return {cell: versions[0][1] for cell, versions in right_answers(name).items()}
 
 
 def test_the_reference_earns_full_marks(module_kit, tmp_path):
@@ -358,10 +356,9 @@ def test_other_right_answers_earn_full_marks(module_kit, tmp_path):
 
 
 def test_wrong_answers_lose_marks(module_kit):
-    from harness import read_answers
     from swapping import run_wrong_versions
 
-    wrong = read_answers(ROOT / "tests" / "grading" / "wrong" / f"{module_kit.module.name}.py").by_cell()
+    wrong = wrong_answers(module_kit.module.name)
     found = run_wrong_versions(module_kit, box(), wrong)
     assert len(found.wrong) == sum(map(len, wrong.values()))
     broken = [(question, flaw) for question, flaw, _, outcome in found.wrong if outcome.status != "ok"]

@@ -31,14 +31,12 @@ def broadcast_shape(a, b):
     return tuple(reversed(result))
 
 # %% broadcast_shape: the error names the sizes that clash, not the shapes
-def broadcast_shape(a, b):
-    ndim = max(len(a), len(b))
-    result = []
-    for m, n in zip((1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b)):
-        if m != n and m != 1 and n != 1:
-            raise ValueError(f"sizes {m} and {n} do not fit")
-        result.append(n if m == 1 else m)
-    return tuple(result)
+- for m, n in zip((1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b), strict=True):
+-     if m != n and 1 not in (m, n):
+-         raise ValueError(f"shapes {tuple(a)} and {tuple(b)} do not broadcast: {m} meets {n}")
++ for m, n in zip((1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b)):
++     if m != n and m != 1 and n != 1:
++         raise ValueError(f"sizes {m} and {n} do not fit")
 
 # %% broadcast_shape: asks NumPy, which cannot answer for very large shapes
 def broadcast_shape(a, b):
@@ -92,15 +90,6 @@ def result_dtype(*operands, floating=False):
         return np.dtype(np.float32)
     return np.result_type(*operands)
 
-# %% result_dtype: forgets `floating`
-def result_dtype(*operands, floating=False):
-    floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-    if floats:
-        return max(floats, key=lambda dtype: dtype.itemsize)
-    if any(isinstance(x, float) for x in operands):
-        return np.dtype(np.float32)
-    return np.result_type(*operands)
-
 # %% result_dtype: a Python float beside integers is left to NumPy, which says float64
 def result_dtype(*operands, floating=False):
     floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
@@ -118,23 +107,8 @@ def result_dtype(*operands, floating=False):
     return np.dtype(np.float32) if floating else np.result_type(*operands)
 
 # %% result_dtype: all integers become int64
-def result_dtype(*operands, floating=False):
-    floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
-    if floats:
-        return max(floats, key=lambda dtype: dtype.itemsize)
-    if floating or any(isinstance(x, float) for x in operands):
-        return np.dtype(np.float32)
-    return np.dtype(np.int64)
-
-# %% add: NumPy's dtype, so that int64 with float32 is float64
-@Op
-@np.errstate(all="ignore")
-def add(a, b):
-    try:
-        return np.add(a, b)
-    except ValueError:
-        broadcast_shape(np.shape(a), np.shape(b))
-        raise
+- return np.result_type(*operands)
++ return np.dtype(np.int64)
 
 # %% add: NumPy's message, which does not write shapes as Python does
 @Op
@@ -169,13 +143,9 @@ def add(a, b):
     return np.add(a, b, dtype=result_dtype(a, b))
 
 # %% add: hands back the shape instead of the error
-@Op
-@np.errstate(all="ignore")
-def add(a, b):
-    try:
-        return np.add(a, b, dtype=result_dtype(a, b))
-    except ValueError:
-        return np.asarray(np.shape(a) + np.shape(b))
+- broadcast_shape(np.shape(a), np.shape(b))
+- raise
++ return np.asarray(np.shape(a) + np.shape(b))
 
 # %% add: zeros of the right shape and dtype
 @Op
@@ -184,34 +154,8 @@ def add(a, b):
     return np.zeros(broadcast_shape(np.shape(a), np.shape(b)), result_dtype(a, b))
 
 # %% elementwise: forgets that a division of integers gives fractions
-def elementwise(name, function, floating=False):
-    @np.errstate(all="ignore")
-    def forward(*operands):
-        try:
-            return function(*operands).astype(result_dtype(*operands))
-        except ValueError:
-            if len(operands) == 2:
-                broadcast_shape(*map(np.shape, operands))
-            raise
-
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
-    return Op(forward)
-
-# %% elementwise: no dtype, so that the square root of integers is float64
-def elementwise(name, function, floating=False):
-    @np.errstate(all="ignore")
-    def forward(*operands):
-        try:
-            return function(*operands)
-        except ValueError:
-            if len(operands) == 2:
-                broadcast_shape(*map(np.shape, operands))
-            raise
-
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
-    return Op(forward)
+- return function(*operands, dtype=result_dtype(*operands, floating=floating))
++ return function(*operands).astype(result_dtype(*operands))
 
 # %% elementwise: NumPy's own message for shapes that do not fit
 def elementwise(name, function, floating=False):
@@ -224,58 +168,32 @@ def elementwise(name, function, floating=False):
     return Op(forward)
 
 # %% elementwise: swallows errors that have nothing to do with shapes
-def elementwise(name, function, floating=False):
-    @np.errstate(all="ignore")
-    def forward(*operands):
-        dtype = result_dtype(*operands, floating=floating)
-        try:
-            return function(*operands, dtype=dtype)
-        except ValueError:
-            return np.zeros(broadcast_shape(*map(np.shape, operands)), dtype)
+  def forward(*operands):
++     dtype = result_dtype(*operands, floating=floating)
 
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
-    return Op(forward)
+- return function(*operands, dtype=result_dtype(*operands, floating=floating))
++ return function(*operands, dtype=dtype)
+
+- if len(operands) == 2:
+-     broadcast_shape(*map(np.shape, operands))
+- raise
++ return np.zeros(broadcast_shape(*map(np.shape, operands)), dtype)
 
 # %% elementwise: every result is floating
-def elementwise(name, function, floating=False):
-    @np.errstate(all="ignore")
-    def forward(*operands):
-        try:
-            return function(*operands, dtype=result_dtype(*operands, floating=True))
-        except ValueError:
-            if len(operands) == 2:
-                broadcast_shape(*map(np.shape, operands))
-            raise
-
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
-    return Op(forward)
+- return function(*operands, dtype=result_dtype(*operands, floating=floating))
++ return function(*operands, dtype=result_dtype(*operands, floating=True))
 
 # %% elementwise: the operands in the wrong order
-def elementwise(name, function, floating=False):
-    @np.errstate(all="ignore")
-    def forward(*operands):
-        try:
-            return function(*operands[::-1], dtype=result_dtype(*operands, floating=floating))
-        except ValueError:
-            if len(operands) == 2:
-                broadcast_shape(*map(np.shape, operands))
-            raise
-
-    forward.__name__ = forward.__qualname__ = name
-    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
-    return Op(forward)
+- return function(*operands, dtype=result_dtype(*operands, floating=floating))
++ return function(*operands[::-1], dtype=result_dtype(*operands, floating=floating))
 
 # %% matmul: NumPy's dtype, so that int64 @ float32 is float64
-@Op
-@np.errstate(all="ignore")
-def matmul(a, b):
-    a, b = np.asarray(a), np.asarray(b)
-    try:
-        return np.matmul(a, b)
-    except ValueError:
-        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
+-     return np.matmul(a, b, dtype=result_dtype(a, b))
+- except ValueError as error:
+-     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
++     return np.matmul(a, b)
++ except ValueError:
++     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
 
 # %% matmul: NumPy's own error
 @Op
@@ -322,34 +240,26 @@ def matmul(a, b):
     return np.multiply(a, b, dtype=result_dtype(a, b))
 
 # %% matmul: refuses vectors
-@Op
-@np.errstate(all="ignore")
-def matmul(a, b):
-    a, b = np.asarray(a), np.asarray(b)
-    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
-    try:
-        return np.matmul(a, b, dtype=result_dtype(a, b))
-    except ValueError:
-        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
+  a, b = np.asarray(a), np.asarray(b)
++ if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
++     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
+
+- except ValueError as error:
+-     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
++ except ValueError:
++     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
 
 # %% matmul: names only the first shape
-@Op
-@np.errstate(all="ignore")
-def matmul(a, b):
-    a, b = np.asarray(a), np.asarray(b)
-    try:
-        return np.matmul(a, b, dtype=result_dtype(a, b))
-    except ValueError:
-        raise ValueError(f"matmul: nothing fits to shape {a.shape}")
+- except ValueError as error:
+-     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
++ except ValueError:
++     raise ValueError(f"matmul: nothing fits to shape {a.shape}")
 
 # %% reduce_mean: divides by all entries, whatever the axis
-@Op
-@np.errstate(all="ignore")
-def reduce_mean(x, *, axis=None, keepdims=False):
-    axes = normalize_axes(axis, x.ndim)
-    total = np.sum(x, axis=axes, keepdims=keepdims, dtype=result_dtype(x, floating=True))
-    return total / np.asarray(x.size, total.dtype)
+- count = math.prod(x.shape[a] for a in axes)
+
+- return total / count
++ return total / np.asarray(x.size, total.dtype)
 
 # %% reduce_mean: a sum
 @Op
@@ -367,12 +277,10 @@ def reduce_mean(x, *, axis=None, keepdims=False):
     return total / math.prod(x.shape[a] for a in axes)
 
 # %% reduce_mean: counts the entries of the first axis only
-@Op
-@np.errstate(all="ignore")
-def reduce_mean(x, *, axis=None, keepdims=False):
-    axes = normalize_axes(axis, x.ndim)
-    total = np.sum(x, axis=axes, keepdims=keepdims, dtype=result_dtype(x, floating=True))
-    return total / x.shape[axes[0]] if axes else total
+- count = math.prod(x.shape[a] for a in axes)
+
+- return total / count
++ return total / x.shape[axes[0]] if axes else total
 
 # %% reduce_mean: the mean of integers is float64
 @Op
@@ -382,12 +290,9 @@ def reduce_mean(x, *, axis=None, keepdims=False):
     return np.sum(x, axis=axes, keepdims=keepdims) / math.prod(x.shape[a] for a in axes)
 
 # %% reduce_mean: the mean of integers is rounded down
-@Op
-@np.errstate(all="ignore")
-def reduce_mean(x, *, axis=None, keepdims=False):
-    axes = normalize_axes(axis, x.ndim)
-    count = math.prod(x.shape[a] for a in axes)
-    return (np.sum(x, axis=axes, keepdims=keepdims) // count).astype(result_dtype(x, floating=True))
+- total = np.sum(x, axis=axes, keepdims=keepdims, dtype=result_dtype(x, floating=True))
+- return total / count
++ return (np.sum(x, axis=axes, keepdims=keepdims) // count).astype(result_dtype(x, floating=True))
 
 # %% reduce_mean: NumPy's error for an axis that does not exist
 @Op
@@ -466,48 +371,30 @@ def resolve_shape(shape, count):
         raise ValueError(f"{count} entries cannot take the shape {shape}")
 
 # %% row_major_strides: the first axis densest, as in Fortran
-def row_major_strides(shape):
-    strides, step = [], 1
-    for size in shape:
-        strides.append(step)
-        step *= size
-    return tuple(strides)
+- for size in reversed(shape):
++ for size in shape:
+
+- return tuple(reversed(strides))
++ return tuple(strides)
 
 # %% row_major_strides: in bytes of float32
-def row_major_strides(shape):
-    strides, step = [], 4
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))
+- """The strides, in entries, of an array of `shape` that lies in memory row after row, the last axis densest."""
+- strides, step = [], 1
++ strides, step = [], 4
 
 # %% row_major_strides: the neighbour's size, without its stride
 def row_major_strides(shape):
     return tuple(shape[1:]) + (1,) if shape else ()
 
 # %% row_major_strides: its own size instead of its right neighbour's
-def row_major_strides(shape):
-    strides, step = [], 1
-    for size in reversed(shape):
-        step *= size
-        strides.append(step)
-    return tuple(reversed(strides))
+  for size in reversed(shape):
++     step *= size
 
-# %% row_major_strides: written down from the last axis to the first
-def row_major_strides(shape):
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return tuple(strides)
+- step *= size
 
 # %% row_major_strides: an axis of size 1 gets a stride of 0
-def row_major_strides(shape):
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(0 if size == 1 else step)
-        step *= size
-    return tuple(reversed(strides))
+- strides.append(step)
++ strides.append(0 if size == 1 else step)
 
 # %% row_major_strides: read off an array of that shape
 def row_major_strides(shape):
@@ -547,34 +434,25 @@ def concat(*arrays, axis):
     return np.concatenate([array.astype(np.float32) for array in arrays], axis)
 
 # %% concat: every piece is copied to the start
-@Op
-def concat(*arrays, axis):
-    first = arrays[0].shape
-    (axis,) = normalize_axes(axis, len(first))
-    for other in arrays:
-        if len(other.shape) != len(first) or other.shape[:axis] + other.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
-            raise ValueError(f"concatenate along axis {axis}: shapes {first} and {other.shape} do not fit")
-    total = sum(array.shape[axis] for array in arrays)
-    result = np.zeros(first[:axis] + (total,) + first[axis + 1 :], result_dtype(*arrays))
-    lines = np.moveaxis(result, axis, 0)
-    for array in arrays:
-        lines[: array.shape[axis]] = np.moveaxis(array, axis, 0)
-    return result
+- same_around = other.shape[:axis] == first[:axis] and other.shape[axis + 1 :] == first[axis + 1 :]
+- if not same_around or other.ndim != len(first):
++ if len(other.shape) != len(first) or other.shape[:axis] + other.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+
+- result = np.empty(first[:axis] + (total,) + first[axis + 1 :], result_dtype(*arrays))
+- lines, start = np.moveaxis(result, axis, 0), 0
++ result = np.zeros(first[:axis] + (total,) + first[axis + 1 :], result_dtype(*arrays))
++ lines = np.moveaxis(result, axis, 0)
+
+- lines[start : start + array.shape[axis]] = np.moveaxis(array, axis, 0)
+- start += array.shape[axis]
++ lines[: array.shape[axis]] = np.moveaxis(array, axis, 0)
 
 # %% concat: a negative axis is not counted from the end
-@Op
-def concat(*arrays, axis):
-    first = arrays[0].shape
-    for other in arrays:
-        if len(other.shape) != len(first) or other.shape[:axis] + other.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
-            raise ValueError(f"concatenate along axis {axis}: shapes {first} and {other.shape} do not fit")
-    total = sum(array.shape[axis] for array in arrays)
-    result = np.empty(first[:axis] + (total,) + first[axis + 1 :], result_dtype(*arrays))
-    lines, start = np.moveaxis(result, axis, 0), 0
-    for array in arrays:
-        lines[start : start + array.shape[axis]] = np.moveaxis(array, axis, 0)
-        start += array.shape[axis]
-    return result
+- (axis,) = normalize_axes(axis, len(first))
+
+- same_around = other.shape[:axis] == first[:axis] and other.shape[axis + 1 :] == first[axis + 1 :]
+- if not same_around or other.ndim != len(first):
++ if len(other.shape) != len(first) or other.shape[:axis] + other.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
 
 # %% concat: each piece is taken to be as long as the first
 @Op

@@ -1,8 +1,3 @@
-# %% relu: the sign turned round, so that negative numbers pass
-@Op
-def relu(x):
-    return np.minimum(x, 0, dtype=result_dtype(x, 0))
-
 # %% relu: the absolute value
 @Op
 def relu(x):

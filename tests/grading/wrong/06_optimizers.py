@@ -1,18 +1,6 @@
-# %% sgd_update: uphill
-def sgd_update(param, grad, lr):
-    param += lr * grad
-
-# %% sgd_update: a new array, which nobody sees
-def sgd_update(param, grad, lr):
-    param = param - lr * grad
-
 # %% sgd_update: returns the result instead of writing it
 def sgd_update(param, grad, lr):
     return param - lr * grad
-
-# %% sgd_update: the rate is forgotten
-def sgd_update(param, grad, lr):
-    param -= grad
 
 # %% sgd_update: scales the gradient in place on the way
 def sgd_update(param, grad, lr):
@@ -28,12 +16,8 @@ def sgd_update(param, grad, lr):
     param -= lr * grad / np.linalg.norm(grad)
 
 # %% momentum_update: an average, with 1 - momentum, as in Adam
-def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
-    if first:
-        buffer[...] = grad
-    else:
-        buffer *= momentum
-        buffer += (1 - momentum) * grad
+- buffer += (1 - dampening) * grad
++ buffer += (1 - momentum) * grad
 
 # %% momentum_update: dampens the first step too
 def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
@@ -42,30 +26,16 @@ def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
     buffer *= momentum
     buffer += (1 - dampening) * grad
 
-# %% momentum_update: forgets dampening
-def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
-    if first:
-        buffer[...] = grad
-    else:
-        buffer *= momentum
-        buffer += grad
-
 # %% momentum_update: dampens what is kept instead of what comes in
-def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
-    if first:
-        buffer[...] = grad
-    else:
-        buffer *= momentum * (1 - dampening)
-        buffer += grad
+- buffer *= momentum
+- buffer += (1 - dampening) * grad
++ buffer *= momentum * (1 - dampening)
++ buffer += grad
 
 # %% momentum_update: multiplies what the first step finds by 0, and nan stays nan
-def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
-    if first:
-        buffer *= 0
-        buffer += grad
-    else:
-        buffer *= momentum
-        buffer += (1 - dampening) * grad
+- buffer[...] = grad
++ buffer *= 0
++ buffer += grad
 
 # %% momentum_update: a new array
 def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
@@ -76,12 +46,10 @@ def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
     return buffer
 
 # %% momentum_update: shrinks after adding, so that the newest gradient is shrunk as well
-def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
-    if first:
-        buffer[...] = grad
-    else:
-        buffer += (1 - dampening) * grad
-        buffer *= momentum
+  else:
++     buffer += (1 - dampening) * grad
+
+- buffer += (1 - dampening) * grad
 
 # %% momentum_update: the first step is like all others
 def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
@@ -92,10 +60,6 @@ def momentum_update(buffer, grad, momentum, dampening=0.0, first=False):
 def coupled_decay(grad, param, weight_decay):
     grad += weight_decay * param
     return grad
-
-# %% coupled_decay: pushes away from 0
-def coupled_decay(grad, param, weight_decay):
-    return grad - weight_decay * param
 
 # %% coupled_decay: the derivative of the penalty without the half
 def coupled_decay(grad, param, weight_decay):
@@ -228,36 +192,18 @@ def adam_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=
 def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
     adam_update(param, coupled_decay(grad, param, weight_decay), mean, square, step=step, lr=lr, betas=betas, eps=eps)
 
-# %% adamw_update: shrinks without the learning rate
-def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-    param *= 1 - weight_decay
-    adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
-
 # %% adamw_update: shrinks after the step
 def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
     adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
     param *= 1 - lr * weight_decay
 
 # %% adamw_update: both decays at once
-def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-    grad = coupled_decay(grad, param, weight_decay)
-    param *= 1 - lr * weight_decay
-    adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
-
-# %% adamw_update: multiplies by what should be taken away
-def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-    param *= lr * weight_decay
-    adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
-
-# %% adamw_update: shrinks a copy
-def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-    param = param * (1 - lr * weight_decay)
-    adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
+- """One step of AdamW (Loshchilov and Hutter, 2019), in place: shrinks `param`, then moves it as Adam does."""
++ grad = coupled_decay(grad, param, weight_decay)
 
 # %% adamw_update: betas and eps stay behind
-def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-    param *= 1 - lr * weight_decay
-    adam_update(param, grad, mean, square, step=step, lr=lr)
+- adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
++ adam_update(param, grad, mean, square, step=step, lr=lr)
 
 # %% cosine_rate: a whole wave in total steps
 def cosine_rate(step, total, base, lowest=0.0):
@@ -292,38 +238,20 @@ def cosine_rate(step, total, base, lowest=0.0):
     return lowest + (base - lowest) * (1 - math.cos(math.pi * step / total)) / 2
 
 # %% warmup_decay_factor: starts at 0
-def warmup_decay_factor(step, warmup, total):
-    if step < warmup:
-        return step / warmup
-    return max(0.0, (total - step) / (total - warmup))
+- return (step + 1) / (warmup + 1)
++ return step / warmup
 
 # %% warmup_decay_factor: falls below 0
-def warmup_decay_factor(step, warmup, total):
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return (total - step) / (total - warmup)
-
-# %% warmup_decay_factor: jumps down after the warm-up
-def warmup_decay_factor(step, warmup, total):
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return max(0.0, (total - step) / total)
+- return max(0.0, (total - step) / (total - warmup))
++ return (total - step) / (total - warmup)
 
 # %% warmup_decay_factor: never falls
 def warmup_decay_factor(step, warmup, total):
     return min(1.0, (step + 1) / (warmup + 1))
 
-# %% warmup_decay_factor: at the top a step too early
-def warmup_decay_factor(step, warmup, total):
-    if step < warmup:
-        return (step + 1) / warmup
-    return max(0.0, (total - step) / (total - warmup))
-
 # %% warmup_decay_factor: the way down takes total steps after the warm-up
-def warmup_decay_factor(step, warmup, total):
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    return max(0.0, 1 - (step - warmup) / total)
+- return max(0.0, (total - step) / (total - warmup))
++ return max(0.0, 1 - (step - warmup) / total)
 
 # %% warmup_decay_factor: no warm-up
 def warmup_decay_factor(step, warmup, total):

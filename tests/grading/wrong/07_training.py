@@ -1,86 +1,31 @@
 # %% RunningMean: the mean of the means, weights ignored
-class RunningMean:
-    def __init__(self, total=0.0, weight=0):
-        self.total = total
-        self.weight = weight
-
-    def update(self, value, weight=1):
-        if weight:
-            self.total += float(value)
-            self.weight += 1
-
-    def compute(self):
-        return self.total / self.weight if self.weight else math.nan
+- self.total += float(value) * weight
+- self.weight += weight
++ self.total += float(value)
++ self.weight += 1
 
 # %% RunningMean: an empty batch's nan spoils everything
-class RunningMean:
-    def __init__(self, total=0.0, weight=0):
-        self.total = total
-        self.weight = weight
-
-    def update(self, value, weight=1):
-        self.total += float(value) * weight
-        self.weight += weight
-
-    def compute(self):
-        return self.total / self.weight if self.weight else math.nan
+- if weight:
+-     self.total += float(value) * weight
+-     self.weight += weight
++ self.total += float(value) * weight
++ self.weight += weight
 
 # %% RunningMean: 0 where nothing has come
-class RunningMean:
-    def __init__(self, total=0.0, weight=0):
-        self.total = total
-        self.weight = weight
-
-    def update(self, value, weight=1):
-        if weight:
-            self.total += float(value) * weight
-            self.weight += weight
-
-    def compute(self):
-        return self.total / max(self.weight, 1)
+- """The mean as a float; nan as long as nothing has come."""
+- return self.total / self.weight if self.weight else math.nan
++ return self.total / max(self.weight, 1)
 
 # %% RunningMean: keeps Tensors and NumPy scalars, with their rounding
-class RunningMean:
-    def __init__(self, total=0.0, weight=0):
-        self.total = total
-        self.weight = weight
-
-    def update(self, value, weight=1):
-        if weight:
-            self.total = self.total + value * weight
-            self.weight += weight
-
-    def compute(self):
-        return self.total / self.weight if self.weight else math.nan
+- self.total += float(value) * weight
++ self.total = self.total + value * weight
 
 # %% RunningMean: every nan is left out, so that a broken loss looks healthy
-class RunningMean:
-    def __init__(self, total=0.0, weight=0):
-        self.total = total
-        self.weight = weight
-
-    def update(self, value, weight=1):
-        value = float(value)
-        if value == value:
-            self.total += value * weight
-            self.weight += weight
-
-    def compute(self):
-        return self.total / self.weight if self.weight else math.nan
-
-# %% RunningMean: the sum is not multiplied by the weight
-class RunningMean:
-    def __init__(self, total=0.0, weight=0):
-        self.total = total
-        self.weight = weight
-
-    def update(self, value, weight=1):
-        if weight:
-            self.total += float(value)
-            self.weight += weight
-
-    def compute(self):
-        return self.total / self.weight if self.weight else math.nan
+- if weight:
+-     self.total += float(value) * weight
++ value = float(value)
++ if value == value:
++     self.total += value * weight
 
 # %% confusion_matrix: a place that occurs twice counts once
 def confusion_matrix(logits, targets):
@@ -191,52 +136,24 @@ def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
     return value.item(), outputs.detach()
 
 # %% training_step: clipped after the update
-def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
-    model.zero_grad()
-    outputs = model(inputs)
-    value = loss(outputs, targets)
-    value.backward()
-    check_finite(model, value)
-    optimizer.step()
-    if clip_norm is not None:
-        clip_grad_norm_(model.parameters(), clip_norm)
-    return value.item(), outputs.detach()
+  check_finite(model, value)
++ optimizer.step()
+
+- optimizer.step()
 
 # %% training_step: checked after the update, when it is too late
-def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
-    model.zero_grad()
-    outputs = model(inputs)
-    value = loss(outputs, targets)
-    value.backward()
-    if clip_norm is not None:
-        clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    check_finite(model, value)
-    return value.item(), outputs.detach()
+- check_finite(model, value)
+
+  optimizer.step()
++ check_finite(model, value)
 
 # %% training_step: not checked at all
-def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
-    model.zero_grad()
-    outputs = model(inputs)
-    value = loss(outputs, targets)
-    value.backward()
-    if clip_norm is not None:
-        clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return value.item(), outputs.detach()
+- check_finite(model, value)
 
 # %% training_step: every gradient clipped on its own
-def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
-    model.zero_grad()
-    outputs = model(inputs)
-    value = loss(outputs, targets)
-    value.backward()
-    check_finite(model, value)
-    if clip_norm is not None:
-        for parameter in model.parameters():
-            clip_grad_norm_(parameter, clip_norm)
-    optimizer.step()
-    return value.item(), outputs.detach()
+- clip_grad_norm_(model.parameters(), clip_norm)
++ for parameter in model.parameters():
++     clip_grad_norm_(parameter, clip_norm)
 
 # %% training_step: only the gradients that the optimizer knows are cleared
 def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
@@ -251,28 +168,12 @@ def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
     return value.item(), outputs.detach()
 
 # %% training_step: the loss after the update
-def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
-    model.zero_grad()
-    outputs = model(inputs)
-    value = loss(outputs, targets)
-    value.backward()
-    check_finite(model, value)
-    if clip_norm is not None:
-        clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return loss(model(inputs), targets).item(), outputs.detach()
+- return value.item(), outputs.detach()
++ return loss(model(inputs), targets).item(), outputs.detach()
 
 # %% training_step: hands out Tensors with their history
-def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
-    model.zero_grad()
-    outputs = model(inputs)
-    value = loss(outputs, targets)
-    value.backward()
-    check_finite(model, value)
-    if clip_norm is not None:
-        clip_grad_norm_(model.parameters(), clip_norm)
-    optimizer.step()
-    return value, outputs
+- return value.item(), outputs.detach()
++ return value, outputs
 
 # %% training_step: always clipped, to a norm of 1
 def training_step(model, loss, optimizer, inputs, targets, clip_norm=1.0):
@@ -286,22 +187,11 @@ def training_step(model, loss, optimizer, inputs, targets, clip_norm=1.0):
     return value.item(), outputs.detach()
 
 # %% evaluate: the plain mean of the batches
-def evaluate(model, loss, loader, metrics=None):
-    metrics = metrics or {}
-    means = {name: RunningMean() for name in ("loss", *metrics)}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            for inputs, targets in batches(loader):
-                outputs = model(inputs)
-                means["loss"].update(loss(outputs, targets))
-                for name, metric in metrics.items():
-                    means[name].update(metric(outputs, targets))
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    return {name: mean.compute() for name, mean in means.items()}
+- means["loss"].update(loss(outputs, targets), len(inputs))
++ means["loss"].update(loss(outputs, targets))
+
+- means[name].update(metric(outputs, targets), len(inputs))
++ means[name].update(metric(outputs, targets))
 
 # %% evaluate: in training mode, dropout and all
 def evaluate(model, loss, loader, metrics=None):
@@ -316,54 +206,32 @@ def evaluate(model, loss, loader, metrics=None):
     return {name: mean.compute() for name, mean in means.items()}
 
 # %% evaluate: everything is recorded
-def evaluate(model, loss, loader, metrics=None):
-    metrics = metrics or {}
-    means = {name: RunningMean() for name in ("loss", *metrics)}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        for inputs, targets in batches(loader):
-            outputs = model(inputs)
-            means["loss"].update(loss(outputs, targets), len(inputs))
-            for name, metric in metrics.items():
-                means[name].update(metric(outputs, targets), len(inputs))
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    return {name: mean.compute() for name, mean in means.items()}
+- with no_grad():
+-     for inputs, targets in batches(loader):
+-         outputs = model(inputs)
+-         means["loss"].update(loss(outputs, targets), len(inputs))
+-         for name, metric in metrics.items():
+-             means[name].update(metric(outputs, targets), len(inputs))
++ for inputs, targets in batches(loader):
++     outputs = model(inputs)
++     means["loss"].update(loss(outputs, targets), len(inputs))
++     for name, metric in metrics.items():
++         means[name].update(metric(outputs, targets), len(inputs))
 
 # %% evaluate: everything thawed at the end
-def evaluate(model, loss, loader, metrics=None):
-    metrics = metrics or {}
-    means = {name: RunningMean() for name in ("loss", *metrics)}
-    model.eval()
-    try:
-        with no_grad():
-            for inputs, targets in batches(loader):
-                outputs = model(inputs)
-                means["loss"].update(loss(outputs, targets), len(inputs))
-                for name, metric in metrics.items():
-                    means[name].update(metric(outputs, targets), len(inputs))
-    finally:
-        model.train()
-    return {name: mean.compute() for name, mean in means.items()}
+- modes = [(module, module.training) for module in model.modules()]
+
+- for module, mode in modes:
+-     module.training = mode
++ model.train()
 
 # %% evaluate: the whole model gets the mode of its outermost module
-def evaluate(model, loss, loader, metrics=None):
-    metrics = metrics or {}
-    means = {name: RunningMean() for name in ("loss", *metrics)}
-    mode = model.training
-    model.eval()
-    try:
-        with no_grad():
-            for inputs, targets in batches(loader):
-                outputs = model(inputs)
-                means["loss"].update(loss(outputs, targets), len(inputs))
-                for name, metric in metrics.items():
-                    means[name].update(metric(outputs, targets), len(inputs))
-    finally:
-        model.train(mode)
-    return {name: mean.compute() for name, mean in means.items()}
+- modes = [(module, module.training) for module in model.modules()]
++ mode = model.training
+
+- for module, mode in modes:
+-     module.training = mode
++ model.train(mode)
 
 # %% evaluate: the modes are lost when the loader fails
 def evaluate(model, loss, loader, metrics=None):
@@ -382,38 +250,28 @@ def evaluate(model, loss, loader, metrics=None):
     return {name: mean.compute() for name, mean in means.items()}
 
 # %% evaluate: only the last batch
-def evaluate(model, loss, loader, metrics=None):
-    metrics = metrics or {}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    found = {name: math.nan for name in ("loss", *metrics)}
-    try:
-        with no_grad():
-            for inputs, targets in batches(loader):
-                outputs = model(inputs)
-                found["loss"] = loss(outputs, targets).item()
-                for name, metric in metrics.items():
-                    found[name] = float(metric(outputs, targets))
-    finally:
-        for module, mode in modes:
-            module.training = mode
-    return found
+- means = {name: RunningMean() for name in ("loss", *metrics)}
+
+  model.eval()
++ found = {name: math.nan for name in ("loss", *metrics)}
+
+- means["loss"].update(loss(outputs, targets), len(inputs))
++ found["loss"] = loss(outputs, targets).item()
+
+- means[name].update(metric(outputs, targets), len(inputs))
++ found[name] = float(metric(outputs, targets))
+
+- return {name: mean.compute() for name, mean in means.items()}
++ return found
 
 # %% evaluate: only the outermost module is switched over
-def evaluate(model, loss, loader, metrics=None):
-    metrics = metrics or {}
-    means = {name: RunningMean() for name in ("loss", *metrics)}
-    mode, model.training = model.training, False
-    try:
-        with no_grad():
-            for inputs, targets in batches(loader):
-                outputs = model(inputs)
-                means["loss"].update(loss(outputs, targets), len(inputs))
-                for name, metric in metrics.items():
-                    means[name].update(metric(outputs, targets), len(inputs))
-    finally:
-        model.training = mode
-    return {name: mean.compute() for name, mean in means.items()}
+- modes = [(module, module.training) for module in model.modules()]
+- model.eval()
++ mode, model.training = model.training, False
+
+- for module, mode in modes:
+-     module.training = mode
++ model.training = mode
 
 # %% collect_state: the history is the trainer's own dictionary
 def collect_state(trainer):
@@ -449,55 +307,25 @@ def collect_state(trainer):
     }
 
 # %% collect_state: no random numbers
-def collect_state(trainer):
-    return copy.deepcopy(
-        {
-            "model": trainer.model.state_dict(),
-            "optimizer": trainer.optimizer.state_dict(),
-            "schedule": trainer.schedule and trainer.schedule.state_dict(),
-            "position": trainer.position,
-            "history": trainer.history,
-        }
-    )
+- "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
+- "random": Random.generator.bit_generator.state,
++ "schedule": trainer.schedule and trainer.schedule.state_dict(),
 
 # %% collect_state: the state of a new generator
-def collect_state(trainer):
-    return copy.deepcopy(
-        {
-            "model": trainer.model.state_dict(),
-            "optimizer": trainer.optimizer.state_dict(),
-            "schedule": trainer.schedule and trainer.schedule.state_dict(),
-            "random": np.random.default_rng(0).bit_generator.state,
-            "position": trainer.position,
-            "history": trainer.history,
-        }
-    )
+- "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
+- "random": Random.generator.bit_generator.state,
++ "schedule": trainer.schedule and trainer.schedule.state_dict(),
++ "random": np.random.default_rng(0).bit_generator.state,
 
 # %% collect_state: the optimizer's settings without its memory
-def collect_state(trainer):
-    return copy.deepcopy(
-        {
-            "model": trainer.model.state_dict(),
-            "optimizer": {"state": {}, "param_groups": trainer.optimizer.state_dict()["param_groups"]},
-            "schedule": None,
-            "random": Random.generator.bit_generator.state,
-            "position": trainer.position,
-            "history": trainer.history,
-        }
-    )
+- "optimizer": trainer.optimizer.state_dict(),
+- "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
++ "optimizer": {"state": {}, "param_groups": trainer.optimizer.state_dict()["param_groups"]},
++ "schedule": None,
 
 # %% collect_state: fails without a schedule
-def collect_state(trainer):
-    return copy.deepcopy(
-        {
-            "model": trainer.model.state_dict(),
-            "optimizer": trainer.optimizer.state_dict(),
-            "schedule": trainer.schedule.state_dict(),
-            "random": Random.generator.bit_generator.state,
-            "position": trainer.position,
-            "history": trainer.history,
-        }
-    )
+- "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
++ "schedule": trainer.schedule.state_dict(),
 
 # %% restore_state: the weights only
 def restore_state(trainer, state):
@@ -535,26 +363,19 @@ def restore_state(trainer, state):
     trainer.position, trainer.history = copy.deepcopy((state["position"], state["history"]))
 
 # %% restore_state: a new generator, while others hold the old one
-def restore_state(trainer, state):
-    if (trainer.schedule is None) != (state["schedule"] is None):
-        raise ValueError("schedule")
-    trainer.model.load_state_dict(state["model"])
-    trainer.optimizer.load_state_dict(state["optimizer"])
-    if trainer.schedule is not None:
-        trainer.schedule.load_state_dict(state["schedule"])
-    manual_seed(0).bit_generator.state = state["random"]
-    trainer.position, trainer.history = copy.deepcopy((state["position"], state["history"]))
+-     raise ValueError(f"the trainer's schedule is {trainer.schedule}, the state's is {state['schedule']}")
+- state = copy.deepcopy(state)
++     raise ValueError("schedule")
+
+- Random.generator.bit_generator.state = state["random"]
+- trainer.position, trainer.history = state["position"], state["history"]
++ manual_seed(0).bit_generator.state = state["random"]
++ trainer.position, trainer.history = copy.deepcopy((state["position"], state["history"]))
 
 # %% restore_state: the state's own dictionaries end up in the trainer
-def restore_state(trainer, state):
-    if (trainer.schedule is None) != (state["schedule"] is None):
-        raise ValueError("schedule")
-    trainer.model.load_state_dict(state["model"])
-    trainer.optimizer.load_state_dict(state["optimizer"])
-    if trainer.schedule is not None:
-        trainer.schedule.load_state_dict(state["schedule"])
-    Random.generator.bit_generator.state = state["random"]
-    trainer.position, trainer.history = state["position"], state["history"]
+-     raise ValueError(f"the trainer's schedule is {trainer.schedule}, the state's is {state['schedule']}")
+- state = copy.deepcopy(state)
++     raise ValueError("schedule")
 
 # %% restore_state: a schedule on one side only is not noticed
 def restore_state(trainer, state):
