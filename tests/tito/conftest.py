@@ -320,7 +320,9 @@ def write_course(root):
     put(root / "pyproject.toml", PYPROJECT)
     put(root / "tinytorch" / "__init__.py", '"""The tiny package of a tiny course."""\n')
     put(root / "tinytorch" / "core" / "__init__.py", '"""Exported modules."""\n')
-    shutil.copy(REPOSITORY / "tinytorch" / "notebook.py", root / "tinytorch" / "notebook.py")
+    for path in (REPOSITORY / "tinytorch").glob("*.py"):  # what notebooks import, and what that imports
+        if path.name == "notebook.py" or (path.name.startswith("_") and path.name != "__init__.py"):
+            shutil.copy(path, root / "tinytorch" / path.name)
     put(root / "modules" / "README.md", "# The path\n")
     for name, (cells, prerequisites) in MODULES.items():
         short = name.split("_")[1]
