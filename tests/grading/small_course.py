@@ -19,8 +19,8 @@ from types import SimpleNamespace
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks, pristine, strip
-from tito.services.grading.course import Course
-from tito.services.grading.results import CellScore, SubmissionResult
+from tito.services.grading.book.course import Course
+from tito.services.grading.book.results import CellScore, SubmissionResult
 
 _FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
 _SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)

@@ -16,8 +16,9 @@ from small_course import ISOLATED, NO_SANDBOX, StandIn, released
 from tito.errors import Interrupted, ProjectError, UsageError
 from tito.project import Project
 from tito.services import notebooks
-from tito.services.grading import gradebook, records
+from tito.services.grading import keys
 from tito.services.grading.autograde import Options, autograde
+from tito.services.grading.book import gradebook, records
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
@@ -159,11 +160,13 @@ def test_all_that_scores_is_part_of_the_key():
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     imported = {Path(name) for name in child.stdout.split() if Path(name).name != "__init__.py"}
     grading = ROOT / "tito" / "services" / "grading"
-    programs = {grading / f"{name}.py" for name in ("inside", "trusted", "proxies", "wire")}
-    keyed = {*records.scoring_files(), ROOT / "tito" / "services" / "files.py"}
-    assert (imported | programs) - keyed == set()
-    others = {*records.BEFORE, *records.AFTER, *records.BESIDE}
-    assert [name for name in others if not (grading / f"{name}.py").is_file()] == []
+    programs = {path for name in ("inside", "trusted", "proxies", "wire") for path in grading.rglob(f"{name}.py")}
+    assert (len(programs), (imported | programs) - set(keys.scoring_files())) == (4, set())
+
+
+def test_what_tells_a_score_is_no_part_of_the_key():
+    telling = {"feedback", "exports", "report", "collect", "recorder", "audit", "selftest", "formgrade", "data"}
+    assert telling & {path.stem for path in keys.scoring_files()} == set()
 
 
 def test_a_gradebook_that_lost_a_score_gets_it_back_without_running_it_again(small):
@@ -307,7 +310,7 @@ def test_an_interrupted_write_is_done_again_without_scoring(small, monkeypatch):
 def test_a_second_tito_is_refused_with_the_name_of_the_first_and_a_dead_one_is_no_obstacle(small):
     small.solved("ada")
     program = (
-        "import sys, time; from pathlib import Path; from tito.services.grading import lock\n"
+        "import sys, time; from pathlib import Path; from tito.services.grading.book import lock\n"
         "with lock.hold(Path(sys.argv[1]), 'tito grade autograde 01_alpha'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

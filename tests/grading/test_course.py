@@ -11,7 +11,7 @@ import pytest
 
 from tito.errors import ProjectError
 from tito.project import read_project
-from tito.services.grading.course import Course, require_course
+from tito.services.grading.book.course import Course, require_course
 
 _FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
 _SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)

@@ -17,7 +17,7 @@ from tito.errors import ProjectError, UsageError
 from tito.project import read_project
 from tito.services import notebooks
 from tito.services.grading import attacks, sandbox, selftest
-from tito.services.grading.results import STATUSES, CellScore, SubmissionResult
+from tito.services.grading.book.results import STATUSES, CellScore, SubmissionResult
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)

@@ -14,7 +14,8 @@ import pytest
 from small_course import ANSWERS, released
 
 from tito.services import notebooks
-from tito.services.grading import attacks, gradebook, sandbox
+from tito.services.grading import attacks, sandbox
+from tito.services.grading.book import gradebook
 
 RIGHT = ANSWERS["double"]
 RUN = """

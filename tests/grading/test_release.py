@@ -9,7 +9,7 @@ from week import Week, tiny
 import tito.project
 from tito.project import Project
 from tito.services import notebooks
-from tito.services.grading import lock
+from tito.services.grading.book import lock
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tito import app
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks, strip
-from tito.services.grading.course import Course
+from tito.services.grading.book.course import Course
 
 _FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
 _SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)

@@ -56,7 +56,7 @@ def _print_import(done):
 @app.command("list")
 def list_roster():
     """Show the class list."""
-    from tito.services.grading.course import require_course
+    from tito.services.grading.book.course import require_course
     from tito.services.grading.roster import read_roster
 
     project, _ = open_project()
@@ -87,7 +87,7 @@ def due(module: Name, time: When, tz: Zone = None):
 def extend(student: Who, module: Name, time: Until):
     """Give one student more time."""
     from tito.services.grading import dates
-    from tito.services.grading.course import require_course
+    from tito.services.grading.book.course import require_course
     from tito.services.grading.roster import find_student
 
     project, catalog = open_project()

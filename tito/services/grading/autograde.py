@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tito.errors import Interrupted, ProjectError, TitoError
-from tito.services.grading import gradebook, lock, recorder, records
-from tito.services.grading.course import require_course
+from tito.services.grading import keys, recorder
+from tito.services.grading.book import gradebook, lock, records
+from tito.services.grading.book.course import require_course
+from tito.services.grading.book.results import SubmissionResult
 from tito.services.grading.intake import Intake
-from tito.services.grading.results import SubmissionResult
 from tito.services.grading.roster import find_student
 
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
@@ -118,7 +119,7 @@ class _Run:
         self.counts = "second" if options.second_try else "first"
         self.isolation = ""
         self.cancel = threading.Event()
-        self.class_key = records.class_key(project, catalog, module, source)
+        self.class_key = keys.class_key(project, catalog, module, source)
         self.intake = Intake(course, module)
         self.recorded = gradebook.recorded_students(course, module)
 
@@ -153,7 +154,7 @@ class _Run:
         return sorted(wanted or everyone)
 
     def _key(self, submitted):
-        return records.key(submitted, self.class_key)
+        return keys.key(submitted, self.class_key)
 
     def _kept(self, student, submitted):
         """The record of an earlier run, where it still holds."""

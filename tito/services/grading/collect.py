@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 
 from tito.errors import UsageError, changing
 from tito.services.files import digest, remove_tree
-from tito.services.grading import lock
 from tito.services.grading.archives import OTHER_ARCHIVES, walk
 from tito.services.grading.attempts import POLICIES, Attempts, read_stamp
-from tito.services.grading.course import require_course
+from tito.services.grading.book import lock
+from tito.services.grading.book.course import require_course
 from tito.services.grading.dates import SUBMISSIONS, Dates, grant
 from tito.services.grading.people import safe_id
 from tito.services.grading.recognise import Modules, People, Whose, is_notebook

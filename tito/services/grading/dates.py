@@ -14,8 +14,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tito.errors import UsageError
-from tito.services.grading import lock
-from tito.services.grading.course import require_course
+from tito.services.grading.book import lock
+from tito.services.grading.book.course import require_course
 
 RECORD = "dates.json"
 SUBMISSIONS = "submissions.json"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from tito.errors import ProjectError
 from tito.services.files import atomic_write
+from tito.services.grading.book.course import require_course
+from tito.services.grading.book.results import counted
 from tito.services.grading.canvas import canvas_rows
-from tito.services.grading.course import require_course
-from tito.services.grading.results import counted
 from tito.services.grading.standing import require_graded, standings
 
 FORMATS = ("csv", "questions", "canvas")

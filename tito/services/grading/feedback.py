@@ -12,11 +12,11 @@ from pathlib import PurePosixPath
 from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.files import atomic_write
-from tito.services.grading import gradebook, records
-from tito.services.grading.course import require_course
+from tito.services.grading.book import gradebook, records
+from tito.services.grading.book.course import require_course
+from tito.services.grading.book.results import counted
 from tito.services.grading.intake import Intake
 from tito.services.grading.pages import Markup, code, duration, escape, number, page, table, terms, words
-from tito.services.grading.results import counted
 from tito.services.grading.roster import find_student
 
 EXPLAINED = {

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 
 from tito.errors import ProjectError
-from tito.services.grading.course import require_course
+from tito.services.grading.book.course import require_course
 
 EXTENSION = "tito.services.grading.formgrade_server"
 FIRST_PORT = 8888

@@ -15,9 +15,9 @@ from contextlib import chdir, contextmanager
 from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.files import atomic_write, remove_tree
-from tito.services.grading.gradebook import require_assignment
-from tito.services.grading.one_book import one_book
-from tito.services.grading.results import counted
+from tito.services.grading.book.gradebook import require_assignment
+from tito.services.grading.book.one_book import one_book
+from tito.services.grading.book.results import counted
 
 STAGE = ".tito/stage"  # where nbgrader finds what it is to grade, as a path from the course folder
 SECOND_TRY = "counted by the second try, in which earlier wrong answers were replaced by the course's"

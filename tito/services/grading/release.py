@@ -17,8 +17,8 @@ from pathlib import Path
 from tito.errors import ProjectError, TitoError, changing
 from tito.services import leaks, notebooks, rules
 from tito.services.files import backup, digest, remove_tree
-from tito.services.grading import lock
-from tito.services.grading.course import require_course
+from tito.services.grading.book import lock
+from tito.services.grading.book.course import require_course
 from tito.services.strip import KERNEL, LANGUAGE, solution_clearer, strip
 
 RECORD = "releases.json"

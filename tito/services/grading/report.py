@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from tito.services.files import atomic_write
-from tito.services.grading.course import require_course
+from tito.services.grading.book.course import require_course
+from tito.services.grading.book.results import STATUSES, counted
 from tito.services.grading.pages import duration, escape, number, page, table, terms
-from tito.services.grading.results import STATUSES, counted
 from tito.services.grading.standing import standings
 
 BINS = 10

@@ -7,8 +7,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from tito.errors import UsageError
-from tito.services.grading import lock
-from tito.services.grading.course import require_course
+from tito.services.grading.book import lock
+from tito.services.grading.book.course import require_course
 from tito.services.grading.people import folded, name_keys, safe_id
 from tito.services.grading.tables import read_table
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from tito.errors import WorkError
 from tito.services import notebooks, strip, syntax, views
 from tito.services.grading import fonts, plans
+from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.placing import order
-from tito.services.grading.results import CellScore, SubmissionResult
 from tito.services.grading.session import Cancelled, Rig
 from tito.services.verdicts import Judge
 

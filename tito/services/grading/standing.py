@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from tito.errors import WorkError
-from tito.services.grading import gradebook, records
 from tito.services.grading.autograde import submitted_notebook
+from tito.services.grading.book import gradebook, records
 from tito.services.grading.intake import Intake
 
 

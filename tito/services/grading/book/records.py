@@ -6,31 +6,12 @@ was scored with what; a record with another key is out of date, and the submissi
 
 import hashlib
 import json
-import sys
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 
-from tito.services.files import atomic_write, digest
-from tito.services.grading.results import CellScore, SubmissionResult
+from tito.services.files import atomic_write
+from tito.services.grading.book.results import CellScore, SubmissionResult
 
 SCHEMA = 1
-SERVICES = Path(__file__).resolve().parents[1]
-# what scores, and so may change a score: these, and all of grading but what comes before and after the scorer
-SCORING = (
-    "conventions.py",
-    "kernel.py",
-    "notebooks.py",
-    "pristine.py",
-    "strip.py",
-    "syntax.py",
-    "verdicts.py",
-    "views.py",
-)
-BEFORE = ("archives", "attempts", "collect", "course", "dates", "intake", "people", "recognise", "release", "roster",
-          "tables")  # fmt: skip
-AFTER = ("autograde", "canvas", "exports", "feedback", "formgrade", "formgrade_server", "gradebook", "lock",
-         "one_book", "pages", "recorder", "records", "report", "standing")  # fmt: skip
-BESIDE = ("attacks", "audit", "audit_child", "audit_forks", "mutants", "selftest")
 
 
 @dataclass(frozen=True)
@@ -85,32 +66,7 @@ def _result(document):
     return SubmissionResult(**values)
 
 
-# What a score depends on.
-
-
-def scoring_files():
-    """The files of tito that decide about a score."""
-    grading = sorted((SERVICES / "grading").glob("*.py"))
-    others = {*BEFORE, *AFTER, *BESIDE}
-    return [*(SERVICES / name for name in SCORING), *(path for path in grading if path.stem not in others)]
-
-
-def class_key(project, catalog, module, source):
-    """The part of a key that is the same for a whole class: the source, what it imports, and what scores it."""
-    hashed = hashlib.sha256(f"{SCHEMA} {sys.version_info[:2]}".encode())
-    unseen = {other.core_file for other in catalog} - {other.core_file for other in catalog.below(module)}
-    package = [path for path in sorted(project.package.rglob("*.py")) if path.name not in unseen]
-    for path in [source, *scoring_files(), *package]:
-        hashed.update(digest(path.read_bytes() if path.is_file() else b"").encode())
-    return hashed.hexdigest()
-
-
 def file_digest(path):
     """The digest of a file of any size."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def key(submitted, of_class):
-    """The key of a submission with the digest `submitted`."""
-    return digest(f"{submitted} {of_class}".encode())

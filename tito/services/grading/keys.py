@@ -1,0 +1,60 @@
+"""What a score depends on: the submission, and for a whole class the source, the package that it imports, and what
+of tito scores it.
+
+What scores is not listed by hand: it is the scorer, the rooms that a submission runs in, and all of tito's services
+that they import, directly or through others. So a change of a report, a date or an export scores nobody again.
+"""
+
+import ast
+import hashlib
+import sys
+from pathlib import Path
+
+from tito.services.files import digest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+SERVICES = "tito.services"
+PROGRAMS = ("scorer.py", "inside.py", "trusted.py")  # the scorer, and the programs that it starts
+
+
+def scoring_files():
+    """The files of tito that decide about a score."""
+    waiting, reached = [HERE / name for name in PROGRAMS], set()
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += _imported_services(path)
+    return sorted(reached)
+
+
+def _imported_services(path):
+    """The files of tito's services that the file `path` imports, also inside functions."""
+    home = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            above = home[: len(home) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        for name in names:
+            file = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+            if name.startswith(f"{SERVICES}.") and file.is_file():
+                yield file
+
+
+def class_key(project, catalog, module, source):
+    """The part of a key that is the same for a whole class."""
+    hashed = hashlib.sha256(f"{sys.version_info[:2]}".encode())
+    unseen = {other.core_file for other in catalog} - {other.core_file for other in catalog.below(module)}
+    package = [path for path in sorted(project.package.rglob("*.py")) if path.name not in unseen]
+    for path in [source, *scoring_files(), *package]:
+        hashed.update(digest(path.read_bytes() if path.is_file() else b"").encode())
+    return hashed.hexdigest()
+
+
+def key(submitted, of_class):
+    """The key of a submission with the digest `submitted`."""
+    return digest(f"{submitted} {of_class}".encode())
