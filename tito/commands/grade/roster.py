@@ -26,7 +26,7 @@ def register(root):
 @app.command("import")
 def import_roster(files: Files):
     """Take over the class list; files of several sections go into one command."""
-    from tito.services.grading import roster as service
+    from tito.services.grading.roster import class_list as service
 
     project, _ = open_project()
     done = service.import_roster(project, files)
@@ -57,7 +57,7 @@ def _print_import(done):
 def list_roster():
     """Show the class list."""
     from tito.services.grading.book.course import require_course
-    from tito.services.grading.roster import read_roster
+    from tito.services.grading.roster.class_list import read_roster
 
     project, _ = open_project()
     found = read_roster(require_course(project))
@@ -88,7 +88,7 @@ def extend(student: Who, module: Name, time: Until):
     """Give one student more time."""
     from tito.services.grading import dates
     from tito.services.grading.book.course import require_course
-    from tito.services.grading.roster import find_student
+    from tito.services.grading.roster.class_list import find_student
 
     project, catalog = open_project()
     course, wanted = require_course(project), catalog.find(module)

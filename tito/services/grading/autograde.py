@@ -20,7 +20,7 @@ from tito.services.grading.book import gradebook, lock, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import SubmissionResult
 from tito.services.grading.intake import Intake
-from tito.services.grading.roster import find_student
+from tito.services.grading.roster.class_list import find_student
 
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
 

@@ -5,8 +5,8 @@ list, and one column a module.
 import re
 
 from tito.errors import UsageError
-from tito.services.grading.people import folded
-from tito.services.grading.roster import CANVAS_IDENTITY, read_roster
+from tito.services.grading.roster.class_list import CANVAS_IDENTITY, read_roster
+from tito.services.grading.roster.people import folded
 
 CANVAS_ID = re.compile(r" \(\d+\)$")  # Canvas writes the number of the assignment behind its name
 POINTS = "Points Possible"

@@ -17,9 +17,9 @@ from tito.services.grading.attempts import POLICIES, Attempts, read_stamp
 from tito.services.grading.book import lock
 from tito.services.grading.book.course import require_course
 from tito.services.grading.dates import SUBMISSIONS, Dates, grant
-from tito.services.grading.people import safe_id
 from tito.services.grading.recognise import Modules, People, Whose, is_notebook
-from tito.services.grading.roster import find_student, read_roster
+from tito.services.grading.roster.class_list import find_student, read_roster
+from tito.services.grading.roster.people import safe_id
 
 # an LMS that writes its archive in one go gives all files the time of the download
 DOWNLOAD = timedelta(minutes=10)

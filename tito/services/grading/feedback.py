@@ -17,7 +17,7 @@ from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.intake import Intake
 from tito.services.grading.pages import Markup, code, duration, escape, number, page, table, terms, words
-from tito.services.grading.roster import find_student
+from tito.services.grading.roster.class_list import find_student
 
 EXPLAINED = {
     "tampered": "Locked cells of your notebook were not as they were handed out. They were graded as handed out; the "

@@ -1,6 +1,6 @@
 """What is known about how submissions came in: who should have sent one, under which name, and how late."""
 
-from tito.services.grading.roster import read_roster
+from tito.services.grading.roster.class_list import read_roster
 
 
 class Intake:

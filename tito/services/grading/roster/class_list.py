@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from tito.errors import UsageError
 from tito.services.grading.book import lock
 from tito.services.grading.book.course import require_course
-from tito.services.grading.people import folded, name_keys, safe_id
-from tito.services.grading.tables import read_table
+from tito.services.grading.roster.people import folded, name_keys, safe_id
+from tito.services.grading.roster.tables import read_table
 
 RECORD = "roster.json"
 CANVAS_IDENTITY = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account", "Section")

@@ -1,0 +1,1 @@
+"""Who: the class list, names that match, and tables of any kind."""
