@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from tito.services import notebooks
-from tito.services.grading.sandbox import Limits
+from tito.services.grading.sandbox.find import Limits
 from tito.services.grading.session import Rig
 
 CELL_SECONDS = 20

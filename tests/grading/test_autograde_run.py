@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from small_course import ANSWERS, released
 
-from tito.services.grading import sandbox
+from tito.services.grading.sandbox import find as sandbox
 
 WRONG = "#| export\ndef double(number):\n    return 3 * number\n"
 SLOW = "import time\ntime.sleep(0.75)\n"

@@ -16,8 +16,9 @@ from tito.catalog import read_catalog
 from tito.errors import ProjectError, UsageError
 from tito.project import read_project
 from tito.services import notebooks
-from tito.services.grading import attacks, sandbox, selftest
+from tito.services.grading import attacks, selftest
 from tito.services.grading.book.results import STATUSES, CellScore, SubmissionResult
+from tito.services.grading.sandbox import find as sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)

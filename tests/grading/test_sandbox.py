@@ -22,8 +22,10 @@ import pytest
 
 from tito.errors import ProjectError
 from tito.project import read_project
-from tito.services.grading import sandbox, sandbox_engine, sandbox_interpreter, sandbox_plain
-from tito.services.grading.sandbox import MIB, Limits, Sandbox
+from tito.services.grading.sandbox import containers, interpreter
+from tito.services.grading.sandbox import find as sandbox
+from tito.services.grading.sandbox.find import MIB, Limits, Sandbox
+from tito.services.grading.sandbox.plain import Plain, base_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)
@@ -115,7 +117,7 @@ print(json.dumps({"user": os.getuid(), "group": os.getgid(), "groups": os.getgro
     assert found["capabilities"] and found["no new privileges"] == "1" and found["filter"] == "2"
     assert found["first"] == "" and not found["secret"]
     assert found["cwd"] == "/work" and found["home"] == "/home/student"
-    assert set(found["names"]) <= {*sandbox_plain.base_environment(), "PWD", "LC_CTYPE"}
+    assert set(found["names"]) <= {*base_environment(), "PWD", "LC_CTYPE"}
 
 
 @isolated
@@ -200,7 +202,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, {repository!r})
 from tito.project import read_project
-from tito.services.grading import sandbox
+from tito.services.grading.sandbox import find as sandbox
 found = sandbox.find(read_project(Path({course!r})))
 code = '''
 import importlib, json, os
@@ -547,7 +549,7 @@ OWNER = """
 import sys, threading, time
 from pathlib import Path
 from tito.project import read_project
-from tito.services.grading import sandbox
+from tito.services.grading.sandbox import find as sandbox
 found = sandbox.find(read_project(Path({root!r})))
 program = "import os, time; os.fork(); os.fork(); time.sleep(60)"
 held = []
@@ -754,7 +756,7 @@ def test_a_bubblewrap_that_does_not_run_is_no_sandbox(tmp_path, monkeypatch):
 
 
 def test_without_isolation_paths_and_limits_hold_as_far_as_they_can(tmp_path):
-    plain = Sandbox("none", "", sandbox_plain.Plain())
+    plain = Sandbox("none", "", Plain())
     (tmp_path / "inside.py").write_text(
         "import os, sys\nprint(os.getcwd(), sys.argv[1], os.environ['PYTHONPATH'], 'TITO_SECRET' in os.environ)",
         encoding="utf-8",
@@ -778,7 +780,7 @@ def test_without_isolation_paths_and_limits_hold_as_far_as_they_can(tmp_path):
 
 @needs_posix
 def test_without_isolation_kill_ends_what_was_started():
-    plain, token = Sandbox("none", "", sandbox_plain.Plain()), uuid.uuid4().hex
+    plain, token = Sandbox("none", "", Plain()), uuid.uuid4().hex
     child = f"[sys.executable, '-c', 'import time; time.sleep(60)', '{token}']"
     code = f"import subprocess, sys, time\nsubprocess.Popen({child})"
     process = plain.start([sys.executable, "-c", code + "\ntime.sleep(60)"], limits=Limits(seconds=1))
@@ -788,7 +790,7 @@ def test_without_isolation_kill_ends_what_was_started():
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):
-    plain = Sandbox("none", "", sandbox_plain.Plain())
+    plain = Sandbox("none", "", Plain())
     with pytest.raises(ProjectError, match="nowhere"):
         plain.start([sys.executable], readable={tmp_path / "nowhere": "/x"})
 
@@ -798,7 +800,7 @@ def test_the_way_to_a_python_behind_links_is_kept(tmp_path):
     (tmp_path / "real" / "bin" / "python").touch()
     (tmp_path / "current").symlink_to("real")
     (tmp_path / "python").symlink_to(tmp_path / "current" / "bin" / "python")
-    links = sandbox_interpreter._links(tmp_path / "python", [(None, str(tmp_path / "real"))])
+    links = interpreter._links(tmp_path / "python", [(None, str(tmp_path / "real"))])
     assert links[-2:] == [
         (str(tmp_path / "current" / "bin" / "python"), str(tmp_path / "python")),
         ("real", str(tmp_path / "current")),
@@ -807,13 +809,13 @@ def test_the_way_to_a_python_behind_links_is_kept(tmp_path):
 
 @pytest.mark.skipif(not Path("/usr/share").is_dir(), reason="a folder that every sandbox would show")
 def test_a_project_in_a_folder_that_is_shown_is_hidden():
-    assert "/usr/share" in sandbox_interpreter.interpreter(Path("/usr/share"))[2]
+    assert "/usr/share" in interpreter.interpreter(Path("/usr/share"))[2]
 
 
 def test_the_engine_is_told_the_versions_that_are_installed():
     from importlib import metadata
 
-    text = sandbox_engine.dockerfile()
+    text = containers.dockerfile()
     assert f"numpy=={metadata.version('numpy')}" in text and f"matplotlib=={metadata.version('matplotlib')}" in text
     assert text.startswith("FROM docker.io/library/python:")
 

@@ -11,7 +11,7 @@ from one_notebook import HandedIn, box, by_name, catalog, earned, notebook, proj
 
 from tito.services import kernel, notebooks
 from tito.services.grading import plans, scorer
-from tito.services.grading.sandbox import MIB, Limits
+from tito.services.grading.sandbox.find import MIB, Limits
 
 ALL = {"test-double": 3, "test-double-hidden": 1, "test-total": 2, "test-total-hidden": 1, "test-module": 1}
 

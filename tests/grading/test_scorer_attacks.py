@@ -5,7 +5,7 @@ import time
 import pytest
 from one_notebook import HandedIn, by_name, earned, notebook
 
-from tito.services.grading.sandbox import Limits
+from tito.services.grading.sandbox.find import Limits
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,7 @@ def _stubs(project):
 
 def _sandbox(project):
     """Only grading needs one, so a machine without is in order."""
-    from tito.services.grading import sandbox
+    from tito.services.grading.sandbox import find as sandbox
 
     found = sandbox.find(project, allow_none=True, build=False)
     detail = f" ({found.detail})" if found.detail else ""

@@ -92,7 +92,7 @@ def autograde(project, catalog, module, options=None, *, on_done=None, scorer=No
     if scorer is None:
         from tito.services.grading import scorer
     if sandbox is None:
-        from tito.services.grading import sandbox
+        from tito.services.grading.sandbox import find as sandbox
     with lock.hold(course.state / "lock", f"tito grade autograde {module.name}"):
         run = _Run(project, catalog, module, options, course, source, scorer, sandbox)
         rows = run.rows(on_done)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tito.errors import WorkError
 from tito.services import notebooks, strip, syntax, views
-from tito.services.grading import fonts, plans
+from tito.services.grading import plans
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.placing import order
+from tito.services.grading.sandbox import fonts
 from tito.services.grading.session import Cancelled, Rig
 from tito.services.verdicts import Judge
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tito.errors import TitoError, UsageError
 from tito.services.grading import attacks
-from tito.services.grading.sandbox import MIB, Limits, find
+from tito.services.grading.sandbox.find import MIB, Limits, find
 
 CELL_SECONDS = 20
 SECONDS = 90

@@ -132,7 +132,7 @@ class Rig:
     """
 
     def __init__(self, kit, sandbox, limits, cell_seconds, cancel):
-        from tito.services.grading.sandbox import Limits
+        from tito.services.grading.sandbox.find import Limits
 
         self.kit, self.sandbox, self.cell_seconds, self.cancel = kit, sandbox, cell_seconds, cancel
         self.limits = limits or Limits()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito.errors import ProjectError, TitoError
-from tito.services.grading import sandbox_bubblewrap, sandbox_engine, sandbox_plain
-from tito.services.grading.sandbox_process import start_process
+from tito.services.grading.sandbox import bubblewrap, containers, plain
+from tito.services.grading.sandbox.process import start_process
 
 MIB = 2**20
 PROBE_SECONDS = 30
@@ -99,8 +99,8 @@ def installation():
         return "brew install --cask docker   (and start Docker)"
     if sys.platform == "win32":
         return "winget install Docker.DockerDesktop   (and start Docker)"
-    if sandbox_bubblewrap.forbidden_by_apparmor():
-        return sandbox_bubblewrap.APPARMOR_FIX
+    if bubblewrap.forbidden_by_apparmor():
+        return bubblewrap.APPARMOR_FIX
     return "sudo apt-get install bubblewrap   (or your distribution's command for it), or install Docker"
 
 
@@ -116,15 +116,15 @@ def _search(root, build):
         except TitoError as error:
             reasons.append(f"{kind}: {error.message}")
     detail = "; ".join(reasons) or "neither bubblewrap nor Docker nor Podman is installed"
-    return Sandbox("none", detail, sandbox_plain.Plain())
+    return Sandbox("none", detail, plain.Plain())
 
 
 def _makers(root, build):
     """(kind, function that returns a maker, None where that is not installed), the best first."""
     for count_processes in (True, False):  # old kernels count all processes of the user against a sandbox's limit
-        yield "bubblewrap", lambda count=count_processes: sandbox_bubblewrap.make(root, count)
+        yield "bubblewrap", lambda count=count_processes: bubblewrap.make(root, count)
     for engine in ("docker", "podman"):
-        yield engine, lambda engine=engine: sandbox_engine.make(engine, build)
+        yield engine, lambda engine=engine: containers.make(engine, build)
 
 
 def _proven(sandbox):

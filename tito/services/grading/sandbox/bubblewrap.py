@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 
 from tito.errors import ProjectError
-from tito.services.grading.sandbox_interpreter import interpreter
-from tito.services.grading.sandbox_plain import base_environment, limited
-from tito.services.grading.sandbox_process import Prepared
-from tito.services.grading.sandbox_syscalls import filter_program
+from tito.services.grading.sandbox.interpreter import interpreter
+from tito.services.grading.sandbox.plain import base_environment, limited
+from tito.services.grading.sandbox.process import Prepared
+from tito.services.grading.sandbox.syscalls import filter_program
 
 NOBODY = "65534"
 DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")  # not /dev/zero: mapped, it is memory that no process owns

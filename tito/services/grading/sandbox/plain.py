@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tito.services.grading.sandbox_process import Prepared
+from tito.services.grading.sandbox.process import Prepared
 
 ADDRESS_SPACE = 2**30  # beyond the memory: stacks of threads and what libraries reserve and never touch
 # tried one by one, because systems differ in what they have: dash and ash call -u -p, macOS has no -v

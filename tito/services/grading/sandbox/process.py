@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from tito.errors import ProjectError
-from tito.services.grading import processes
+from tito.services.grading.sandbox import proc
 
 TICK = 0.05
 STORAGE_TICKS = 10
@@ -141,7 +141,7 @@ class Process:
             known = self._kill_all()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(END_SECONDS)
-            processes.wait_until_gone(known, END_SECONDS)
+            proc.wait_until_gone(known, END_SECONDS)
             self._reader.join(END_SECONDS)
             self._end_first()
             _remove(self._prepared.clean)
@@ -152,7 +152,7 @@ class Process:
         popen, prepared = self._popen, self._prepared
         if prepared.end is not None:
             prepared.end()
-        known = processes.tree(popen.pid) if popen.poll() is None else {}
+        known = proc.tree(popen.pid) if popen.poll() is None else {}
         if os.name != "posix":
             if popen.poll() is None:
                 command = ["taskkill", "/F", "/T", "/PID", str(popen.pid)]
@@ -164,7 +164,7 @@ class Process:
                 os.killpg(popen.pid, signal.SIGKILL)
         popen.kill()
         for pid, start in known.items():
-            processes.kill(pid, start)
+            proc.kill(pid, start)
         return known
 
     def _end_first(self):
@@ -274,7 +274,7 @@ class _Watch:
                     self._thread = None
                     return
                 running = list(self._processes)
-            children = processes.children() if any(process.prepared.watched for process in running) else {}
+            children = proc.children() if any(process.prepared.watched for process in running) else {}
             for process in running:
                 why = self._look(process, children, tick % STORAGE_TICKS == 0)
                 if why:
@@ -291,15 +291,15 @@ class _Watch:
             return "time"
         if not process.prepared.watched or not children:
             return ""
-        pids = list(processes.tree(process.pid, children))
+        pids = list(proc.tree(process.pid, children))
         limits = process.limits
-        if processes.tasks(pids) - process.prepared.scaffolding > limits.processes + SPARE_TASKS:
+        if proc.tasks(pids) - process.prepared.scaffolding > limits.processes + SPARE_TASKS:
             return "processes"
-        if processes.resident(pids) > limits.memory and processes.proportional(pids) > limits.memory:
+        if proc.resident(pids) > limits.memory and proc.proportional(pids) > limits.memory:
             return "memory"
         if not storage or not process.prepared.scaffolding or not pids:
             return ""
-        if processes.files_inside(pids[-1], limits.disk) > MOST_FILES:
+        if proc.files_inside(pids[-1], limits.disk) > MOST_FILES:
             return "disk"
         return ""
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from tito.errors import ProjectError
 from tito.services.files import digest
-from tito.services.grading.sandbox_plain import base_environment, limited
-from tito.services.grading.sandbox_process import Prepared
+from tito.services.grading.sandbox.plain import base_environment, limited
+from tito.services.grading.sandbox.process import Prepared
 
-TEMPLATE = Path(__file__).resolve().parents[2] / "templates" / "grading.Dockerfile"
+TEMPLATE = Path(__file__).resolve().parents[3] / "templates" / "grading.Dockerfile"
 PACKAGES = ("numpy", "ipython", "matplotlib", "matplotlib-inline", "scikit-learn")
 ANSWER_SECONDS = 20
 BUILD_SECONDS = 1800

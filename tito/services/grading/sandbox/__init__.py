@@ -1,0 +1,1 @@
+"""Where a submission runs: found by trying it, with limits."""
