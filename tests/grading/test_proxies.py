@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tito.services.grading import inside, proxies, wire
-from tito.services.grading.proxies import Broken, Ended, Outer
+from tito.services.grading.bridge import inside, proxies, wire
+from tito.services.grading.bridge.proxies import Broken, Ended, Outer
 
 
 class Talk:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tito.services.grading import mirror, wire
+from tito.services.grading.bridge import mirror, wire
 
 DTYPES = ["?", "b", "B", "<i2", ">i4", "<i8", "<u8", "<f2", "<f4", ">f8", "<f8", "<c8", "<c16", "<U5", "S3", "<M8[s]"]
 PLAIN = st.one_of(

@@ -15,7 +15,7 @@ from tito.services.files import digest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 SERVICES = "tito.services"
-PROGRAMS = ("scorer.py", "inside.py", "trusted.py")  # the scorer, and the programs that it starts
+PROGRAMS = ("scorer.py", "bridge/inside.py", "bridge/trusted.py")  # the scorer, and the programs that it starts
 
 
 def scoring_files():

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from tito.errors import ProjectError
 from tito.services import views
-from tito.services.grading.wire import Closed, Pipe
+from tito.services.grading import bridge
+from tito.services.grading.bridge.wire import Closed, Pipe
 from tito.services.kernel import MESSAGE_LENGTH, Outcome
 
-HERE = Path(__file__).resolve().parent
-INSIDE = "/grading/grading"  # the folder of the programs, in the sandbox
+BRIDGE = Path(bridge.__file__).resolve().parent
+INSIDE = "/grading/bridge"  # the same folder, in the sandbox
 VIEW = "/grading/view"
 FONTS = "/grading/matplotlib"
-PROGRAMS = ("__init__.py", "cells.py", "inside.py", "mirror.py", "wire.py")
 START_SECONDS = 60
 TICK = 0.2
 REASONS = {"memory": "it used up its memory", "processes": "it started too many processes"}
@@ -44,7 +44,7 @@ class Session:
         self.cancel = cancel
         if os.name != "posix":
             raise ProjectError("submissions are scored on Linux and macOS only", "use WSL on Windows", code="sandbox")
-        readable = {HERE / name: f"{INSIDE}/{name}" for name in PROGRAMS} | {kit.view: VIEW}
+        readable = {path: f"{INSIDE}/{path.name}" for path in sorted(BRIDGE.glob("*.py"))} | {kit.view: VIEW}
         if kit.fonts:
             readable[kit.fonts] = FONTS
         program = [sys.executable, "-P", "-s", f"{INSIDE}/inside.py", VIEW, FONTS if kit.fonts else ""]
@@ -59,7 +59,7 @@ class Session:
             environment = views.child_environment(kit.view, is_view=True)
             environment.update(OPENBLAS_NUM_THREADS="1")
             self.outside = subprocess.Popen(
-                [sys.executable, "-P", "-s", str(HERE / "trusted.py"), *map(str, ends)],
+                [sys.executable, "-P", "-s", str(BRIDGE / "trusted.py"), *map(str, ends)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self.said,
