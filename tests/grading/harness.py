@@ -4,7 +4,7 @@ What kernels add to this is tested with real kernels elsewhere.
 """
 
 from tito.services import notebooks
-from tito.services.grading import audit_forks
+from tito.services.grading.proof import forks
 
 
 def run_versions(project, catalog, module, wrong, right):
@@ -15,7 +15,7 @@ def run_versions(project, catalog, module, wrong, right):
     "right": [the same of each], "wrong": [{"grade_id", "flaw", "broken": the answer's own error, "tests": {grade_id:
     None or the error}}], "answers": [grade_id]}.
     """
-    cells = audit_forks.read_cells(notebooks.load(project, module.percent))
+    cells = forks.read_cells(notebooks.load(project, module.percent))
     answers = [(number, cell) for number, cell in enumerate(cells) if cell["role"] == "answer"]
     stubs = {cell["grade_id"]: cell["stub"] for _, cell in answers}
     tried = [
@@ -23,9 +23,9 @@ def run_versions(project, catalog, module, wrong, right):
         for number, cell in answers
         for flaw, code in [("its own stub", cell["stub"]), *wrong.get(cell["grade_id"], [])]
     ]
-    versions = [audit_forks.Version(number, code) for number, _, _, code in tried]
+    versions = [forks.Version(number, code) for number, _, _, code in tried]
     runs = {"stub": stubs, **{f"right {number}": answers for number, answers in enumerate(right, 1)}}
-    whole, single = audit_forks.run(project, catalog, module, cells, runs=runs, versions=versions)
+    whole, single = forks.run(project, catalog, module, cells, runs=runs, versions=versions)
     results = [
         {"grade_id": grade_id, "flaw": flaw, "broken": broken(finding, number), **by_role(cells, finding, grade_id)}
         for (number, grade_id, flaw, _), finding in zip(tried, single, strict=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks
-from tito.services.grading import scorer
 from tito.services.grading.sandbox import find as sandbox
 from tito.services.grading.sandbox.find import Limits
+from tito.services.grading.scoring import scorer
 
 ROOT = Path(__file__).resolve().parents[2]
 META = '"schema_version": 3, "task": false'

@@ -21,6 +21,7 @@ from tito.project import read_project
 from tito.services import notebooks, pristine, strip
 from tito.services.grading.book.course import Course
 from tito.services.grading.book.results import CellScore, SubmissionResult
+from tito.services.grading.intake.received import write_submissions
 
 _FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
 _SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)
@@ -89,7 +90,7 @@ class SmallCourse:
     def came_in(self, names, late=0):
         """Record under which names submissions came in."""
         entries = {student: {"name": name, "late": late} for student, name in names.items()}
-        self.course.write_record("submissions.json", {self.module.name: entries})
+        write_submissions(self.course, {self.module.name: entries})
 
     def on_roster(self, *students):
         """Record a class list."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tito.services import notebooks
 from tito.services.grading.sandbox.find import Limits
-from tito.services.grading.session import Rig
+from tito.services.grading.scoring.session import Rig
 
 CELL_SECONDS = 20
 CHANGED = 100_000  # the numbers of cells that take another's place

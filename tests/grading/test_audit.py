@@ -14,8 +14,8 @@ from tito.catalog import read_catalog
 from tito.errors import ProjectError
 from tito.project import read_project
 from tito.services import kernel, notebooks, views, workspace
-from tito.services.grading import audit, audit_forks
-from tito.services.grading.mutants import mutants, sample, unchanged
+from tito.services.grading.proof import audit, forks
+from tito.services.grading.proof.mutants import mutants, sample, unchanged
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)
@@ -121,7 +121,7 @@ def test_only_solution_regions_are_changed():
 
 @pytest.mark.parametrize("module", list(CATALOG), ids=lambda module: module.name)
 def test_mutants_compile_and_each_is_another_program(module):
-    for cell in audit_forks.read_cells(notebooks.load(PROJECT, module.percent)):
+    for cell in forks.read_cells(notebooks.load(PROJECT, module.percent)):
         if cell["role"] != "answer":
             continue
         found = mutants(cell["source"], cell["grade_id"])
@@ -349,12 +349,12 @@ def test_nothing_is_left_behind(tmp_path):
 @pytest.mark.parametrize("name", ["02_activations", "07_training"])
 def test_the_verdicts_agree_with_running_the_notebook(name):
     module = CATALOG[name]
-    cells = audit_forks.read_cells(notebooks.load(PROJECT, module.percent))
+    cells = forks.read_cells(notebooks.load(PROJECT, module.percent))
     places = [number for number, cell in enumerate(cells) if cell["role"] == "answer"]
     made = [(number, mutant) for number in places for mutant in mutants(cells[number]["source"], "")]
     made.sort(key=lambda pair: hashlib.sha256(pair[1].code.encode()).hexdigest())
-    versions = [audit_forks.Version(number, mutant.code, to_end=True) for number, mutant in made]
-    _, findings = audit_forks.run(PROJECT, CATALOG, module, cells, versions=versions, jobs=os.cpu_count())
+    versions = [forks.Version(number, mutant.code, to_end=True) for number, mutant in made]
+    _, findings = forks.run(PROJECT, CATALOG, module, cells, versions=versions, jobs=os.cpu_count())
     verdicts = [audit.judge(cells, number, finding) for (number, _), finding in zip(made, findings, strict=True)]
     tried = dict.fromkeys(("visible", "hidden", "survived"), 0)
     for (number, mutant), verdict in zip(made, verdicts, strict=True):
@@ -369,7 +369,7 @@ def in_a_kernel(module, cells, number, code):
     with views.view(PROJECT, CATALOG.below(module)) as folder:
         outcomes = kernel.run_cells(sources, folder=folder, cwd=module.folder, limits=kernel.Limits(20, 300))
     errors = {place: None if outcome.status == "ok" else outcome.message for place, outcome in enumerate(outcomes)}
-    return audit.judge(cells, number, audit_forks.Finding(errors))
+    return audit.judge(cells, number, forks.Finding(errors))
 
 
 # The command.
@@ -409,7 +409,7 @@ def test_the_command_wants_modules_or_all(capsys, monkeypatch):
 def test_a_system_that_cannot_fork_is_told_so(monkeypatch):
     monkeypatch.delattr(os, "fork", raising=False)
     with pytest.raises(ProjectError, match="cannot fork"):
-        audit_forks.run(PROJECT, CATALOG, CATALOG["02_activations"], [])
+        forks.run(PROJECT, CATALOG, CATALOG["02_activations"], [])
 
 
 def test_explanations_are_not_handed_out(tmp_path):

@@ -16,9 +16,9 @@ from small_course import ISOLATED, NO_SANDBOX, StandIn, released
 from tito.errors import Interrupted, ProjectError, UsageError
 from tito.project import Project
 from tito.services import notebooks
-from tito.services.grading import keys
-from tito.services.grading.autograde import Options, autograde
 from tito.services.grading.book import gradebook, records
+from tito.services.grading.scoring import keys
+from tito.services.grading.scoring.autograde import Options, autograde
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
@@ -154,7 +154,7 @@ def test_only_what_changed_runs_again(small):
 
 def test_all_that_scores_is_part_of_the_key():
     program = (
-        "import sys, tito.services.grading.scorer\n"
+        "import sys, tito.services.grading.scoring.scorer\n"
         "print(*(module.__file__ for name, module in sys.modules.items() if name.startswith('tito.services.')))"
     )
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

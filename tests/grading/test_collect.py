@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import pytest
 from week import Week, tiny, zipped
 
-from tito.services.grading import archives, collect
+from tito.services.grading.intake import archives, collect
+from tito.services.grading.intake.received import Received, read_submissions
 
 RIGHT = tiny.ANSWERS["01_alpha"]
 CLASS = """\
@@ -44,7 +45,7 @@ def statuses(said):
 
 
 def entry(week, student, module="01_alpha"):
-    return week.course.read_record("submissions.json")[module][student]
+    return read_submissions(week.course)[module][student]
 
 
 def folder(week, name, **files):
@@ -561,13 +562,11 @@ def test_an_interrupted_run_keeps_what_it_did_and_goes_on(week, tmp_path, monkey
 
 
 def test_what_tito_wrote_is_what_grading_reads(week, tmp_path):
-    from tito.services.grading.intake import Intake
-
     week.tito("due", "1", "2026-12-01T22:00", "--tz", "UTC")
     week.tito("collect", attempts_archive(week, tmp_path / "c.zip"))
-    intake = Intake(week.course, week.alpha)
-    assert intake.late("ana") == 3 * 86_400 + 14 * 3600
-    assert intake.name("ana") == "ana_1_13_alpha_dev-2.ipynb"
+    received = Received(week.course, week.alpha)
+    assert received.late("ana") == 3 * 86_400 + 14 * 3600
+    assert received.name("ana") == "ana_1_13_alpha_dev-2.ipynb"
 
 
 def test_times_of_archives():

@@ -7,9 +7,9 @@ import pytest
 from small_course import ISOLATED, StandIn, released
 
 from tito.errors import UsageError, WorkError
-from tito.services.grading.autograde import Options, autograde
-from tito.services.grading.exports import as_csv, export
+from tito.services.grading.reports.exports import as_csv, export
 from tito.services.grading.roster.class_list import import_roster
+from tito.services.grading.scoring.autograde import Options, autograde
 
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"

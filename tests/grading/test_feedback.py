@@ -10,8 +10,8 @@ from small_course import ISOLATED, StandIn, released
 
 from tito.errors import ProjectError, UsageError
 from tito.services import leaks
-from tito.services.grading.autograde import Options, autograde
-from tito.services.grading.feedback import feedback
+from tito.services.grading.reports.feedback import feedback
+from tito.services.grading.scoring.autograde import Options, autograde
 
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"

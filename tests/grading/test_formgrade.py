@@ -14,8 +14,8 @@ from small_course import ISOLATED, StandIn, released
 from tito.errors import ProjectError
 from tito.project import Project
 from tito.services.grading import formgrade
-from tito.services.grading.autograde import autograde
 from tito.services.grading.book import gradebook
+from tito.services.grading.scoring.autograde import autograde
 
 ATTACKS = """
 Because of ATTACK.

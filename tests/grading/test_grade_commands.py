@@ -16,7 +16,8 @@ import pytest
 from small_course import ISOLATED, StandIn, released
 
 import tito.project
-import tito.services.grading
+import tito.services.grading.sandbox
+import tito.services.grading.scoring
 from tito import app
 
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
@@ -49,8 +50,8 @@ def small(tmp_path):
 def grade(small, monkeypatch):
     """grade(*arguments): `tito grade …` typed in the course folder, with the stand-in in place of the scorer."""
     monkeypatch.setattr(tito.project, "require_own_tito", lambda project: None)
-    monkeypatch.setattr(tito.services.grading, "scorer", StandIn(), raising=False)
-    monkeypatch.setattr(tito.services.grading, "sandbox", ISOLATED, raising=False)
+    monkeypatch.setattr(tito.services.grading.scoring, "scorer", StandIn(), raising=False)
+    monkeypatch.setattr(tito.services.grading.sandbox, "find", ISOLATED, raising=False)
 
     def run(*arguments):
         out, err = Stream(), Stream()

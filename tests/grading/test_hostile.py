@@ -16,8 +16,8 @@ from tito.catalog import read_catalog
 from tito.errors import ProjectError, UsageError
 from tito.project import read_project
 from tito.services import notebooks
-from tito.services.grading import attacks, selftest
 from tito.services.grading.book.results import STATUSES, CellScore, SubmissionResult
+from tito.services.grading.proof import attacks, selftest
 from tito.services.grading.sandbox import find as sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def source(module="02"):
 @pytest.fixture(scope="module")
 def outcomes():
     """{name: a future of what became of the attack}, all of them on their way."""
-    from tito.services.grading import scorer
+    from tito.services.grading.scoring import scorer
 
     if FOUND.kind == "none":
         pytest.skip("there is no sandbox on this machine")

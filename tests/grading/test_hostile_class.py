@@ -14,8 +14,8 @@ import pytest
 from small_course import ANSWERS, released
 
 from tito.services import notebooks
-from tito.services.grading import attacks
 from tito.services.grading.book import gradebook
+from tito.services.grading.proof import attacks
 from tito.services.grading.sandbox import find as sandbox
 
 RIGHT = ANSWERS["double"]

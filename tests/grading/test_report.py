@@ -4,8 +4,8 @@ import pytest
 from small_course import ISOLATED, StandIn, released
 from test_feedback import Outline, text_of
 
-from tito.services.grading.autograde import autograde
-from tito.services.grading.report import report
+from tito.services.grading.reports.report import report
+from tito.services.grading.scoring.autograde import autograde
 
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 

@@ -10,8 +10,8 @@ from nbformat import v4
 from one_notebook import HandedIn, box, by_name, catalog, earned, notebook, project
 
 from tito.services import kernel, notebooks
-from tito.services.grading import plans, scorer
 from tito.services.grading.sandbox.find import MIB, Limits
+from tito.services.grading.scoring import plans, scorer
 
 ALL = {"test-double": 3, "test-double-hidden": 1, "test-total": 2, "test-total-hidden": 1, "test-module": 1}
 

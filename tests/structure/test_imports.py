@@ -213,3 +213,100 @@ def test_what_a_layer_of_tito_may_not_import(path, code):
 def test_what_is_not_public(name):
     assert not is_public(name)
     assert is_public("tinytorch.nn.Linear")
+
+
+# The rooms of grading, each a folder: DESIGN section 7.
+
+GRADING = "tito.services.grading"
+ROOMS = {
+    "book": (),
+    "roster": ("book",),
+    "intake": ("roster", "book"),
+    "sandbox": (),
+    "bridge": (),
+    "scoring": ("sandbox", "bridge", "intake", "book"),
+    "reports": ("intake", "roster", "book"),
+    "proof": ("scoring", "sandbox"),
+    "": ("book",),  # what lies in no room: release, formgrade
+}
+
+
+def room_breaches(room, tree, package):
+    """What a file of `room` imports of grading that it may not."""
+    own = [f"{GRADING}.{room}"] if room else []
+    allowed = {*own, *(f"{GRADING}.{other}" for other in ROOMS[room])}
+    ours = (name for name in breaches(tree, allowed, package) if f"{name}.".startswith(f"{GRADING}."))
+    # `from tito.services.grading import bridge` is bridge, not grading
+    return [name for name in ours if name != GRADING]
+
+
+def files(project):
+    """(room, path, tree) of each file of grading."""
+    home = project.root / "tito" / "services" / "grading"
+    for path, tree in trees(home):
+        inner = path.relative_to(home).parts
+        yield inner[0] if len(inner) > 1 else "", path, tree
+
+
+def package_of(room):
+    return f"{GRADING}.{room}".rstrip(".")
+
+
+def test_the_rooms_are_those_of_the_table(project):
+    assert {room for room, _, _ in files(project)} == set(ROOMS)
+
+
+def test_a_room_imports_rooms_below_it_only(project):
+    for room, path, tree in files(project):
+        assert room_breaches(room, tree, package_of(room)) == [], path
+
+
+def test_the_conversation_needs_nothing_of_tito(project):
+    """Its programs run beside a student's code, where there is no tito."""
+    for path, tree in trees(project.root / "tito" / "services" / "grading" / "bridge"):
+        names = imported(tree, package_of("bridge"))
+        ours = [name for name in names if name.startswith("tito") and not name.startswith(f"{GRADING}.bridge.")]
+        assert ours == [], path
+
+
+def test_the_record_of_submissions_has_one_owner(project):
+    spelled = [
+        path.name
+        for path, tree in trees(project.root / "tito")
+        if any(isinstance(node, ast.Constant) and node.value == "submissions.json" for node in ast.walk(tree))
+    ]
+    assert spelled == ["received.py"]
+
+
+@pytest.mark.parametrize(
+    ("room", "code"),
+    [
+        ("book", f"from {GRADING}.roster import people"),
+        ("roster", f"from {GRADING}.intake.dates import Dates"),
+        ("intake", f"import {GRADING}.scoring.scorer"),
+        ("sandbox", f"from {GRADING} import book"),
+        ("sandbox", f"def f():\n    from {GRADING}.bridge.wire import Pipe"),
+        ("bridge", "from ..sandbox import find"),
+        ("bridge", "from .. import scoring"),
+        ("scoring", f"from {GRADING}.reports.pages import page"),
+        ("scoring", f"from {GRADING}.proof import audit"),
+        ("scoring", f"from {GRADING} import release"),
+        ("reports", f"from {GRADING}.scoring.autograde import autograde"),
+        ("proof", f"from {GRADING}.reports import report"),
+        ("", f"from {GRADING}.scoring import scorer"),
+    ],
+)
+def test_what_a_room_may_not_import(room, code):
+    assert room_breaches(room, ast.parse(code), package_of(room))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_a_room_may_import(room):
+    lines = [f"from {GRADING}.{other} import x\nfrom {GRADING} import {other}" for other in ROOMS[room]]
+    assert room_breaches(room, ast.parse("\n".join(lines)), package_of(room)) == []
+
+
+def test_every_room_says_what_it_is_for(project):
+    for room in filter(None, ROOMS):
+        text = Path(project.root, "tito", "services", "grading", room, "__init__.py").read_text(encoding="utf-8")
+        assert ast.get_docstring(ast.parse(text)), room

@@ -23,7 +23,7 @@ def audit(
     ] = None,
 ):
     """Mutate the reference's answers, grade every mutant, and list those that lose no points."""
-    from tito.services.grading import audit as service
+    from tito.services.grading.proof import audit as service
 
     project, catalog = open_project()
     if bool(modules) == everything:

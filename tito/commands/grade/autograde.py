@@ -30,8 +30,8 @@ def autograde(
     cell_seconds: CellSeconds = 30,
 ):
     """Score what was submitted, and put the scores into nbgrader's gradebook. Only what changed runs again."""
-    from tito.services.grading.autograde import Options
-    from tito.services.grading.autograde import autograde as run
+    from tito.services.grading.scoring.autograde import Options
+    from tito.services.grading.scoring.autograde import autograde as run
 
     project, catalog = open_project()
     found = catalog.find(module)
@@ -81,7 +81,7 @@ def _data(outcome):
 
 
 def _print(outcome):
-    from tito.services.grading.pages import duration
+    from tito.services.grading.reports.pages import duration
 
     if outcome.isolation == "none":
         console.warn("not isolated: the submissions ran with your rights")

@@ -21,8 +21,8 @@ def register(app):
 
 def collect(path: Where, module: Only = None, student: Student = None, attempt: Attempt = None):
     """Collect submissions. All attempts are kept, nothing is overwritten, and every file is reported."""
-    from tito.services.grading import collect as service
-    from tito.services.grading.attempts import POLICIES
+    from tito.services.grading.intake import collect as service
+    from tito.services.grading.intake.attempts import POLICIES
 
     project, catalog = open_project()
     if attempt is not None and attempt not in POLICIES:

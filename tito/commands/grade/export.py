@@ -35,8 +35,8 @@ def export(
     missing_as_zero: Zero = False,
 ):
     """Write scores as CSV. Refuses while a submission is ungraded."""
-    from tito.services.grading.exports import export as write
-    from tito.services.grading.exports import released
+    from tito.services.grading.reports.exports import export as write
+    from tito.services.grading.reports.exports import released
 
     project, catalog = open_project()
     if bool(modules) == everything:

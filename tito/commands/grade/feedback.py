@@ -16,7 +16,7 @@ def register(root):
 
 def feedback(module: Name, student: Students = None):
     """Write what students may read: points, messages, comments; of withheld tests the points only."""
-    from tito.services.grading.feedback import feedback as write
+    from tito.services.grading.reports.feedback import feedback as write
 
     project, catalog = open_project()
     done = write(project, catalog.find(module), tuple(student or ()))

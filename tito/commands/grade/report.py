@@ -17,7 +17,7 @@ def register(root):
 
 def report(module: Name, output: Output = None):
     """Write one page about a module: statuses, scores, what most missed, times."""
-    from tito.services.grading.report import report as write
+    from tito.services.grading.reports.report import report as write
 
     project, catalog = open_project()
     done = write(project, catalog.find(module), output)

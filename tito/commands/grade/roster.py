@@ -77,7 +77,7 @@ def _print_list(found):
 
 def due(module: Name, time: When, tz: Zone = None):
     """Set until when a module is due."""
-    from tito.services.grading import dates
+    from tito.services.grading.intake import dates
 
     project, catalog = open_project()
     done = dates.set_due(project, catalog.find(module), time, tz)
@@ -86,13 +86,14 @@ def due(module: Name, time: When, tz: Zone = None):
 
 def extend(student: Who, module: Name, time: Until):
     """Give one student more time."""
-    from tito.services.grading import dates
     from tito.services.grading.book.course import require_course
+    from tito.services.grading.intake import dates
+    from tito.services.grading.intake.received import read_submissions
     from tito.services.grading.roster.class_list import find_student
 
     project, catalog = open_project()
     course, wanted = require_course(project), catalog.find(module)
-    submitted = course.read_record(dates.SUBMISSIONS).get(wanted.name, {})
+    submitted = read_submissions(course).get(wanted.name, {})
     done = dates.extend(project, wanted, find_student(course, student, also=submitted), time)
     console.show(_data(done), lambda: _print_date(done, f"{done.module} is due for {done.student}"))
 

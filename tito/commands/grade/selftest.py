@@ -20,7 +20,7 @@ def register(root):
 def selftest(attacks: Names = None, jobs: Jobs = None):
     """Grade the hostile submissions of the course on this machine, and say which of them were held."""
     from tito.services.grading.book.course import require_course
-    from tito.services.grading.selftest import selftest as run
+    from tito.services.grading.proof.selftest import selftest as run
 
     project, catalog = open_project()
     require_course(project)

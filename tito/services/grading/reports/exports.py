@@ -12,8 +12,8 @@ from tito.errors import ProjectError
 from tito.services.files import atomic_write
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
-from tito.services.grading.canvas import canvas_rows
-from tito.services.grading.standing import require_graded, standings
+from tito.services.grading.reports.canvas import canvas_rows
+from tito.services.grading.reports.standing import require_graded, standings
 
 FORMATS = ("csv", "questions", "canvas")
 # a spreadsheet takes a text that begins with one of these for a formula

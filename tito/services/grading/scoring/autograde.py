@@ -15,12 +15,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tito.errors import Interrupted, ProjectError, TitoError
-from tito.services.grading import keys, recorder
 from tito.services.grading.book import gradebook, lock, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import SubmissionResult
-from tito.services.grading.intake import Intake
-from tito.services.grading.roster.class_list import find_student
+from tito.services.grading.intake.received import Received, submitted_notebook
+from tito.services.grading.scoring import keys, recorder
 
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
 
@@ -90,23 +89,13 @@ def autograde(project, catalog, module, options=None, *, on_done=None, scorer=No
         reason = f"{project.relative(source)} does not exist: {module.name} was not released from this course folder"
         raise ProjectError(reason, f"tito grade release {module.name}", code="not-released")
     if scorer is None:
-        from tito.services.grading import scorer
+        from tito.services.grading.scoring import scorer
     if sandbox is None:
         from tito.services.grading.sandbox import find as sandbox
     with lock.hold(course.state / "lock", f"tito grade autograde {module.name}"):
         run = _Run(project, catalog, module, options, course, source, scorer, sandbox)
         rows = run.rows(on_done)
     return Outcome(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
-
-
-def submitted_notebook(course, module, student):
-    """The file that counts as the submission of `student`, or None."""
-    folder = course.submitted / student / module.name
-    expected = folder / module.notebook.name
-    if expected.is_file():
-        return expected
-    others = sorted(folder.glob("*.ipynb")) if folder.is_dir() else []
-    return others[0] if len(others) == 1 and others[0].is_file() else None
 
 
 class _Run:
@@ -120,11 +109,11 @@ class _Run:
         self.isolation = ""
         self.cancel = threading.Event()
         self.class_key = keys.class_key(project, catalog, module, source)
-        self.intake = Intake(course, module)
+        self.received = Received(course, module)
         self.recorded = gradebook.recorded_students(course, module)
 
     def rows(self, on_done):
-        students = self._students()
+        students = self.received.students(self.options.students)
         paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
         digests = {student: records.file_digest(path) for student, path in paths.items() if path}
         rows = {student: Row(student, "missing") for student in students}
@@ -144,14 +133,6 @@ class _Run:
                 if on_done:
                     on_done(done, total)
         return tuple(self._with_lateness(rows[student]) for student in students)
-
-    def _students(self):
-        """Those who handed something in, and those of the roster."""
-        folders = sorted(self.course.submitted.glob(f"*/{self.module.name}")) if self.course.submitted.is_dir() else []
-        everyone = {folder.parent.name for folder in folders if not folder.parent.name.startswith(".")}
-        everyone.update(self.intake.roster)
-        wanted = {find_student(self.course, text, also=everyone) for text in self.options.students}
-        return sorted(wanted or everyone)
 
     def _key(self, submitted):
         return keys.key(submitted, self.class_key)
@@ -266,7 +247,7 @@ class _Run:
         return _row(result, fresh=fresh)
 
     def _with_lateness(self, row):
-        return replace(row, late=self.intake.late(row.student)) if row.status != "missing" else row
+        return replace(row, late=self.received.late(row.student)) if row.status != "missing" else row
 
 
 def _row(result, *, fresh=False):

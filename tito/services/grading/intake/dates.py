@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tito.errors import UsageError
 from tito.services.grading.book import lock
 from tito.services.grading.book.course import require_course
+from tito.services.grading.intake.received import read_submissions, write_submissions
 
 RECORD = "dates.json"
-SUBMISSIONS = "submissions.json"
 SPAN = re.compile(r"\+(?:(?P<weeks>\d+)w)?(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?")
 END_OF_DAY = "T23:59"
 
@@ -166,12 +166,12 @@ def _extended(at, zone, extension):
 def _apply(course, dates, module):
     """Bring the gradebook and the lateness of what was collected up to date. Returns {student: seconds late}."""
     deadline = dates.deadline(module)
-    records = course.read_record(SUBMISSIONS)
+    records = read_submissions(course)
     entries = records.get(module.name, {})
     for student, entry in entries.items():
         entry["late"] = dates.late(module, student, entry)
     if entries:
-        course.write_record(SUBMISSIONS, records)
+        write_submissions(course, records)
     with course.open_gradebook() as book:
         book.update_or_create_assignment(module.name, duedate=deadline and deadline.at.replace(tzinfo=None))
         recorded = {one.student.id for one in book.assignment_submissions(module.name)}

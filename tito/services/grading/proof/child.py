@@ -1,4 +1,4 @@
-"""The child process of audit_forks.py: executes the cells of a notebook, and forks for other versions of an answer.
+"""The child process of forks.py: executes the cells of a notebook, and forks for other versions of an answer.
 
 A program of its own, with the standard library alone. The job comes as JSON on stdin, the findings go to stdout as
 lines of JSON, in the order in which they are found.

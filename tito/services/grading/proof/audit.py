@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from tito.errors import ProjectError
 from tito.services import notebooks
-from tito.services.grading import audit_forks
-from tito.services.grading.mutants import A_CELL, Mutant, mutants, sample, unchanged
+from tito.services.grading.proof import forks
+from tito.services.grading.proof.mutants import A_CELL, Mutant, mutants, sample, unchanged
 
 REQUIRED = 0.95  # of the mutants that are not equivalent to the reference
 KINDS = ("equivalent", "accepted")
@@ -98,7 +98,7 @@ def explanations_path(project, module):
     return project.root / "tests" / "grading" / "audit" / f"{module.name}.toml"
 
 
-def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=audit_forks.CELL_SECONDS, on_mutant=None):
+def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks.CELL_SECONDS, on_mutant=None):
     """Grade at most `a_cell` mutants of every answer of `module` (0: all), `jobs` at a time.
 
     on_mutant(done, total): called after each. Raises ProjectError in a workspace, where the reference itself does not
@@ -113,7 +113,7 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=audit
         )
     explained = read_explanations(project, module)
     source = notebooks.load(project, module.percent)
-    cells = audit_forks.read_cells(source)
+    cells = forks.read_cells(source)
     made = {
         number: mutants(cell["source"], cell["grade_id"])
         for number, cell in enumerate(cells)
@@ -121,9 +121,9 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=audit
     }
     run = [(number, mutant) for number, found in made.items() for mutant in sample(found, a_cell, always=explained)]
     # each answer as it is, in the way in which mutants are run: it has to keep its points
-    controls = [audit_forks.Version(number, unchanged(cells[number]["source"]), to_end=True) for number in made]
-    versions = [audit_forks.Version(number, mutant.code, to_end=True) for number, mutant in run]
-    whole, findings = audit_forks.run(
+    controls = [forks.Version(number, unchanged(cells[number]["source"]), to_end=True) for number in made]
+    versions = [forks.Version(number, mutant.code, to_end=True) for number, mutant in run]
+    whole, findings = forks.run(
         project,
         catalog,
         module,

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from tito.errors import WorkError
-from tito.services.grading.autograde import submitted_notebook
 from tito.services.grading.book import gradebook, records
-from tito.services.grading.intake import Intake
+from tito.services.grading.intake.received import Received, submitted_notebook
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,15 @@ class Standing:
 def standings(course, module):
     """A Standing for everybody in the gradebook, on the class list, or with a submission; by id."""
     gradebook.require_assignment(course, module)
-    intake = Intake(course, module)
+    received = Received(course, module)
     students = gradebook.students(course)
     recorded = {one.student: one for one in gradebook.submissions(course, module)}
-    folders = course.submitted.glob(f"*/{module.name}") if course.submitted.is_dir() else []
-    names = {*intake.roster, *recorded, *(folder.parent.name for folder in folders if folder.is_dir())}
     found = []
-    for name in sorted(names):
+    for name in sorted({*received.students(), *recorded}):
         record = records.read_record(course, module, name)
         path = submitted_notebook(course, module, name)
         status = _status(record, path)
-        late = intake.late(name) if path else None
+        late = received.late(name) if path else None
         submission = recorded.get(name) if status not in ("missing", "waiting", "ungraded") else None
         found.append(Standing(students.get(name, gradebook.Student(name)), status, submission, record, late))
     return found

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from tito.services.files import digest
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parents[2]
 SERVICES = "tito.services"
-PROGRAMS = ("scorer.py", "bridge/inside.py", "bridge/trusted.py")  # the scorer, and the programs that it starts
+PROGRAMS = ("scoring/scorer.py", "bridge/inside.py", "bridge/trusted.py")  # the scorer, and the programs that it starts
 
 
 def scoring_files():

@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath
 
 from tito.errors import UsageError, changing
 from tito.services.files import digest, remove_tree
-from tito.services.grading.archives import OTHER_ARCHIVES, walk
-from tito.services.grading.attempts import POLICIES, Attempts, read_stamp
 from tito.services.grading.book import lock
 from tito.services.grading.book.course import require_course
-from tito.services.grading.dates import SUBMISSIONS, Dates, grant
-from tito.services.grading.recognise import Modules, People, Whose, is_notebook
+from tito.services.grading.intake.archives import OTHER_ARCHIVES, walk
+from tito.services.grading.intake.attempts import POLICIES, Attempts, read_stamp
+from tito.services.grading.intake.dates import Dates, grant
+from tito.services.grading.intake.received import read_submissions, write_submissions
+from tito.services.grading.intake.recognise import Modules, People, Whose, is_notebook
 from tito.services.grading.roster.class_list import find_student, read_roster
 from tito.services.grading.roster.people import safe_id
 
@@ -116,7 +117,7 @@ class _Run:
         self.policy = policy
         self.dates = Dates(course)
         self.roster = read_roster(course)
-        self.records = course.read_record(SUBMISSIONS)
+        self.records = read_submissions(course)
         self.student = self._named_student(student)
         entries = [pair for entries in self.records.values() for pair in entries.items()]
         known = {entry["lms_id"]: name for name, entry in entries if entry.get("lms_id")}
@@ -249,7 +250,7 @@ class _Run:
             self._recount(touched, groups)
         finally:
             if touched:
-                self.course.write_record(SUBMISSIONS, self.records)
+                write_submissions(self.course, self.records)
                 if self.policy:
                     self.dates.write()
         self._grant(groups)

@@ -20,7 +20,7 @@ from tito.services import notebooks, strip, views
 from tito.services.conventions import ASSEMBLY_TEST
 
 CELL_SECONDS = 2.0  # of processor time that a cell gets besides ten times what the reference needs
-CHILD = Path(__file__).with_name("audit_child.py")
+CHILD = Path(__file__).with_name("child.py")
 
 
 @dataclass(frozen=True)

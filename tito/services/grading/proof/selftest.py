@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tito.errors import TitoError, UsageError
-from tito.services.grading import attacks
+from tito.services.grading.proof import attacks
 from tito.services.grading.sandbox.find import MIB, Limits, find
 
 CELL_SECONDS = 20
@@ -52,7 +52,7 @@ def selftest(project, catalog, *, names=(), jobs=2, on_done=None, scorer=None, s
     """
     start = time.monotonic()
     if scorer is None:
-        from tito.services.grading import scorer
+        from tito.services.grading.scoring import scorer
     isolation = sandbox or find(project)
     corpus = _chosen(attacks.read_corpus(project), names)
     with ExitStack() as stack:

@@ -15,8 +15,8 @@ from tito.services.files import atomic_write
 from tito.services.grading.book import gradebook, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
-from tito.services.grading.intake import Intake
-from tito.services.grading.pages import Markup, code, duration, escape, number, page, table, terms, words
+from tito.services.grading.intake.received import Received
+from tito.services.grading.reports.pages import Markup, code, duration, escape, number, page, table, terms, words
 from tito.services.grading.roster.class_list import find_student
 
 EXPLAINED = {
@@ -47,7 +47,7 @@ def feedback(project, module, students=()):
     """Write the pages of `students` (all that were graded where empty) and the archive of the module."""
     course = require_course(project)
     gradebook.require_assignment(course, module)
-    names, intake = gradebook.students(course), Intake(course, module)
+    names, received = gradebook.students(course), Received(course, module)
     students = {find_student(course, text, also=names) for text in students}
     pages, skipped = {}, {}
     for submission in gradebook.submissions(course, module):
@@ -63,23 +63,23 @@ def feedback(project, module, students=()):
             skipped[student] = f"{project.relative(graded)} is missing"
             continue
         node = notebooks.load(project, graded).node
-        about = _Page(module, names[student], submission, record, node, intake.late(student))
+        about = _Page(module, names[student], submission, record, node, received.late(student))
         target = course.feedback / student / module.name / f"{module.notebook.stem}.html"
         atomic_write(target, about.html())
         pages[student] = target
     if not pages and not skipped:
         raise ProjectError(f"nothing of {module.name} is graded", f"tito grade autograde {module.name}")
-    return Written(module.name, pages, _archive(course, module, names, intake), skipped)
+    return Written(module.name, pages, _archive(course, module, names, received), skipped)
 
 
-def _archive(course, module, names, intake):
+def _archive(course, module, names, received):
     """Put the pages of all students into one archive, with the same bytes for the same pages."""
     data, taken = io.BytesIO(), set()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for student in sorted(names):
             path = course.feedback / student / module.name / f"{module.notebook.stem}.html"
             if path.is_file():
-                name = _name_in_archive(intake.name(student) or student, student, taken)
+                name = _name_in_archive(received.name(student) or student, student, taken)
                 archive.writestr(zipfile.ZipInfo(name), path.read_bytes(), zipfile.ZIP_DEFLATED)
     target = course.feedback / f"{module.name}.zip"
     atomic_write(target, data.getvalue())

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tito.errors import WorkError
 from tito.services import notebooks, strip, syntax, views
-from tito.services.grading import plans
 from tito.services.grading.book.results import CellScore, SubmissionResult
-from tito.services.grading.placing import order
 from tito.services.grading.sandbox import fonts
-from tito.services.grading.session import Cancelled, Rig
+from tito.services.grading.scoring import plans
+from tito.services.grading.scoring.placing import order
+from tito.services.grading.scoring.session import Cancelled, Rig
 from tito.services.verdicts import Judge
 
 SHOWN = 4000  # characters of what a cell printed

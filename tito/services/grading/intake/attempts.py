@@ -6,7 +6,7 @@ Each attempt is a file of its own that is never written again; the submitted fil
 from datetime import UTC, datetime
 
 from tito.services.files import atomic_write, digest
-from tito.services.grading.dates import read_time
+from tito.services.grading.intake.dates import read_time
 
 POLICIES = ("latest", "first", "best-before-due")
 STAMP = "%Y-%m-%d %H:%M:%S.%f UTC"  # as nbgrader writes and reads it

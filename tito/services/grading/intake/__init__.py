@@ -1,0 +1,1 @@
+"""What came in, and when: archives, whose and of which module, attempts, due dates."""

@@ -1,0 +1,1 @@
+"""What is told: standings, feedback, exports, the class on a page."""
