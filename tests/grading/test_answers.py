@@ -8,8 +8,8 @@ from answers import ROOT, EditError, edited, is_edit, plain, reference_answers, 
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks
-from tito.services.grading import audit, audit_forks
 from tito.services.grading.mutants import A_CELL, mutants, sample
+from tito.services.grading.proof import audit, forks
 
 REFERENCE = """\
 def total(values):
@@ -101,7 +101,7 @@ def program(code):
 @every_module
 def test_no_wrong_answer_is_a_mutant_that_the_audit_makes_anyway(name):
     explained, made = audit.read_explanations(PROJECT, CATALOG[name]), {}
-    for cell in audit_forks.read_cells(notebooks.load(PROJECT, CATALOG[name].percent)):
+    for cell in forks.read_cells(notebooks.load(PROJECT, CATALOG[name].percent)):
         if cell["role"] == "answer":
             run = sample(mutants(cell["source"], cell["grade_id"]), A_CELL, always=explained)
             made[cell["grade_id"]] = {program(mutant.code): mutant for mutant in run}
