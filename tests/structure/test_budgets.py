@@ -1,0 +1,249 @@
+"""What a student feels of a notebook, and what a module costs to read, is bounded; what is over a bound only shrinks.
+
+A line counts where it holds something. *Provided* code is all that is neither an answer nor a test, measured and
+plotting cells included. A *beat* is what stands between two answers, seen as a student sees it: hidden tests are one
+comment, and folded cells are not looked at.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+from count_calls import run
+from nbformat import v4
+
+from tito.services import notebooks, strip, views
+from tito.services.conventions import kind_of
+
+GRADED_CELLS = 14
+LINES_BETWEEN = 60
+WORDS = 300  # of a beat; about 250 are meant
+VISIBLE_TEST = 25
+CALLS = 500  # of a test into the notebook; in grading each is a message to another process
+NEW_MODULE = 1200  # lines of the whole source, of which a quarter may be provided
+SLACK = 10  # lines by which a listed number may be too high
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What is known of a module that was there before these bounds. All of it only shrinks.
+
+    provided, tests: lines; wordy: answers whose beat has more words; crowded: answers with more lines of code between
+    them and the answer above; long_tests: visible tests with more lines; chatty: tests with more calls.
+    """
+
+    provided: int
+    tests: int
+    wordy: tuple = ()
+    crowded: tuple = ()
+    long_tests: tuple = ()
+    chatty: tuple = ()
+
+
+LISTED = {
+    "01_tensor": Listed(
+        provided=541,
+        tests=269,
+        wordy=("add",),
+        crowded=("add", "matmul", "reduce_mean", "row_major_strides"),
+    ),
+    "02_activations": Listed(
+        provided=221,
+        tests=172,
+        wordy=("relu", "softmax_along", "gelu"),
+        crowded=("gelu",),
+    ),
+    "03_layers": Listed(
+        provided=268,
+        tests=267,
+        wordy=("walk_parameters", "Dropout"),
+    ),
+    "04_losses": Listed(
+        provided=165,
+        tests=276,
+        wordy=("mse_loss", "log_softmax"),
+        crowded=("accuracy",),
+        long_tests=("test-binary_cross_entropy_with_logits", "test-bce_terms", "test-module"),
+    ),
+    "05_autograd": Listed(
+        provided=288,
+        tests=504,
+        wordy=("numeric_gradient",),
+        crowded=("backward", "sum_mean_gradient"),
+        long_tests=("test-backward", "test-sum_mean_gradient", "test-gradcheck"),
+        chatty=("test-topological_order-large", "test-topological_order-hidden", "test-backward-hidden"),
+    ),
+    "06_optimizers": Listed(
+        provided=486,
+        tests=246,
+        wordy=("sgd_update", "adam_update"),
+        crowded=("adam_update", "clip_grad_norm_"),
+        long_tests=("test-module",),
+        chatty=("test-module",),
+    ),
+    "07_training": Listed(
+        provided=632,
+        tests=339,
+        wordy=("RunningMean", "collect_state"),
+        crowded=("collect_state",),
+        long_tests=(
+            "test-training_step",
+            "test-evaluate-traces",
+            "test-collect_state",
+            "test-restore_state",
+            "test-module",
+        ),
+    ),
+    "08_dataloader": Listed(
+        provided=416,
+        tests=396,
+        wordy=("TensorDataset", "normalize", "idx_header"),
+        crowded=("normalize", "idx_header"),
+        long_tests=("test-random_crop", "test-module"),
+        chatty=("test-batch_indices-hidden",),
+    ),
+    "09_spatial": Listed(
+        provided=704,
+        tests=424,
+        wordy=("conv_output_size", "im2col", "Conv2d"),
+        crowded=("im2col", "Conv2d", "conv_cost"),
+        long_tests=("test-Conv2d",),
+    ),
+}
+
+
+def lines(source):
+    return [line for line in source.split("\n") if line.strip()]
+
+
+def measured(node):
+    """(provided, tests): the lines of a notebook with solutions."""
+    counts = {"provided": 0, "test": 0}
+    for _, cell in notebooks.code_cells(node):
+        kind = kind_of(cell) or "provided"
+        if kind in counts:
+            counts[kind] += len(lines(cell.source))
+    return tuple(counts.values())
+
+
+def beats(node):
+    """(name of the answer, words, unfolded lines of code) of every beat of a notebook as students get it."""
+    words = code = 0
+    for cell in node.cells:
+        if notebooks.is_solution(cell):
+            yield notebooks.grade_id(cell), words, code
+            words = code = 0
+        elif cell.cell_type == "markdown":
+            words += len(cell.source.split())
+        elif not notebooks.is_folded(cell):
+            code += len(lines(cell.source))
+
+
+def over_the_bounds(stripped):
+    """What the fields of Listed name: {"wordy": …, "crowded": …, "long_tests": …} of a notebook as students get it."""
+    found = list(beats(stripped))
+    tests = [cell for cell in stripped.cells if notebooks.is_test(cell)]
+    return {
+        "wordy": tuple(name for name, words, _ in found if words > WORDS),
+        "crowded": tuple(name for name, _, code in found[1:] if code > LINES_BETWEEN),
+        "long_tests": tuple(notebooks.grade_id(cell) for cell in tests if len(lines(cell.source)) > VISIBLE_TEST),
+    }
+
+
+@pytest.fixture(scope="module")
+def sources(project, catalog):
+    return {module.name: notebooks.load(project, module.percent) for module in catalog}
+
+
+def test_a_module_has_at_most_fourteen_answers(sources):
+    counts = {name: sum(map(notebooks.is_solution, source.node.cells)) for name, source in sources.items()}
+    assert {name: count for name, count in counts.items() if count > GRADED_CELLS} == {}
+
+
+def test_lines_of_provided_code_and_of_tests_only_fall(sources):
+    for name, listed in LISTED.items():
+        for what, count, limit in zip(
+            ("provided", "tests"), measured(sources[name].node), (listed.provided, listed.tests), strict=True
+        ):
+            assert count <= limit, f"{name}: {count} lines of {what} where {limit} were; shorten them"
+            assert count >= limit - SLACK, f"{name}: {count} lines of {what}, well done: write {count} into LISTED"
+
+
+def test_what_is_over_a_bound_only_shrinks(sources):
+    for name, source in sources.items():
+        listed = LISTED.get(name, Listed(0, 0))
+        for what, found in over_the_bounds(strip.strip(source.node)).items():
+            known = set(getattr(listed, what))
+            assert set(found) <= known, f"{name}: {what}, over the bound: {sorted(set(found) - known)}"
+            assert known <= set(found), f"{name}: no longer {what}, delete it from LISTED: {sorted(known - set(found))}"
+
+
+def test_a_new_module_is_short_and_at_most_a_quarter_of_it_is_provided(sources):
+    for name in sources.keys() - LISTED.keys():
+        total = len(sources[name].path.read_text(encoding="utf-8").splitlines())
+        provided, _ = measured(sources[name].node)
+        assert total <= NEW_MODULE, f"{name}: {total} lines"
+        assert provided <= total / 4, f"{name}: {provided} of {total} lines are provided code"
+
+
+def test_a_test_calls_into_the_notebook_at_most_five_hundred_times(project, catalog, sources, tmp_path):
+    """An answer is counted wherever the test reaches it: by name, by an operator, as an iterator, through expect."""
+    for module in catalog:
+        path = tmp_path / module.notebook.name
+        notebooks.write(sources[module.name].node, path)
+        with views.view(project, catalog.prerequisites(module)) as folder:
+            environment = {**views.child_environment(folder, is_view=True), "MPLBACKEND": "Agg"}
+            environment["PYTHONPATH"] += os.pathsep + str(project.root)
+            program = project.root / "tests" / "support" / "count_calls.py"
+            child = subprocess.run(
+                [sys.executable, program, path], env=environment, capture_output=True, encoding="utf-8", cwd=tmp_path
+            )
+        assert child.returncode == 0, f"{module.name}: {child.stderr}"
+        counts = json.loads(child.stdout.splitlines()[-1])
+        assert len(counts) == sum(map(notebooks.is_test, sources[module.name].node.cells))
+        chatty = {name for name, count in counts.items() if count > CALLS}
+        known = set(LISTED[module.name].chatty) if module.name in LISTED else set()
+        assert chatty <= known, f"{module.name}: more than {CALLS} calls: {sorted(chatty - known)}"
+        assert known <= chatty, f"{module.name}: no longer chatty, delete it from LISTED: {sorted(known - chatty)}"
+
+
+def cell(kind, body, grade_id="", folded=False):
+    maker = v4.new_markdown_cell if kind == "markdown" else v4.new_code_cell
+    grade = {"grade": kind == "test", "solution": kind == "solution", "locked": kind != "solution"}
+    metadata = {"nbgrader": {**grade, "grade_id": grade_id}} if grade_id else {}
+    return maker(body, metadata=metadata | ({"jupyter": {"source_hidden": True}} if folded else {}))
+
+
+def test_what_is_over_a_bound_is_found():
+    node = v4.new_notebook(
+        cells=[
+            cell("markdown", "word " * 300),
+            cell("free", "x = 1\n\n" * 61),
+            cell("solution", "pass", "first"),
+            cell("test", "# seen\n" * 26, "test-first"),
+            cell("markdown", "word " * 200),
+            cell("provided", "x = 1\n" * 34, "provided-one"),
+            cell("provided", "x = 1\n" * 50, "provided-two", folded=True),
+            cell("solution", "pass", "second"),
+            cell("test", "# seen\n" * 25, "test-second"),
+            cell("markdown", "word " * 301),
+            cell("free", "x = 1\n" * 36),
+            cell("solution", "pass", "third"),
+            cell("free", "x = 1\n" * 99),
+        ]
+    )
+    assert over_the_bounds(node) == {"wordy": ("third",), "crowded": ("third",), "long_tests": ("test-first",)}
+    assert measured(node) == (61 + 34 + 50 + 36 + 99, 51)
+
+
+def test_calls_are_counted_by_name_by_operator_as_an_iterator_and_through_expect():
+    answer = "class Box:\n    def __add__(self, other):\n        return helper()\n\ndef helper():\n    return 1\n\n"
+    answer += "def numbers():\n    yield from range(3)\n"
+    test = "from tinytorch.notebook import expect, expect_error\n"
+    test += "def own(x):\n    return x\n\nexpect(own(Box() + 1), 1, 'one')\nassert len(list(numbers())) == 3\n"
+    test += "expect_error(TypeError, 'positional', lambda: helper(1))\n[helper() for _ in range(5)]\n"
+    node = v4.new_notebook(cells=[cell("solution", answer, "Box"), cell("test", test, "test-Box")])
+    assert run(node) == {"test-Box": 1 + 4 + 5}, "an operator, a generator's three values and its end, five calls"
