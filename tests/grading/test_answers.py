@@ -8,8 +8,8 @@ from answers import ROOT, EditError, edited, is_edit, plain, reference_answers, 
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks
-from tito.services.grading.mutants import A_CELL, mutants, sample
 from tito.services.grading.proof import audit, forks
+from tito.services.grading.proof.mutants import A_CELL, mutants, sample
 
 REFERENCE = """\
 def total(values):
