@@ -26,14 +26,13 @@ check_home()
 # %% nbgrader={"grade": false, "grade_id": "provided-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 import math
-from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided, sliding_window_view
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tinytorch.core.layers import Module, Parameter, normal_
 from tinytorch.core.tensor import Op, flattened, result_dtype, zeros
-from tinytorch.threads import map_blocks
+from tinytorch.kernels import Engines
 
 # %%
 import time
@@ -43,6 +42,7 @@ from tinytorch.core.autograd import no_grad
 from tinytorch.core.layers import Linear, Sequential
 from tinytorch.core.losses import CrossEntropyLoss
 from tinytorch.core.tensor import Tensor, manual_seed, randn
+from tinytorch.kernels import use_kernels
 
 # %% [markdown]
 r"""
@@ -627,73 +627,88 @@ two: there is nothing to multiply, so `"product"` means the fast one.)
 
 # %% nbgrader={"grade": false, "grade_id": "provided-operations", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
-KERNELS = ("loops", "product", "fast")
+def by_loops(grad, out, x, weight, bias, *, stride, padding, needs):
+    """The gradients of a convolution that `needs` asks for, by the loops."""
+    for_x = conv2d_input_gradient_naive(grad, weight, x.shape, stride, padding) if needs[0] else None
+    for_weight, for_bias = conv2d_weight_gradient_naive(grad, x, weight.shape[2:], stride, padding)
+    return for_x, for_weight, None if bias is None else for_bias
 
 
-def check_kernels(kernels):
-    """Raise ValueError for anything but one of KERNELS."""
-    if kernels not in KERNELS:
-        raise ValueError(f"kernels is one of {', '.join(map(repr, KERNELS))}, not {kernels!r}")
+def by_product(grad, out, x, weight, bias, *, stride, padding, needs):
+    """The gradients of a convolution, by matrix products."""
+    for_x, for_weight, for_bias = conv2d_product_gradients(grad, x, weight, stride, padding)
+    return for_x, for_weight, None if bias is None else for_bias
+
+
+# a lambda finds your function when it is called: it may be written later, and changed
+convolve_engines = Engines("convolve", "spatial", instead="product")
+convolve_engines.register("loops", lambda *arrays, **settings: conv2d_naive(*arrays, **settings), by_loops)
+convolve_engines.register("product", lambda *arrays, **settings: conv2d_product(*arrays, **settings), by_product)
+
+pool_max_engines = Engines("pool_max", "spatial", instead="product")
+pool_max_engines.register(
+    "loops",
+    lambda x, **settings: max_pool2d_naive(x, **settings),
+    lambda grad, out, x, **settings: max_pool2d_gradient_naive(grad, x, **settings),
+)
+pool_max_engines.register(
+    "product",
+    lambda x, **settings: max_pool2d_views(x, **settings),
+    lambda grad, out, x, **settings: max_pool2d_views_gradient(grad, x, **settings),
+)
+
+pool_avg_engines = Engines("pool_avg", "spatial", instead="loops")
+pool_avg_engines.register(
+    "loops",
+    lambda x, **settings: avg_pool2d_naive(x, **settings),
+    lambda grad, out, x, **settings: avg_pool2d_gradient_naive(grad, x.shape, **settings),
+)
+pool_avg_engines.register(  # nothing to multiply
+    "product",
+    lambda *arrays, **settings: pool_avg_engines["fast"].forward(*arrays, **settings),
+    lambda *arrays, **settings: pool_avg_engines["fast"].gradient(*arrays, **settings),
+)
 
 
 @Op
 def convolve(x, weight, bias=None, *, stride, padding, kernels):
     """x (N, C, H, W) under the windows of weight (O, C, kh, kw), plus bias (O,) or None; stride, padding are pairs."""
-    check_kernels(kernels)
     dtype = result_dtype(x, weight, floating=True)
     x, weight = x.astype(dtype, copy=False), weight.astype(dtype, copy=False)
-    if kernels == "fast":
-        return conv2d_fast(x, weight, bias, stride, padding)
-    forward = conv2d_naive if kernels == "loops" else conv2d_product
-    return forward(x, weight, bias, stride, padding)
+    return convolve_engines[kernels].forward(x, weight, bias, stride=stride, padding=padding)
 
 
 @convolve.gradient
 def convolve_gradient(grad, out, x, weight, bias, *, stride, padding, kernels, needs):
-    """The gradients that `needs` asks for, by the same kernels as the forward."""
+    """The gradients that `needs` asks for, by the engine of the forward."""
     x, weight = x.astype(grad.dtype, copy=False), weight.astype(grad.dtype, copy=False)
-    if kernels == "fast":
-        return conv2d_fast_gradients(grad, x, weight, stride, padding, needs)
-    if kernels == "product":
-        for_x, for_weight, for_bias = conv2d_product_gradients(grad, x, weight, stride, padding)
-    else:
-        for_x = conv2d_input_gradient_naive(grad, weight, x.shape, stride, padding)
-        for_weight, for_bias = conv2d_weight_gradient_naive(grad, x, weight.shape[2:], stride, padding)
-    return for_x, for_weight, None if bias is None else for_bias
+    rule = convolve_engines[kernels].gradient
+    return rule(grad, out, x, weight, bias, stride=stride, padding=padding, needs=needs)
 
 
 @Op
 def pool_max(x, *, kernel_size, stride, padding, kernels):
     """The largest value of each window of x (N, C, H, W); all settings are pairs."""
-    check_kernels(kernels)
-    if kernels == "fast":
-        return max_pool2d_fast(x, kernel_size, stride, padding)
-    forward = max_pool2d_naive if kernels == "loops" else max_pool2d_views
-    return forward(x, kernel_size, stride, padding)
+    return pool_max_engines[kernels].forward(x, kernel_size=kernel_size, stride=stride, padding=padding)
 
 
 @pool_max.gradient
 def pool_max_gradient(grad, out, x, *, kernel_size, stride, padding, kernels):
-    if kernels == "fast":
-        return max_pool2d_fast_gradient(grad, out, x, kernel_size, stride, padding)
-    rule = max_pool2d_gradient_naive if kernels == "loops" else max_pool2d_views_gradient
-    return rule(grad, x, kernel_size, stride, padding)
+    rule = pool_max_engines[kernels].gradient
+    return rule(grad, out, x, kernel_size=kernel_size, stride=stride, padding=padding)
 
 
 @Op
 def pool_avg(x, *, kernel_size, stride, padding, kernels):
     """The mean of each window of x (N, C, H, W), padded zeros included; all settings are pairs."""
-    check_kernels(kernels)
     x = x.astype(result_dtype(x, floating=True), copy=False)
-    forward = avg_pool2d_naive if kernels == "loops" else avg_pool2d_fast
-    return forward(x, kernel_size, stride, padding)
+    return pool_avg_engines[kernels].forward(x, kernel_size=kernel_size, stride=stride, padding=padding)
 
 
 @pool_avg.gradient
 def pool_avg_gradient(grad, out, x, *, kernel_size, stride, padding, kernels):
-    if kernels == "loops":
-        return avg_pool2d_gradient_naive(grad, x.shape, kernel_size, stride, padding)
-    return avg_pool2d_fast_gradient(grad, x, kernel_size, stride, padding)
+    rule = pool_avg_engines[kernels].gradient
+    return rule(grad, out, x, kernel_size=kernel_size, stride=stride, padding=padding)
 
 # %% [markdown]
 r"""
@@ -1010,502 +1025,8 @@ to the smallest:
 4. **Channels last in memory.** A result has the shape (N, C, H, W), but in memory the channels of one pixel lie side by side: it is a transposed view. Products read and write them in that order, so nothing is rearranged between layers, and NumPy's elementwise functions keep the order.
 5. **Fewer multiplications**, for kernels of 3 × 3 (Winograd, below).
 
-First the blocks, and the memory that they work in.
+The code is in `tinytorch/kernels/`.
 """
-
-# %% nbgrader={"grade": false, "grade_id": "provided-blocks", "locked": true, "schema_version": 3, "solution": false, "task": false}
-#| export
-BLOCK_BYTES = 1 << 21  # of work memory, of which a core's second-level cache holds what is in use at a time
-PIECES = 8  # fixed, so that sums are made in the same order however many threads there are
-
-
-def make_blocks(n, rows, row_bytes):
-    """Cut n images of `rows` rows into blocks (images, rows), two slices each, of about BLOCK_BYTES.
-
-    A block is several whole images or some rows of one image, so its place in a channels-last result is contiguous.
-    row_bytes: the work memory that one row needs.
-    """
-    fit = max(BLOCK_BYTES // max(row_bytes, 1), 1)
-    if fit < rows:
-        return [(slice(i, i + 1), slice(r, min(r + fit, rows))) for i in range(n) for r in range(0, rows, fit)]
-    step = max(min(fit // rows, n // PIECES), 1)
-    return [(slice(i, min(i + step, n)), slice(0, rows)) for i in range(0, n, step)]
-
-
-def sum_over_blocks(function, blocks):
-    """The sum of function(block, scratch) over all blocks, or None where the function only fills arrays.
-
-    Threads share the blocks in PIECES pieces; a piece uses one Scratch.
-    """
-
-    def work(piece):
-        scratch, total = Scratch(), None
-        for block in piece:
-            part = function(block, scratch)
-            total = part if total is None else np.add(total, part, out=total)
-        return total
-
-    size = max(math.ceil(len(blocks) / PIECES), 1)
-    totals = map_blocks(work, [blocks[i : i + size] for i in range(0, len(blocks), size)])
-    return None if not totals or totals[0] is None else sum(totals[1:], totals[0])
-
-
-class Scratch:
-    """Work memory that is used again for each block: the system needs longer to hand out fresh memory than to copy."""
-
-    def __init__(self):
-        self.buffers = {}
-
-    def __call__(self, name, shape, dtype):
-        """An uninitialised array, in the memory that had this name before."""
-        size = math.prod(shape)
-        if name not in self.buffers or self.buffers[name].size < size:
-            self.buffers[name] = np.empty(size, dtype)
-        return self.buffers[name][:size].reshape(shape)
-
-
-def window_part(x, images, corner, size, scratch, planar=False, fill=0):
-    """The part of some images that starts at `corner` and has `size`, with `fill` for what lies outside the image.
-
-    x: (N, C, H, W), in any memory order. corner, size: (row, column), (height, width).
-    Returns a contiguous (n, height, width, C), or (n, C, height, width) if planar.
-    """
-    (top, left), (height, width), (h, w) = corner, size, x.shape[2:]
-    n, c = images.stop - images.start, x.shape[1]
-    part = scratch("part", (n, c, height, width) if planar else (n, height, width, c), x.dtype)
-    if min(top, left) < 0 or top + height > h or left + width > w:
-        part.fill(fill)
-    rows = slice(min(max(top, 0), h), max(min(top + height, h), 0))
-    columns = slice(min(max(left, 0), w), max(min(left + width, w), 0))
-    inside = part if planar else part.transpose(0, 3, 1, 2)
-    source = x[images, :, rows, columns]
-    if source.size:
-        inside[:, :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = source
-    return part
-
-# %% [markdown]
-r"""
-Where windows lie is written down once, in a `Geometry`. Then the columns of a block, in two forms: with the channels of a pixel side by side (`columns_of`), and, for the few channels of a first layer, with the pixels of a row side by side (`planes_of`). What decides between them is how long
-the runs are that can be copied at once.
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "provided-columns", "locked": true, "schema_version": 3, "solution": false, "task": false}
-#| export
-class Geometry(NamedTuple):
-    """Where the windows of a convolution lie, as pairs of height and width. Negative padding leaves out a margin."""
-
-    kernel: tuple
-    stride: tuple
-    padding: tuple
-    out_size: tuple
-
-    def blocks(self, x, numbers):
-        """Blocks of the output for the images x, where an output pixel needs `numbers` numbers of work memory."""
-        return make_blocks(len(x), self.out_size[0], self.out_size[1] * numbers * x.itemsize)
-
-    def part(self, x, block, scratch, planar=False):
-        """What the output rows of a block look at."""
-        (kh, kw), (sh, sw), (ph, pw) = self.kernel, self.stride, self.padding
-        images, rows = block
-        size = (rows.stop - rows.start - 1) * sh + kh, (self.out_size[1] - 1) * sw + kw
-        return window_part(x, images, (rows.start * sh - ph, -pw), size, scratch, planar)
-
-
-def window_geometry(x, kernel, stride, padding):
-    """The Geometry of all windows that fit into x (N, C, H, W) with its padding."""
-    sizes = zip(x.shape[2:], kernel, stride, padding, strict=True)
-    out_size = tuple((size + 2 * pad - k) // step + 1 for size, k, step, pad in sizes)
-    return Geometry(tuple(kernel), tuple(stride), tuple(padding), out_size)
-
-
-def columns_of(x, block, geometry, scratch):
-    """A matrix with a row per output pixel: the kh * kw * C numbers under its window.
-
-    With channels last, the numbers of one kernel row are neighbours in memory: the copy moves runs of kw * C numbers.
-    """
-    part, (kh, kw), (sh, sw) = geometry.part(x, block, scratch), geometry.kernel, geometry.stride
-    n, c, height, width = len(part), part.shape[3], block[1].stop - block[1].start, geometry.out_size[1]
-    image, row, pixel, number = part.strides
-    steps = (image, sh * row, sw * pixel, row, number)
-    windows = as_strided(part, (n, height, width, kh, kw * c), steps, writeable=False)
-    columns = scratch("columns", windows.shape, x.dtype)
-    columns[...] = windows
-    return columns.reshape(n * height * width, kh * kw * c)
-
-
-def planes_of(x, block, geometry, scratch):
-    """The same numbers transposed: for each image a matrix with a row per weight and a column per output pixel.
-
-    With few channels a kernel row is short, but a row of pixels is long: the copy moves runs of `width` numbers.
-    """
-    part, (kh, kw), (sh, sw) = geometry.part(x, block, scratch, planar=True), geometry.kernel, geometry.stride
-    n, c, height, width = len(part), part.shape[1], block[1].stop - block[1].start, geometry.out_size[1]
-    image, channel, row, pixel = part.strides
-    steps = (image, channel, row, pixel, sh * row, sw * pixel)
-    windows = as_strided(part, (n, c, kh, kw, height, width), steps, writeable=False)
-    planes = scratch("planes", windows.shape, x.dtype)
-    planes[...] = windows
-    return planes.reshape(n, c * kh * kw, height * width)
-
-
-def forward_by_columns(x, weight, bias, geometry, out):
-    """Fill out (N, OH, OW, O) with one matrix product per block."""
-    matrix = weight.transpose(2, 3, 1, 0).reshape(-1, len(weight))
-
-    def fill(block, scratch):
-        pixels = out[block].reshape(-1, len(weight))
-        np.matmul(columns_of(x, block, geometry, scratch), matrix, out=pixels)
-        pixels += bias
-
-    sum_over_blocks(fill, geometry.blocks(x, len(matrix)))
-
-
-def forward_by_planes(x, weight, bias, geometry, out):
-    """Fill out (N, OH, OW, O) with one matrix product per image."""
-    matrix = weight.reshape(len(weight), -1).T
-
-    def fill(block, scratch):
-        planes = planes_of(x, block, geometry, scratch)
-        pixels = out[block].reshape(len(planes), -1, len(weight))
-        np.matmul(planes.transpose(0, 2, 1), matrix, out=pixels)
-        pixels += bias
-
-    sum_over_blocks(fill, geometry.blocks(x, len(matrix)))
-
-
-def weight_gradient_by_columns(grad, x, geometry, shape):
-    """The gradient of the weight, which has `shape`: columns times grad (N, OH, OW, O)."""
-    o, c, kh, kw = shape
-
-    def share(block, scratch):
-        pixels = np.ascontiguousarray(grad[block]).reshape(-1, o)
-        return pixels.T @ columns_of(x, block, geometry, scratch)
-
-    return sum_over_blocks(share, geometry.blocks(x, kh * kw * c)).reshape(o, kh, kw, c).transpose(0, 3, 1, 2)
-
-
-def weight_gradient_by_planes(grad, x, geometry, shape):
-    """The gradient of the weight, which has `shape`: planes times grad (N, OH, OW, O)."""
-    o, c, kh, kw = shape
-
-    def share(block, scratch):
-        planes = planes_of(x, block, geometry, scratch)
-        return (planes @ grad[block].reshape(len(planes), -1, o)).sum(axis=0)
-
-    return sum_over_blocks(share, geometry.blocks(x, c * kh * kw)).T.reshape(shape)
-
-
-def input_gradient_by_planes(grad, weight, geometry, x):
-    """The gradient of x, from grad (N, OH, OW, O): `planes_of` backwards.
-
-    One product gives what every weight sends back, a plane per weight; each plane is added where it was copied from.
-    """
-    (n, c, h, w), o, (kh, kw), (sh, sw), (ph, pw), (oh, ow) = x.shape, len(weight), *geometry
-    high, wide = (oh - 1) * sh + 1, (ow - 1) * sw + 1  # from the first window's place to the last one's
-    size = max(h + ph, high + kh - 1), max(w + pw, wide + kw - 1)
-    matrix = weight.reshape(o, -1).T
-    result = np.empty_like(x, dtype=grad.dtype)  # in the memory order of x
-
-    def fill(block, scratch):
-        pixels = grad[block[0]].reshape(-1, oh * ow, o).transpose(0, 2, 1)
-        planes = scratch("planes", (len(pixels), len(matrix), oh * ow), grad.dtype)
-        planes = np.matmul(matrix, pixels, out=planes).reshape(-1, c, kh, kw, oh, ow)
-        part = scratch("part", (len(pixels), c, *size), grad.dtype)
-        part.fill(0)
-        for i in range(kh):
-            for j in range(kw):
-                part[:, :, i : i + high : sh, j : j + wide : sw] += planes[:, :, i, j]
-        result[block[0]] = part[:, :, ph : ph + h, pw : pw + w]
-
-    sum_over_blocks(fill, make_blocks(n, 1, len(matrix) * oh * ow * grad.itemsize))
-    return result
-
-# %% [markdown]
-r"""
-A trick of arithmetic. To compute 4 × 4 outputs of a 3 × 3 kernel takes 16 · 9 = 144 multiplications. Winograd's method transforms the 6 × 6 pixels below them and the kernel, multiplies 36 numbers entry by entry, and transforms back: a quarter. The comment says why that works. It has a price: the transforms mix all pixels of a tile, so rounding errors are
-some times larger, and a pixel that is `nan` spoils whole tiles of outputs, not only the nine that see it.
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "provided-winograd", "locked": true, "schema_version": 3, "solution": false, "task": false}
-#| export
-#
-# A 4x4 tile of output sees a 6x6 tile of input: 16 * 9 = 144 multiplications per pair of channels. Transform the input
-# tile, multiply by the transformed kernel entry by entry, transform back, and there are 36 (Winograd 1980; Lavin & Gray
-# 2015, F(4x4, 3x3)). It is the idea behind fast multiplication of polynomials: evaluate both at the points 0, 1, -1, 2,
-# -2 and infinity, multiply the values, interpolate. Along one axis, correlation of d with g is
-# TO_OUT @ ((TO_KERNEL @ g) * (TO_INPUT @ d)); along both it is kron(matrix, matrix) @ the tile's entries written as one
-# column. So every transform is a matrix product too, and the products "entry by entry", summed over channels, are 36
-# small matrix products.
-
-TO_INPUT = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0],
-            [0, 4, 0, -5, 0, 1]]  # fmt: skip
-TO_KERNEL = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6],
-             [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]  # fmt: skip
-TO_OUT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
-
-
-def winograd_pays(c, o, n, geometry):
-    """Whether `c` input and `o` output channels are enough to pay for the transforms, and the tiles fit the image."""
-    height, width = geometry.out_size
-    tiles = math.ceil(height / 4) * math.ceil(width / 4)
-    is_possible = geometry.kernel == (3, 3) and geometry.stride == (1, 1)
-    return is_possible and min(c, o) >= 16 and 16 * tiles <= 1.5 * height * width and n * tiles >= 32
-
-
-def tile_blocks(x, geometry, channels):
-    """Blocks of whole tiles; their rows count rows of tiles."""
-    tiles_high, tiles_wide = (math.ceil(size / 4) for size in geometry.out_size)
-    return make_blocks(len(x), tiles_high, tiles_wide * 36 * channels * x.itemsize)
-
-
-def tiles_of(x, block, size, padding, geometry, scratch):
-    """The tiles of a block as (size, size, tiles, C): size x size pixels of x (N, C, H, W), a tile every 4 pixels."""
-    (images, rows), wide = block, math.ceil(geometry.out_size[1] / 4)
-    high = rows.stop - rows.start
-    corner = (4 * rows.start - padding[0], -padding[1])
-    part = window_part(x, images, corner, (4 * high + size - 4, 4 * wide + size - 4), scratch)
-    image, row, pixel, number = part.strides
-    shape, steps = (size, size, len(part), high, wide, x.shape[1]), (row, pixel, image, 4 * row, 4 * pixel, number)
-    tiles = scratch("tiles", shape, x.dtype)
-    tiles[...] = as_strided(part, shape, steps, writeable=False)
-    return tiles.reshape(size, size, -1, x.shape[1])
-
-
-def on_both_axes(matrix, tiles, scratch, name):
-    """matrix @ tile @ matrix.T for the first two axes of tiles (a, a, m, C), as (b, b, m, C) for a matrix (b, a)."""
-    (b, a), dtype = matrix.shape, tiles.dtype
-    half = np.matmul(matrix, tiles.reshape(a, -1), out=scratch("half", (b, tiles.size // a), dtype))
-    whole = scratch(name, (b, b, tiles.size // a**2), dtype)
-    return np.matmul(matrix, half.reshape(b, a, -1), out=whole).reshape(b, b, *tiles.shape[2:])
-
-
-def forward_by_winograd(x, weight, bias, geometry, out):
-    """Fill out (N, OH, OW, O)."""
-    (o, c), wide = weight.shape[:2], math.ceil(geometry.out_size[1] / 4)
-    to_input, to_kernel, to_out = (np.array(matrix, x.dtype) for matrix in (TO_INPUT, TO_KERNEL, TO_OUT))
-    kernels = on_both_axes(to_kernel, weight.transpose(2, 3, 1, 0), Scratch(), "kernels").reshape(36, c, o)
-
-    def fill(block, scratch):
-        (images, rows), high = block, block[1].stop - block[1].start
-        tiles = on_both_axes(to_input, tiles_of(x, block, 6, geometry.padding, geometry, scratch), scratch, "input")
-        products = scratch("products", (36, tiles.shape[2], o), x.dtype)
-        np.matmul(tiles.reshape(36, -1, c), kernels, out=products)
-        products[7] += bias  # at the points (1, 1), which TO_OUT adds to every pixel of the tile
-        results = on_both_axes(to_out, products.reshape(6, 6, -1, o), scratch, "out")
-        results = results.reshape(4, 4, -1, high, wide, o).transpose(2, 3, 0, 4, 1, 5)
-        target = out[images, 4 * rows.start : 4 * rows.stop]
-        if target.shape[1:3] == (4 * high, 4 * wide):
-            target.reshape(results.shape)[...] = results
-        else:  # tiles at the edge reach over it
-            target[...] = results.reshape(-1, 4 * high, 4 * wide, o)[:, : target.shape[1], : target.shape[2]]
-
-    sum_over_blocks(fill, tile_blocks(x, geometry, c + o))
-
-
-def weight_gradient_by_winograd(grad, x, geometry, shape):
-    """The gradient of the weight, which has `shape`: the forward's three steps, transposed. grad: (N, OH, OW, O)."""
-    o, c = shape[:2]
-    to_input, to_kernel, to_out = (np.array(matrix, x.dtype) for matrix in (TO_INPUT, TO_KERNEL, TO_OUT))
-    grad = grad.transpose(0, 3, 1, 2)
-
-    def share(block, scratch):
-        tiles = on_both_axes(to_input, tiles_of(x, block, 6, geometry.padding, geometry, scratch), scratch, "input")
-        grads = on_both_axes(to_out.T, tiles_of(grad, block, 4, (0, 0), geometry, scratch), scratch, "grad")
-        return tiles.reshape(36, -1, c).transpose(0, 2, 1) @ grads.reshape(36, -1, o)
-
-    total = sum_over_blocks(share, tile_blocks(x, geometry, c + o)).reshape(6, 6, c, o)
-    return on_both_axes(to_kernel.T, total, Scratch(), "kernels").transpose(3, 2, 0, 1)
-
-# %% [markdown]
-r"""
-Which of these runs is decided here, by shapes alone. Note the gradient of the input: for stride 1 it is a convolution itself, of `grad` with the kernels turned around, so all of the above serves it too.
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "provided-conv2d_fast", "locked": true, "schema_version": 3, "solution": false, "task": false}
-#| export
-FEW_CHANNELS = 4  # measured: with more, columns are faster than planes
-
-
-def convolve_blocks(x, weight, bias, geometry):
-    """The convolution of x (N, C, H, W) at the places that `geometry` names; memory channels last."""
-    n, (o, c), (oh, ow) = len(x), weight.shape[:2], geometry.out_size
-    out = np.empty((n, oh, ow, o), x.dtype)
-    if winograd_pays(c, o, n, geometry):
-        forward_by_winograd(x, weight, bias, geometry, out)
-    elif c <= FEW_CHANNELS:
-        forward_by_planes(x, weight, bias, geometry, out)
-    else:
-        forward_by_columns(x, weight, bias, geometry, out)
-    return out.transpose(0, 3, 1, 2)
-
-
-def input_gradient(grad, weight, geometry, x):
-    """The gradient of x: `grad` correlated with the flipped kernel, from outputs to inputs.
-
-    Where that is a larger computation than its forward (few channels, or a stride, which leaves holes in grad), the
-    planes are sent back instead.
-    """
-    if weight.shape[1] <= 2 * FEW_CHANNELS or geometry.stride != (1, 1):
-        return input_gradient_by_planes(grad.transpose(0, 2, 3, 1), weight, geometry, x)
-    padding = tuple(k - 1 - p for k, p in zip(geometry.kernel, geometry.padding, strict=True))
-    flipped = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
-    return convolve_blocks(grad, flipped, 0, Geometry(geometry.kernel, (1, 1), padding, x.shape[2:]))
-
-
-def weight_gradient(grad, x, weight, geometry):
-    """The gradient of the weight, in its shape."""
-    if grad.size == 0 or x.shape[1] == 0:
-        return np.zeros(weight.shape, grad.dtype)
-    if winograd_pays(x.shape[1], grad.shape[1], len(x), geometry):
-        rule = weight_gradient_by_winograd
-    else:
-        rule = weight_gradient_by_planes if x.shape[1] <= FEW_CHANNELS else weight_gradient_by_columns
-    return rule(grad.transpose(0, 2, 3, 1), x, geometry, weight.shape)
-
-
-def bias_gradient(grad):
-    """The sum of grad (N, O, OH, OW) over images and pixels."""
-    pixels = grad.transpose(0, 2, 3, 1)
-    if not pixels.flags.c_contiguous:
-        return grad.sum(axis=(0, 2, 3))
-    pixels = pixels.reshape(-1, grad.shape[1])
-    return np.ones(len(pixels), grad.dtype) @ pixels  # faster than sum, which adds row by row
-
-
-def conv2d_fast(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
-    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) and bias (O,) or None: (N, O, OH, OW)."""
-    geometry = window_geometry(x, weight.shape[2:], stride, padding)
-    return convolve_blocks(x, weight, x.dtype.type(0) if bias is None else bias, geometry)
-
-
-def conv2d_fast_gradients(grad, x, weight, stride, padding, needs):
-    """The gradients of x, weight and bias, each only if the bool in `needs` asks for it."""
-    geometry = window_geometry(x, weight.shape[2:], stride, padding)
-    return (
-        input_gradient(grad, weight, geometry, x) if needs[0] else None,
-        weight_gradient(grad, x, weight, geometry) if needs[1] else None,
-        bias_gradient(grad) if needs[2] else None,
-    )
-
-# %% [markdown]
-r"""
-Pooling needs no product, only few passes over memory.
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "provided-pool_fast", "locked": true, "schema_version": 3, "solution": false, "task": false}
-#| export
-#
-# All windows at once: entry (i, j) of every window is one strided view of the image, so a 2x2 maximum is three calls of
-# np.maximum. The gradient compares the same views with the result.
-
-
-def empty_like(x, size, dtype):
-    """An uninitialised (N, C, *size) array: channels last in memory if x (N, C, H, W) is, else channels first."""
-    n, c, (h, w) = *x.shape[:2], size
-    return np.empty((n, h, w, c), dtype).transpose(0, 3, 1, 2) if is_channels_last(x) else np.empty((n, c, h, w), dtype)
-
-
-def is_channels_last(x):
-    return x.transpose(0, 2, 3, 1).flags.c_contiguous and not x.flags.c_contiguous
-
-
-def padded_images(x, images, geometry, scratch, fill=0):
-    """Some images with their padding; without padding, the images themselves."""
-    (ph, pw), (h, w) = geometry.padding, x.shape[2:]
-    if (ph, pw) == (0, 0):
-        return x[images]
-    planar = not is_channels_last(x)
-    part = window_part(x, images, (-ph, -pw), (h + 2 * ph, w + 2 * pw), scratch, planar, fill)
-    return part if planar else part.transpose(0, 3, 1, 2)
-
-
-def window_entries(part, geometry):
-    """For each place in the window, row by row: the view (n, C, OH, OW) of that entry of all windows."""
-    (kh, kw), (sh, sw), (oh, ow) = geometry.kernel, geometry.stride, geometry.out_size
-    high, wide = (oh - 1) * sh + 1, (ow - 1) * sw + 1
-    return [part[:, :, i : i + high : sh, j : j + wide : sw] for i in range(kh) for j in range(kw)]
-
-
-def pooled(x, geometry, fill, combine, finish=None):
-    """The entries of every window, combined two by two (np.maximum or np.add): (N, C, OH, OW)."""
-    out = empty_like(x, geometry.out_size, x.dtype)
-
-    def work(block, scratch):
-        first, *others = window_entries(padded_images(x, block[0], geometry, scratch, fill), geometry)
-        target = out[block[0]]
-        target[...] = first
-        for entry in others:
-            combine(target, entry, out=target)
-        if finish is not None:
-            finish(target)
-
-    sum_over_blocks(work, image_blocks(x))
-    return out
-
-
-def image_blocks(x):
-    """Blocks of whole images."""
-    return make_blocks(len(x), 1, 2 * math.prod(x.shape[1:]) * x.itemsize)
-
-
-def send_back(grad, x, geometry, factors):
-    """The gradient of x (N, C, H, W). factors(images, scratch): for each entry of the windows, its part of `grad`."""
-    (kh, kw), (sh, sw), (ph, pw), (oh, ow) = geometry
-    h, w = x.shape[2:]
-    result = empty_like(x, (h + 2 * ph, w + 2 * pw), grad.dtype)
-    is_covered_once = (kh, kw) == (sh, sw) and result.shape[2:] == (oh * kh, ow * kw)
-
-    def work(block, scratch):
-        part, grads = result[block[0]], grad[block[0]]
-        if not is_covered_once:
-            part.fill(0)
-        for target, factor in zip(window_entries(part, geometry), factors(block[0], scratch), strict=True):
-            if is_covered_once:
-                np.multiply(grads, factor, out=target)
-            else:
-                target += grads * factor
-
-    sum_over_blocks(work, image_blocks(x))
-    return result[:, :, ph : ph + h, pw : pw + w]
-
-
-def max_pool2d_fast(x, kernel_size, stride, padding=(0, 0)):
-    """The largest entry of each window; padding never wins."""
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    return pooled(x, window_geometry(x, kernel_size, stride, padding), lowest, np.maximum)
-
-
-def max_pool2d_fast_gradient(grad, out, x, kernel_size, stride, padding=(0, 0)):
-    """Each window's gradient goes to its largest entry, the first of them as in PyTorch."""
-    geometry = window_geometry(x, kernel_size, stride, padding)
-
-    def factors(images, scratch):
-        result = out[images]
-        open_ = np.ones_like(result, bool)  # the windows whose largest entry was not met yet
-        has_nan = np.isnan(result).any()
-        for entry in window_entries(padded_images(x, images, geometry, scratch, -np.inf), geometry):
-            chosen = entry == result
-            if has_nan:
-                chosen |= np.isnan(entry)  # which is larger than any number, but equals nothing
-            chosen &= open_
-            open_ ^= chosen
-            yield chosen
-
-    return send_back(grad, x, geometry, factors)
-
-
-def avg_pool2d_fast(x, kernel_size, stride, padding=(0, 0)):
-    """The mean of each window, in which padding counts as zeros."""
-    count = math.prod(kernel_size)
-    geometry = window_geometry(x, kernel_size, stride, padding)
-    return pooled(x, geometry, 0, np.add, lambda sums: np.divide(sums, count, out=sums))
-
-
-def avg_pool2d_fast_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
-    """Every entry of a window gets the same share of its gradient."""
-    count = math.prod(kernel_size)
-    geometry = window_geometry(x, kernel_size, stride, padding)
-    return send_back(grad, x, geometry, lambda images, scratch: [grad.dtype.type(1 / count)] * count)
 
 # %% [markdown]
 r"""
@@ -1559,6 +1080,8 @@ class Conv2d(Module):
     √(2 / fan_in) (He et al. 2015), biases at 0. `kernels` says whose code runs: "fast", "product" or "loops". Raises
     ValueError naming the layer and both shapes for an input that does not fit.
     """
+
+    engines = convolve_engines
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True):
         super().__init__()
@@ -1727,13 +1250,13 @@ class Pool2d(Module):
 class MaxPool2d(Pool2d):
     """The largest value of each window of images (N, C, H, W) or (C, H, W)."""
 
-    operation = pool_max
+    operation, engines = pool_max, pool_max_engines
 
 
 class AvgPool2d(Pool2d):
     """The mean of each window of images (N, C, H, W) or (C, H, W), padded zeros included."""
 
-    operation = pool_avg
+    operation, engines = pool_avg, pool_avg_engines
 
 
 class Flatten(Module):
@@ -1748,15 +1271,6 @@ class Flatten(Module):
 
     def extra_repr(self):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
-
-def use_kernels(model, kernels):
-    """Let every convolution and pooling of a model run by "loops", "product" or "fast"; returns the model."""
-    check_kernels(kernels)
-    for module in model.modules():
-        if hasattr(module, "kernels"):
-            module.kernels = kernels
-    return model
 
 # %% [markdown]
 r"""

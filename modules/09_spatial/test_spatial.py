@@ -24,9 +24,9 @@ from tinytorch.core.spatial import (
     flatten,
     im2col,
     max_pool2d,
-    use_kernels,
 )
 from tinytorch.core.tensor import Tensor, manual_seed
+from tinytorch.kernels import use_kernels
 
 KINDS = ("loops", "product", "fast")
 each_kind = pytest.mark.parametrize("kernels", KINDS)

@@ -72,7 +72,7 @@ def trees(folder):
 def allowed_in_cells(module, catalog, is_exported):
     lower = {f"tinytorch.core.{other.short}" for other in catalog.below(module)}
     more = set() if is_exported else {"tinytorch.notebook", "matplotlib", "sklearn"}
-    return {*STANDARD, "numpy", "tinytorch.threads", *lower, *more}
+    return {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.kernels", *lower, *more}
 
 
 def allowed_in_tito(path):
@@ -119,6 +119,15 @@ def test_tinytorch_imports_numpy_and_the_standard_library(project):
     for path, tree in trees(project.package):
         package = ".".join(("tinytorch", *path.relative_to(project.package).parent.parts))
         assert breaches(tree, {*STANDARD, "numpy", "tinytorch"}, package) == [], path
+
+
+def test_kernels_import_nothing_of_the_students_at_the_top(project):
+    """They are imported by what the student exports, so an import of that would go round in a circle."""
+    for path, tree in trees(project.package / "kernels"):
+        package = ".".join(("tinytorch", *path.relative_to(project.package).parent.parts))
+        early = [name for name, is_top in imported(tree, package).items() if is_top]
+        allowed = {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.kernels"}
+        assert [name for name in early if not parts(name) & allowed] == [], path
 
 
 def test_milestones_use_the_public_api(project):
@@ -179,7 +188,7 @@ def test_the_command_line_imports_nothing_heavy(project):
     ],
 )
 def test_what_an_exported_cell_may_not_import(code):
-    allowed = {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.core.alpha"}
+    allowed = {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.kernels", "tinytorch.core.alpha"}
     assert breaches(ast.parse(code), allowed)
     assert not breaches(ast.parse("import numpy.linalg, os.path\nfrom tinytorch.core import alpha"), allowed)
 

@@ -1,7 +1,7 @@
 """Views: copies of the package that hold the exports of some modules only, for child processes to import.
 
 The notebook of module N is tested against the exports below N. Yesterday's export of N, or of a later module, is
-not in the view, so nothing but the notebook itself can make its tests pass.
+not in the view, and neither are the provided kernels of N, so nothing but the notebook itself can make its tests pass.
 """
 
 import json
@@ -22,11 +22,12 @@ LEFT_OVER_SECONDS = 86_400  # a view this old belongs to a process that was kill
 
 
 @contextmanager
-def view(project, modules, extra=None):
+def view(project, modules, extra=None, without_kernels_of=None):
     """A temporary folder with a copy of `tinytorch` whose core holds the exports of `modules`, as far as built.
 
-    extra: {file name: text} put into core besides. The folder is below `project.state`, on the file system of the
-    package, so that a file can be moved from one to the other in one step.
+    extra: {file name: text} put into core besides. without_kernels_of: the module whose provided kernels, which could
+    stand in for its answers, are left out; whoever imports them is told why. The folder is below `project.state`, on
+    the file system of the package, so that a file can be moved from one to the other in one step.
     """
     parent = project.state / "views"
     parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +35,8 @@ def view(project, modules, extra=None):
     folder = Path(tempfile.mkdtemp(prefix="view-", dir=parent))
     try:
         _copy_package(project, modules, folder / "tinytorch")
+        if without_kernels_of is not None:
+            _leave_out_kernels(folder / "tinytorch" / "kernels" / without_kernels_of.short, without_kernels_of)
         for name, text in (extra or {}).items():
             atomic_write(folder / "tinytorch" / "core" / name, text)
         yield folder
@@ -62,6 +65,14 @@ def _copy_package(project, modules, target):
     for file in (target / "core").glob("*.py"):
         if file.name not in wanted:
             file.unlink()
+
+
+def _leave_out_kernels(kernels, module):
+    if kernels.is_dir():
+        remove_tree(kernels)
+        kernels.mkdir()
+        text = f'from tinytorch.kernels import withheld\n\n__getattr__ = withheld("{module.name}")\n'
+        atomic_write(kernels / "__init__.py", text)
 
 
 def child_environment(folder, *, is_view):

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from tinytorch import nn  # noqa: E402
-from tinytorch.core import spatial  # noqa: E402
 from tinytorch.core.tensor import Tensor, manual_seed  # noqa: E402
+from tinytorch.kernels import spatial, use_kernels  # noqa: E402
+from tinytorch.kernels.blocks import make_blocks  # noqa: E402
 from tinytorch.nn import functional as F  # noqa: E402, N812
 
 pytestmark = pytest.mark.parity
@@ -143,7 +144,7 @@ def test_3x3_with_many_channels(n, c, o, size, padding, order, dtype, seed):
 
 @pytest.mark.parametrize(("c", "o", "kernel", "stride"), [(3, 8, 3, 1), (12, 8, 5, 1), (16, 16, 3, 1), (12, 40, 3, 2)])
 def test_images_larger_than_a_block(c, o, kernel, stride):
-    assert len(spatial.make_blocks(1, 150, 150 * c * kernel**2 * 4)) > 1, "the image fits one block; take a larger one"
+    assert len(make_blocks(1, 150, 150 * c * kernel**2 * 4)) > 1, "the image fits one block; take a larger one"
     window = (300, 301), (kernel, kernel), (stride, stride), (1, 2)
     compare_conv(2, c, o, window, True, "contiguous", np.float32, 0, "fast")
 
@@ -195,7 +196,8 @@ def test_sums_do_not_depend_on_the_number_of_threads(c, o, monkeypatch):
     weight = random.standard_normal((o, c, 3, 3)).astype(np.float32)
 
     def gradients():
-        return spatial.conv2d_fast_gradients(grad, x, weight, (1, 1), (1, 1), (True, True, True))
+        wants = {"stride": (1, 1), "padding": (1, 1), "needs": (True, True, True)}
+        return spatial.convolve_gradient(grad, None, x, weight, **wants)
 
     several = gradients()
     monkeypatch.setenv("TINYTORCH_THREADS", "1")
@@ -208,16 +210,18 @@ def test_gradients_that_nobody_wants_are_not_computed():
     grad = np.ones((2, 4, 6, 6), np.float32)
     for wanted in range(3):
         needs = tuple(i == wanted for i in range(3))
-        answers = spatial.conv2d_fast_gradients(grad, x, weight, (1, 1), (0, 0), needs)
+        answers = spatial.convolve_gradient(grad, None, x, weight, stride=(1, 1), padding=(0, 0), needs=needs)
         assert [answer is not None for answer in answers] == list(needs)
 
 
 def test_a_result_has_channels_last_memory_and_pooling_keeps_it():
-    out = spatial.conv2d_fast(np.ones((2, 3, 8, 8), np.float32), np.ones((4, 3, 3, 3), np.float32))
+    one = {"stride": (1, 1), "padding": (0, 0)}
+    out = spatial.convolve(np.ones((2, 3, 8, 8), np.float32), np.ones((4, 3, 3, 3), np.float32), **one)
     assert out.transpose(0, 2, 3, 1).flags.c_contiguous
-    pooled = spatial.max_pool2d_fast(out, (2, 2), (2, 2))
+    halves = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0)}
+    pooled = spatial.pool_max(out, **halves)
     assert pooled.transpose(0, 2, 3, 1).flags.c_contiguous
-    assert spatial.max_pool2d_fast(np.ones((2, 3, 8, 8)), (2, 2), (2, 2)).flags.c_contiguous
+    assert spatial.pool_max(np.ones((2, 3, 8, 8)), **halves).flags.c_contiguous
 
 
 # Layers, as a PyTorch user types them
@@ -258,7 +262,7 @@ def test_convolution_layers(text, shape, kernels):
         (name, tuple(p.shape)) for name, p in theirs.named_parameters()
     ]
     theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()})
-    spatial.use_kernels(ours, kernels)
+    use_kernels(ours, kernels)
     array = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     x, their_x = leaf(array), theirs_of(array)
     out, expected = ours(x), theirs(their_x)
@@ -279,7 +283,7 @@ def test_pooling_layers(text, shape, kernels):
     assert repr(ours) == repr(theirs).replace(", dilation=1, ceil_mode=False", "")
     array = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     x, their_x = leaf(array), theirs_of(array)
-    out, expected = spatial.use_kernels(ours, kernels)(x), theirs(their_x)
+    out, expected = use_kernels(ours, kernels)(x), theirs(their_x)
     agree(out.numpy(), expected)
     (out * out).sum().backward()
     (expected * expected).sum().backward()
@@ -365,7 +369,7 @@ def test_networks(make, shape, kernels):
     for parameter in ours.parameters():
         parameter.data = parameter.data.astype(np.float64)
     theirs.load_state_dict({name: torch.tensor(array) for name, array in ours.state_dict().items()})
-    spatial.use_kernels(ours, kernels)
+    use_kernels(ours, kernels)
     array, labels = np.random.default_rng(4).standard_normal(shape), np.arange(shape[0]) % 10
     loss = nn.CrossEntropyLoss()(ours(Tensor.wrap(array)), labels)
     expected = torch.nn.CrossEntropyLoss()(theirs(torch.tensor(array)), torch.tensor(labels))

@@ -187,6 +187,8 @@ class Conv2d(Module):
     ValueError naming the layer and both shapes for an input that does not fit.
     """
 
+    engines = convolve_engines
+
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True):
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels

@@ -51,7 +51,7 @@ def kit(project, catalog, module, source=None):
     if not tests:
         raise WorkError(f"{found.label} has no graded cell to run", "restore the file", code="no-tests")
     needed, imports = plans.read(cells)
-    with views.view(project, catalog.below(module)) as view:
+    with views.view(project, catalog.below(module), without_kernels_of=module) as view:
         yield Kit(
             project=project,
             module=module,
