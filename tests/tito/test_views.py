@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from tito.errors import ProjectError
 from tito.services import views
+
+PACKAGE = Path(__file__).resolve().parents[2] / "tinytorch"
 
 
 @pytest.fixture
@@ -31,6 +34,27 @@ def test_a_view_holds_the_modules_asked_for_and_leaves_nothing_behind(built, cat
         assert folder.is_relative_to(built.state)
     assert not folder.exists()
     assert core_files(built.root) == ["__init__.py", "alpha.py", "beta.py", "gamma.py", "stranger.py"]
+
+
+def test_the_kernels_of_the_module_under_test_are_left_out_and_say_so(built, catalog):
+    kernels = built.package / "kernels"
+    for name in ("beta", "gamma"):
+        (kernels / name).mkdir(parents=True)
+        (kernels / name / "__init__.py").write_text("def forward(): pass\n", encoding="utf-8")
+    (kernels / "__init__.py").write_text(
+        (PACKAGE / "kernels" / "__init__.py").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    with views.view(built, catalog, without_kernels_of=catalog.find("beta")) as folder:
+        environment = views.child_environment(folder, is_view=True)
+        run = [
+            sys.executable,
+            "-c",
+            "from tinytorch.kernels.gamma import forward\nfrom tinytorch.kernels.beta import forward",
+        ]
+        child = subprocess.run(run, env=environment, cwd=folder, capture_output=True, text=True)
+    assert "Withheld: tinytorch.kernels has no 'forward' here" in child.stderr
+    assert "an answer of 02_beta" in child.stderr
+    assert (kernels / "beta" / "__init__.py").is_file()
 
 
 def test_extra_files_take_the_place_of_built_ones(built, catalog):

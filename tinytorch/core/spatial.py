@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..kernels import Engines, use_kernels
+from ..kernels import Engines
 from .layers import Module, Parameter, normal_
 from .tensor import Op, flattened, result_dtype, zeros
 

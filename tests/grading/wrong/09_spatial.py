@@ -360,3 +360,86 @@
 # %% conv_cost: each pixel read again for each window
 - numbers = in_channels * size**2 + weights + out_channels * out_size**2
 + numbers = in_channels * kernel_size**2 * out_size**2 + weights + out_channels * out_size**2
+# %% correlate: calls the provided kernels
+def correlate(image, kernel):
+    """Slide `kernel` (kh, kw) over `image` (H, W): the sums of products, shape (H - kh + 1, W - kw + 1)."""
+    from tinytorch.kernels.spatial import convolve as provided
+    return provided(image[None, None], kernel[None, None].astype(image.dtype), stride=(1, 1), padding=(0, 0))[0, 0]
+
+# %% conv2d_naive: calls the provided kernels
+def conv2d_naive(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
+    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) and bias (O,) or None, by loops: (N, O, OH, OW)."""
+    from tinytorch.kernels import spatial
+    return spatial.convolve(x, weight.astype(x.dtype), bias, stride=stride, padding=padding)
+
+# %% max_pool2d_naive: calls the provided kernels
+def max_pool2d_naive(x, kernel_size, stride, padding=(0, 0)):
+    """The largest value in each window of x (N, C, H, W), by loops: (N, C, OH, OW). Padding never wins."""
+    from tinytorch.kernels import spatial
+    return spatial.pool_max(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+# %% conv2d_weight_gradient_naive: calls the provided kernels
+def conv2d_weight_gradient_naive(grad, x, kernel_size, stride, padding):
+    """The gradients (O, C, kh, kw) of the weight and (O,) of the bias, from grad (N, O, OH, OW) and x (N, C, H, W)."""
+    from tinytorch.kernels import spatial
+    weight = np.zeros((grad.shape[1], x.shape[1], *kernel_size), x.dtype)
+    settings = {"stride": stride, "padding": padding, "needs": (False, True, True)}
+    return spatial.convolve_gradient(grad, None, x, weight, None, **settings)[1:]
+
+# %% conv2d_input_gradient_naive: calls the provided kernels
+def conv2d_input_gradient_naive(grad, weight, x_shape, stride, padding):
+    """The gradient of x, which has `x_shape` (N, C, H, W), from grad (N, O, OH, OW) and weight (O, C, kh, kw)."""
+    from tinytorch.kernels import spatial
+    settings = {"stride": stride, "padding": padding, "needs": (True, False, False)}
+    return spatial.convolve_gradient(grad, None, np.zeros(x_shape, grad.dtype), weight, None, **settings)[0]
+
+# %% max_pool2d_gradient_naive: calls the provided kernels
+def max_pool2d_gradient_naive(grad, x, kernel_size, stride, padding=(0, 0)):
+    """The gradient of x (N, C, H, W) from grad (N, C, OH, OW): to the first largest entry of each window."""
+    from tinytorch.kernels import spatial
+    settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    return spatial.pool_max_gradient(grad, spatial.pool_max(x, **settings), x, **settings)
+
+# %% avg_pool2d_naive: calls the provided kernels
+def avg_pool2d_naive(x, kernel_size, stride, padding=(0, 0)):
+    """The mean of each window of x (N, C, H, W), padded zeros included, by loops: (N, C, OH, OW)."""
+    from tinytorch.kernels import spatial
+    return spatial.pool_avg(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+def avg_pool2d_gradient_naive(grad, x_shape, kernel_size, stride, padding=(0, 0)):
+    """The gradient of x, which has `x_shape` (N, C, H, W), from grad (N, C, OH, OW): equal shares."""
+    from tinytorch.kernels import spatial
+    settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    return spatial.pool_avg_gradient(grad, None, np.zeros(x_shape, grad.dtype), **settings)
+
+# %% conv2d_product: calls the provided kernels
+def conv2d_product(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
+    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) as one matrix product: (N, O, OH, OW)."""
+    from tinytorch.kernels import spatial
+    return spatial.convolve(x, weight, bias, stride=stride, padding=padding)
+
+# %% conv2d_product: asks the operation for its fast engine
+def conv2d_product(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
+    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) as one matrix product: (N, O, OH, OW)."""
+    return convolve(x, weight, bias, stride=stride, padding=padding, kernels="fast")
+
+# %% conv2d_product_gradients: calls the provided kernels
+def conv2d_product_gradients(grad, x, weight, stride, padding):
+    """The gradients of x (N, C, H, W), weight (O, C, kh, kw) and bias (O,), from grad (N, O, OH, OW)."""
+    from tinytorch.kernels import spatial
+    settings = {"stride": stride, "padding": padding, "needs": (True, True, True)}
+    return spatial.convolve_gradient(grad, None, x, weight, None, **settings)
+
+# %% max_pool2d_views: calls the provided kernels
+def max_pool2d_views(x, kernel_size, stride, padding=(0, 0)):
+    """The largest value in each window of x (N, C, H, W), without a loop: (N, C, OH, OW)."""
+    from tinytorch.kernels import spatial
+    return spatial.pool_max(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+def max_pool2d_views_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
+    """The gradient of x (N, C, H, W): each window's grad to the first of its largest entries."""
+    from tinytorch.kernels import spatial
+    settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    return spatial.pool_max_gradient(grad, spatial.pool_max(x, **settings), x, **settings)
