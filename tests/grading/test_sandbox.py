@@ -795,6 +795,26 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
         plain.start([sys.executable], readable={tmp_path / "nowhere": "/x"})
 
 
+@pytest.mark.parametrize("folder", ["/tmp", "/work", "/home/student"])
+def test_a_course_below_a_folder_that_the_sandbox_makes_new_is_seen_in_it(folder, monkeypatch):
+    course = f"{folder}/course"
+    monkeypatch.setattr(bubblewrap, "interpreter", lambda root: ([(course, course)], [], [f"{course}/hidden"]))
+    arguments = bubblewrap.Bubblewrap("bwrap", None, False)._arguments([(course, course)], [], Limits(), {})
+    new = arguments.index(folder, arguments.index("--tmpfs"))
+    shown = max(place for place, argument in enumerate(arguments) if argument == course)
+    hidden = max(place for place, argument in enumerate(arguments) if argument == f"{course}/hidden")
+    assert new < shown < hidden
+
+
+@needs_posix
+def test_without_isolation_a_python_below_work_is_that_of_the_machine():
+    prepared = Plain().prepare(["/work/course/.venv/bin/python", "/work/x"], {}, Limits(), {})
+    try:
+        assert prepared.command[-2] == "/work/course/.venv/bin/python" and prepared.command[-1] != "/work/x"
+    finally:
+        remove_tree(Path(*prepared.clean))
+
+
 def test_the_way_to_a_python_behind_links_is_kept(tmp_path):
     (tmp_path / "real" / "bin").mkdir(parents=True)
     (tmp_path / "real" / "bin" / "python").touch()

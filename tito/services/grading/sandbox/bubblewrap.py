@@ -28,6 +28,7 @@ APPARMOR_FIX = (
     "profile bwrap /usr/bin/bwrap flags=(unconfined) { userns, }  to /etc/apparmor.d/bwrap, "
     "then: sudo systemctl reload apparmor"
 )
+WRITABLE = ("/tmp", "/home/student", "/work")
 # As root: make what NOBODY may not reach reachable below $1, then become NOBODY.
 STAGE = """
 stage=$1; shift
@@ -115,11 +116,11 @@ class Bubblewrap:
         arguments += ["--size", small, "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
         arguments += ["--size", disk, "--perms", "1777", "--tmpfs", "/tmp", "--size", small, "--tmpfs", "/home/student"]
         arguments += ["--size", disk, "--tmpfs", "/work"]
-        # after /tmp: the interpreter, the view or the project may lie below it
-        for source, target in [pair for pair in binds if _is_below(pair[1], "/tmp")] + shown:
+        # after these: the interpreter, the view or the project may lie below one of them
+        for source, target in [pair for pair in binds if _is_covered(pair[1])] + shown:
             arguments += ["--ro-bind", source, target]
         for folder in self.masks:
-            if _is_below(folder, "/tmp"):
+            if _is_covered(folder):
                 arguments += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
         return [*arguments, "--remount-ro", "/", "--chdir", "/work"]
 
@@ -191,5 +192,6 @@ def _mode(path):
         return 0
 
 
-def _is_below(path, folder):
-    return Path(path).is_relative_to(folder)
+def _is_covered(path):
+    """Whether `path` lies in a folder that is a new one in the sandbox."""
+    return any(Path(path).is_relative_to(folder) for folder in WRITABLE)

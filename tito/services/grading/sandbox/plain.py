@@ -61,7 +61,8 @@ class Plain:
             kept = ("SYSTEMROOT", "PATH", "COMSPEC", "PATHEXT")
             variables.update({name: os.environ[name] for name in kept if name in os.environ})
             variables.update(TEMP=variables["TMPDIR"], TMP=variables["TMPDIR"], USERPROFILE=variables["HOME"])
-        command = [_outside(part, paths) for part in program]
+        interpreter, *arguments = program  # which is outside already, be it in a folder called /work
+        command = [interpreter, *(_outside(part, paths) for part in arguments)]
         return Prepared(
             command=limited(command, limits, count_processes=False) if os.name == "posix" else command,
             cwd=paths["/work"],
