@@ -22,7 +22,8 @@ import pytest
 
 from tito.errors import ProjectError
 from tito.project import read_project
-from tito.services.grading.sandbox import containers, interpreter
+from tito.services.files import remove_tree
+from tito.services.grading.sandbox import bubblewrap, containers, interpreter
 from tito.services.grading.sandbox import find as sandbox
 from tito.services.grading.sandbox.find import MIB, Limits, Sandbox
 from tito.services.grading.sandbox.plain import Plain, base_environment
