@@ -79,6 +79,26 @@ def best_seconds(function, repeats=7):
     return min(times)
 
 
+def trained(name, make, train):
+    """A model of `make()`, trained by `train(model)` or loaded from where an earlier call kept it, in evaluation mode.
+
+    It is kept in `.tito/models/` of the enclosing project, until `train`, the model's state or a file of tinytorch.core
+    that it uses changes; a model that keep_trained left under the same name serves as well. Outside of a project, or
+    where Python does not know the source of `train`, it is trained every time. `make` and `train` draw from seeds of
+    their own; whether they ran decides where the global random numbers stand afterwards. For measured cells.
+    """
+    from tinytorch import _models
+
+    return _models.trained(_enclosing_root(Path.cwd()), name, make, train)
+
+
+def keep_trained(name, model):
+    """Keep the state of `model` for trained(name, …) in the same project. Returns the path; None where it cannot."""
+    from tinytorch import _models
+
+    return _models.keep(_enclosing_root(Path.cwd()), name, model)
+
+
 def _enclosing_root(start):
     for folder in (start.resolve(), *start.resolve().parents):
         path = folder / "pyproject.toml"
