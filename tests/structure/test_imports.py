@@ -25,6 +25,7 @@ HEAVY = {
 }
 INSTALLED = {"jupytext", "nbformat", "nbclient", "nbdev", "nbgrader", "jupyter_client"}
 # what nbgrader is made of: grading speaks its language
+JUPYTERLAB = {"jupyter_server", "jupyterlab", "traitlets"}  # of the two files that start it
 NBGRADERS = {"traitlets", "sqlalchemy", "jupyter_server", "tornado", "jinja2", "bleach"}
 
 
@@ -80,6 +81,8 @@ def allowed_in_tito(path):
     if path.parts[:2] == ("services", "grading"):
         # inside.py and trusted.py are programs of their own, next to a student's code
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED, *NBGRADERS, "numpy", "IPython"}
+    if path.parts[0] == "services" and path.name in ("jupyter.py", "lab.py"):
+        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *JUPYTERLAB}
     if path.parts[0] == "services":
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED}
     if path.parts[0] == "commands":

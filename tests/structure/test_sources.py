@@ -72,3 +72,13 @@ def test_what_students_get_of_the_modules_holds_no_answer(project, catalog, tmp_
         for leak in leaks.scan(tmp_path, leaks.secrets(project, catalog))
     ]
     assert found == []
+
+
+def test_an_answer_is_what_the_stylesheet_of_jupyterlab_takes_for_one(project, catalog):
+    """tito/jupyter/custom/custom.css: an editable code cell after the first two, with a locked one right below it."""
+    for module in catalog:
+        cells = strip.strip(notebooks.load(project, module.percent).node).cells
+        locked = [cell.cell_type == "code" and cell.metadata.get("editable") is False for cell in cells]
+        code = [index for index, cell in enumerate(cells) if cell.cell_type == "code"]
+        above = [index for index in code[2:] if not locked[index] and locked[index + 1 : index + 2] == [True]]
+        assert above == [index for index in code if notebooks.is_solution(cells[index])], module.name

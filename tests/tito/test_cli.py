@@ -13,8 +13,9 @@ import pytest
 HEAVY = {"rich", "nbformat", "nbclient", "jupytext", "nbdev", "nbgrader", "numpy", "jupyter_client", "asyncio"}
 COMMANDS = [
     ("init", "--help"), ("doctor", "--help"), ("module", "list", "--help"), ("module", "status", "--help"),
-    ("module", "start", "--help"), ("module", "test", "--help"), ("module", "complete", "--help"),
-    ("module", "reset", "--help"), ("export", "--help"), ("test", "--help"), ("--version",),
+    ("module", "start", "--help"), ("module", "view", "--help"), ("module", "test", "--help"),
+    ("module", "complete", "--help"), ("module", "reset", "--help"), ("export", "--help"), ("test", "--help"),
+    ("--version",),
 ]  # fmt: skip
 
 

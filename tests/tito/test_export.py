@@ -82,15 +82,17 @@ def test_imports_of_the_own_package_are_relative(project, catalog):
 
 
 def test_a_solved_workspace_notebook_gives_the_same_file(project, alpha):
-    """The student solved the stub in the notebook, left the stub's comment in place and ran a magic elsewhere."""
+    """The student solved the stub in the notebook, left its comments in place and ran a magic elsewhere."""
     solved = notebooks.load(project, alpha.percent).node
     notebook = strip.strip(solved)
     for stub, solution in zip(notebook.cells, solved.cells, strict=True):
         if notebooks.is_solution(stub):
             lines = solution.source.split("\n")
             kept = [line.replace("### BEGIN SOLUTION", "# YOUR CODE HERE") for line in lines if "END SOL" not in line]
+            kept.insert(1, stub.source.split("\n")[1])
             stub.source = "\n".join(kept)
     assert any("# YOUR CODE HERE" in cell.source for cell in notebook.cells)
+    assert any("# Yours to write: about" in cell.source for cell in notebook.cells)
     notebook.cells[-2].source = "%timeit double(2)"
     notebooks.write(notebook, alpha.notebook)
     workspace = Project(project.root, "workspace", project.version)
@@ -156,8 +158,9 @@ def test_relative_imports(code, expected):
 
 
 def test_scaffolding_goes_and_text_that_looks_like_it_stays():
-    kept = 'text = """\n### BEGIN SOLUTION\n# YOUR CODE HERE\n"""\nx = 1  # YOUR CODE HERE\n# a comment'
+    kept = 'text = """\n### BEGIN SOLUTION\n# YOUR CODE HERE\n"""\nx = 1  # YOUR CODE HERE\n# Yours to writer'
     code = f"### BEGIN SOLUTION\n# YOUR CODE HERE\n{kept}\n    ### END SOLUTION\n### BEGIN HIDDEN TESTS"
+    code = f"# Yours to write: 5 points, 1 of them withheld\n# Yours to write\n{code}"
     assert module_text.without_scaffolding(code) == kept
 
 

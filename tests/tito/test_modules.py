@@ -119,6 +119,7 @@ def test_start_creates_an_absent_notebook_and_never_overwrites(workspace):
     outcome = workspace.tito("module", "start", "alpha", "--no-open", "--json")
     assert outcome.document["data"] == {
         "module": "01_alpha", "path": "modules/01_alpha/alpha_dev.ipynb", "created": True, "opened": False,
+        "url": None,
     }  # fmt: skip
     assert workspace.path("01_alpha").read_bytes() == stub
     workspace.path("01_alpha").write_text("mine", encoding="utf-8")
@@ -126,28 +127,6 @@ def test_start_creates_an_absent_notebook_and_never_overwrites(workspace):
     assert outcome.exit_code == 0
     assert "as you left it" in outcome.stdout
     assert workspace.path("01_alpha").read_text(encoding="utf-8") == "mine"
-
-
-def test_start_opens_jupyterlab_with_the_students_package(workspace):
-    (workspace.root / "jupyterlab.py").write_text(
-        "import os, pathlib, sys, tinytorch\nprint('noise')\n"
-        "seen = [*sys.argv[1:], tinytorch.__file__, os.environ['PYTHONPATH']]\n"
-        "pathlib.Path('opened.txt').write_text('\\n'.join(seen))\n",
-        encoding="utf-8",
-    )
-    outcome = workspace.tito("module", "start", "1", "--json", cwd=workspace.root / "modules")
-    assert outcome.exit_code == 0
-    assert outcome.document["data"]["opened"]
-    opened = (workspace.root / "opened.txt").read_text(encoding="utf-8").splitlines()
-    root = workspace.root
-    assert opened == [str(workspace.path("01_alpha")), str(root / "tinytorch" / "__init__.py"), str(root)]
-
-
-def test_a_jupyterlab_that_fails_is_reported(workspace):
-    (workspace.root / "jupyterlab.py").write_text("raise SystemExit(7)\n", encoding="utf-8")
-    outcome = workspace.tito("module", "start", "1")
-    assert outcome.exit_code == 3
-    assert "JupyterLab ended with exit code 7" in outcome.stderr
 
 
 def test_start_in_the_course_takes_the_percent_source(tito):

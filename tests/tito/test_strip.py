@@ -1,6 +1,7 @@
 """What students get: no solution, no hidden test, a stub that names its cell, tests that cannot be edited."""
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ def stripped(source):
 def test_the_stub_names_its_cell_and_keeps_what_stands_around_it(stripped):
     assert stripped["double"].source == (
         "#| export\n"
+        "# Yours to write: about 5 minutes, 9 points, 2 of them withheld\n"
         "def double(number):\n"
         '    """Twice `number`. Raises TypeError for text."""\n'
         "    # YOUR CODE HERE\n"
@@ -35,6 +37,24 @@ def test_both_regions_of_a_class_get_a_stub(stripped):
     assert stripped["Box"].source.count(stub) == 2
     assert "def __init__(self, size):" in stripped["Box"].source
     assert "A box of double the size." in stripped["Box"].source
+
+
+def test_every_answer_says_that_it_is_one_and_what_it_is_worth(stripped):
+    said = {name: line for name, cell in stripped.items() for line in cell.source.split("\n") if "# Yours" in line}
+    assert said == {
+        "double": "# Yours to write: about 5 minutes, 9 points, 2 of them withheld",
+        "Box": "# Yours to write: 10 points, 3 of them withheld",
+    }
+    assert all(notebooks.is_exported(stripped[name]) for name in said), "#| export stays the first line"
+
+
+def test_an_answer_without_a_withheld_test_or_without_a_test_says_no_more_than_is_so(source):
+    node = copy.deepcopy(source.node)
+    node.cells = [cell for cell in node.cells if "Box" not in (notebooks.grade_id(cell) or "") or cell.id == "Box"]
+    node.cells = [cell for cell in node.cells if cell.id not in ("test-double-hidden", "test-double-errors")]
+    next(cell for cell in node.cells if cell.id == "test-double").metadata["nbgrader"]["points"] = 1
+    lines = {cell.id: cell.source.split("\n")[1] for cell in strip.strip(node).cells if notebooks.is_solution(cell)}
+    assert lines == {"double": "# Yours to write: about 5 minutes, 1 point", "Box": "# Yours to write"}
 
 
 def test_hidden_tests_leave_their_comment(stripped):
@@ -97,7 +117,7 @@ def test_stripping_is_stable(source, stripped):
     assert [cell.id for cell in again.cells] == [cell.id for cell in source.node.cells]
 
 
-def test_the_result_is_what_nbgrader_itself_makes_but_for_the_stub(source, stripped):
+def test_the_result_is_what_nbgrader_itself_makes_but_for_the_stub_and_the_first_comment(source, stripped):
     """Oracle: the preprocessors of nbgrader's generate_assignment, one after the other over the whole notebook."""
     from nbgrader.preprocessors import ClearHiddenTests, ClearOutput, ClearSolutions, LockCells
 
@@ -109,6 +129,7 @@ def test_the_result_is_what_nbgrader_itself_makes_but_for_the_stub(source, strip
         named = f'raise NotImplementedError("{notebooks.grade_id(cell)}: write this cell")'
         cell.source = cell.source.replace("raise NotImplementedError()", named)
         cell.metadata.get("tinytorch", {}).pop("hints", None)
+        stripped[cell.id].source = re.sub(r"(?m)^# Yours to write: .*\n", "", stripped[cell.id].source, count=1)
         assert cell == stripped[cell.id]
 
 

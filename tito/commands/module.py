@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from tito.commands import opening
 from tito.commands.context import Name, open_project
 from tito.console import console
 
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
 TotalSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for the notebook.")]
 
-app = typer.Typer(help="The way through the modules: list, status, start, test, complete, reset.")
+app = typer.Typer(help="The way through the modules: list, status, start, view, test, complete, reset.")
 
 
 def register(root):
@@ -92,25 +93,7 @@ def _print_next(name):
     console.line(f"next: tito module start {name}" if name else "next: nothing, every module is complete")
 
 
-@app.command()
-def start(
-    module: Name,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open JupyterLab.")] = False,
-):
-    """Check the prerequisites, create the notebook where it is absent, and open it in JupyterLab."""
-    from tito.services import modules
-
-    project, catalog = open_project()
-    started = modules.start(project, catalog, catalog.find(module))
-    path = project.relative(started.path)
-    data = {"module": started.module, "path": path, "created": started.created, "opened": not no_open}
-    console.show(data, lambda: _print_started(path, started.created))
-    if not no_open:
-        modules.open_in_jupyter(project, started.path)
-
-
-def _print_started(path, created):
-    console.line(f"{path} was created" if created else f"{path} is there, as you left it")
+opening.register(app)
 
 
 @app.command()

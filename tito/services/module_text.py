@@ -17,6 +17,8 @@ from tito.services import syntax
 WIDTH = 120
 PACKAGE = ("tinytorch", "core")
 STUB_COMMENT = "# YOUR CODE HERE"
+YOURS = "# Yours to write"  # and what it is worth: the first comment of an answer in a student's notebook
+YOURS_LINE = re.compile(rf"{YOURS}(: .*)?")
 ORIGIN = "Exported from module {} by tito export. Edit the notebook of that module, not this file."
 
 
@@ -35,10 +37,14 @@ def without_scaffolding(code):
     """`code` without the comment lines that mark solutions and stubs. Strings that look like them stay."""
     lines = code.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
-        is_scaffolding = token.string == STUB_COMMENT or syntax.MARKER_LINE.fullmatch(token.string)
+        is_scaffolding = _is_scaffolding(token.string)
         if token.type == tokenize.COMMENT and is_scaffolding and token.line.strip() == token.string:
             lines[token.start[0] - 1] = None
     return "\n".join(line for line in lines if line is not None)
+
+
+def _is_scaffolding(comment):
+    return comment == STUB_COMMENT or YOURS_LINE.fullmatch(comment) or syntax.MARKER_LINE.fullmatch(comment)
 
 
 def with_relative_imports(code):

@@ -3,17 +3,13 @@
 Where a module stands is derived from the files each time it is asked, never from memory of earlier commands.
 """
 
-import contextlib
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 from tito.errors import ProjectError, TitoError, UsageError, WorkError, changing
-from tito.services import export, notebooks, pristine, runner, testing, views
+from tito.services import export, notebooks, pristine, runner, testing
 from tito.services.files import atomic_write, backup, digest
 from tito.services.progress import Record, read_progress, write_progress
 
@@ -50,9 +46,12 @@ class Status:
 
 @dataclass(frozen=True)
 class Started:
+    """A notebook to work on. untouched: byte for byte what was handed out, so that nobody has saved it yet."""
+
     module: str
     path: Path
     created: bool
+    untouched: bool = True
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ def start(project, catalog, module):
     require_prerequisites(project, catalog, module)
     path = module.source(project)
     if path.exists():
-        return Started(module.name, path, created=False)
+        return Started(module.name, path, created=False, untouched=_is_untouched(project, module))
     if project.is_course:
         raise ProjectError(f"{project.relative(path)} is missing", "git restore " + project.relative(path))
     with changing(f"{project.relative(path)} may have been made"):
@@ -225,25 +224,11 @@ def start(project, catalog, module):
     return Started(module.name, path, created=True)
 
 
-def open_in_jupyter(project, path):
-    """Run JupyterLab on the notebook until the user ends it. Raises ProjectError where it is missing or fails.
-
-    Its output goes to stderr. Ctrl-C is JupyterLab's to handle: it asks whether to stop.
-    """
-    if find_spec("jupyterlab") is None:
-        raise ProjectError("JupyterLab is not installed here", "pip install -e .", code="no-jupyterlab")
-    views.check_child(project.root)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", str(path)],
-        cwd=project.root,
-        env=views.child_environment(project.root, is_view=False),
-        stdout=sys.stderr.fileno(),
-    )
-    while child.returncode is None:
-        with contextlib.suppress(KeyboardInterrupt):
-            child.wait()
-    if child.returncode != 0:
-        raise ProjectError(f"JupyterLab ended with exit code {child.returncode}", "tito doctor", code="jupyterlab")
+def _is_untouched(project, module):
+    if project.is_course:
+        return False
+    stub = pristine.stub_path(project, module)
+    return stub.is_file() and stub.read_bytes() == module.notebook.read_bytes()
 
 
 def reset(project, catalog, module):

@@ -1,14 +1,17 @@
 """From the notebook with solutions to the one that students get, through nbgrader's own preprocessors.
 
-Two things differ from `nbgrader generate_assignment`: the stub that replaces a solution names its cell, so that a
-test that fails on it can say which answer is missing; and the hints in a cell's metadata stay with the course.
+Three things differ from `nbgrader generate_assignment`: the stub that replaces a solution names its cell, so that a
+test that fails on it can say which answer is missing; a cell that is the student's to write says so in its first
+comment, with what it is worth, because no editor shows the metadata that decides it; and the hints in a cell's metadata
+stay with the course.
 """
 
 import copy
 
 from tito.errors import WorkError
 from tito.services import syntax
-from tito.services.notebooks import grade_id, guide, where
+from tito.services.module_text import YOURS
+from tito.services.notebooks import grade_id, guide, is_exported, is_solution, is_test, points, where
 
 STUB = '# YOUR CODE HERE\nraise NotImplementedError("{}: write this cell")'
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -24,7 +27,9 @@ def strip(node, source=None):
     from nbgrader.preprocessors import ClearHiddenTests, ClearMarkScheme, ClearOutput, LockCells
 
     stripped = copy.deepcopy(node)
-    steps = [step() for step in (LockCells, solution_clearer(), ClearOutput, ClearHiddenTests, ClearMarkScheme)]
+    clearer = solution_clearer()()
+    clearer.worths = _worths(stripped)
+    steps = [LockCells(), clearer, ClearOutput(), ClearHiddenTests(), ClearMarkScheme()]
     for index, cell in enumerate(stripped.cells):
         _require_balance(cell, index, source)
         for step in steps:
@@ -38,16 +43,48 @@ def strip(node, source=None):
 
 
 def solution_clearer():
-    """nbgrader's ClearSolutions as a class whose stub names the cell, and which clears its hints as well."""
+    """nbgrader's ClearSolutions as a class whose stub names the cell and says whose it is; hints go too."""
     from nbgrader.preprocessors import ClearSolutions
 
     class ClearSolutionsByName(ClearSolutions):
+        def preprocess(self, nb, resources):
+            self.worths = _worths(nb)
+            return super().preprocess(nb, resources)
+
         def preprocess_cell(self, cell, resources, cell_index):
             self.code_stub = {"python": STUB.format(grade_id(cell))}
             guide(cell).pop("hints", None)
-            return super().preprocess_cell(cell, resources, cell_index)
+            cell, resources = super().preprocess_cell(cell, resources, cell_index)
+            if cell.cell_type == "code" and is_solution(cell):
+                _say_whose(cell, self.worths[grade_id(cell)])
+            return cell, resources
 
     return ClearSolutionsByName
+
+
+def _say_whose(cell, worth):
+    """Begin an answer with a comment that says that it is one; `#| export` stays the first line."""
+    lines = cell.source.split("\n")
+    lines.insert(1 if is_exported(cell) else 0, f"{YOURS}: {worth}" if worth else YOURS)
+    cell.source = "\n".join(lines)
+
+
+def _worths(node):
+    """{grade_id of an answer: "about 15 minutes, 7 points, 2 of them withheld"}, by the tests named after it."""
+    return {grade_id(cell): ", ".join(_worth(cell, node)) for cell in node.cells if is_solution(cell)}
+
+
+def _worth(answer, node):
+    tests = [cell for cell in node.cells if is_test(cell)]
+    own = [cell for cell in tests if f"{grade_id(cell)}-".startswith(f"test-{grade_id(answer)}-")]
+    total = sum(points(cell) for cell in own)
+    withheld = sum(points(cell) for cell in own if syntax.HIDDEN_TESTS in cell.source)
+    if minutes := guide(answer).get("minutes"):
+        yield f"about {minutes} minutes"
+    if total:
+        yield f"{total:g} point" + ("" if total == 1 else "s")
+    if withheld:
+        yield f"{withheld:g} of them withheld"
 
 
 def _require_balance(cell, index, source):
