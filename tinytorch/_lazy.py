@@ -1,6 +1,6 @@
 """How `tinytorch` and its facades find the names that the student's modules export.
 
-Nothing of `tinytorch.core` is imported before a name of it is asked for, so every prefix of the course imports, and
+Nothing of `tinytorch.core` is imported before a name of it is asked for, so every closed set of modules imports, and
 a notebook under test never meets an export that it did not ask for.
 """
 

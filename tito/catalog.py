@@ -111,12 +111,8 @@ class Catalog:
         names = ", ".join(module.name for module in self.modules) or "none"
         raise UsageError(f"there is no module {str(text)!r}; the modules are: {names}", "tito module list")
 
-    def below(self, module):
-        """The modules of lower number: what the notebook of `module` may import."""
-        return tuple(other for other in self.modules if other.number < module.number)
-
     def prerequisites(self, module):
-        """All that `module` needs, directly or not, in order."""
+        """All that `module` needs, directly or not, in order: what its notebook may import."""
         needed, waiting = set(), list(module.prerequisites)
         while waiting:
             name = waiting.pop()
@@ -145,7 +141,7 @@ def read_catalog(project):
         raise ProjectError(f"two folders in {project.modules} have the same number", "rename one of them")
     for module in catalog:
         for name in module.prerequisites:
-            if name not in {other.name for other in catalog.below(module)}:
+            if name not in {other.name for other in catalog if other.number < module.number}:
                 raise ProjectError(
                     f"{module.name} needs {name!r}, which is not a module of lower number",
                     f"mend prerequisites in {project.relative(module.folder / 'module.toml')}",

@@ -74,6 +74,13 @@ def products(draw):
 
 
 @st.composite
+def linears(draw):
+    leading, inputs, outputs = draw(shapes(max_dims=3)), draw(SIDES), draw(SIDES)
+    arrays_ = [draw(arrays(shape)) for shape in ((*leading, inputs), (outputs, inputs), (outputs,))]
+    return tuple(arrays_), {}
+
+
+@st.composite
 def reshapes(draw):
     shape = draw(shapes())
     count = int(np.prod(shape, dtype=int))
@@ -231,6 +238,8 @@ SAMPLES = {
     "tanh": unary("tanh"),
     "softmax_along": Sample(along_an_axis(), lambda torch, x, *, axis: torch.softmax(x, axis)),
     "gelu": Sample(gelus(), lambda torch, x, *, approximate: torch.nn.functional.gelu(x, approximate=approximate)),
+    # 03 layers
+    "linear": Sample(linears(), lambda torch, x, weight, bias: torch.nn.functional.linear(x, weight, bias)),
     # 04 losses
     "log_softmax": Sample(along_an_axis(), lambda torch, x, *, axis: torch.log_softmax(x, axis)),
     "softplus": unary(lambda torch, x: torch.logaddexp(x, torch.zeros_like(x)), low=-30, high=30),

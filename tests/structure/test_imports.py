@@ -71,9 +71,9 @@ def trees(folder):
 
 
 def allowed_in_cells(module, catalog, is_exported):
-    lower = {f"tinytorch.core.{other.short}" for other in catalog.below(module)}
+    needed = {f"tinytorch.core.{other.short}" for other in catalog.prerequisites(module)}
     more = set() if is_exported else {"tinytorch.notebook", "matplotlib", "sklearn"}
-    return {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.kernels", *lower, *more}
+    return {*STANDARD, "numpy", "tinytorch.threads", "tinytorch.kernels", *needed, *more}
 
 
 def allowed_in_tito(path):
@@ -102,7 +102,7 @@ def is_public(name):
 # The repository keeps them.
 
 
-def test_cells_import_numpy_the_standard_library_and_lower_modules(project, catalog):
+def test_cells_import_numpy_the_standard_library_and_what_their_module_needs(project, catalog):
     for module in catalog:
         for index, cell in notebooks.code_cells(notebooks.load(project, module.percent).node):
             allowed = allowed_in_cells(module, catalog, notebooks.is_exported(cell))
@@ -110,12 +110,12 @@ def test_cells_import_numpy_the_standard_library_and_lower_modules(project, cata
 
 
 def test_the_tests_of_a_module_run_in_a_workspace(catalog):
-    """So they need neither PyTorch nor anything else of the development extras, and no later module."""
+    """So they need neither PyTorch nor anything else of the development extras, and no module but prerequisites."""
     for module in catalog:
-        later = {f"tinytorch.core.{other.short}" for other in catalog if other.number > module.number}
+        strange = {f"tinytorch.core.{other.short}" for other in {*catalog} - {module, *catalog.prerequisites(module)}}
         names = imported(ast.parse(module.tests.read_text(encoding="utf-8")))
         assert [name for name in names if not parts(name) & {*STANDARD, "numpy", "pytest", "tinytorch"}] == []
-        assert [name for name in names if parts(name) & later] == [], module.name
+        assert [name for name in names if parts(name) & strange] == [], module.name
 
 
 def test_tinytorch_imports_numpy_and_the_standard_library(project):

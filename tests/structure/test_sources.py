@@ -32,7 +32,7 @@ def test_every_source_follows_the_marker_and_metadata_rules(project, catalog):
     problems = [
         f"{problem.where}: {problem.message}"
         for module in catalog
-        for problem in rules.check(notebooks.load(project, module.percent), module)
+        for problem in rules.check(notebooks.load(project, module.percent), module, catalog)
     ]
     assert problems == []
 

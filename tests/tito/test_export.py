@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from tito.catalog import read_catalog
 from tito.errors import WorkError
 from tito.project import Project
 from tito.services import export, module_text, notebooks, strip
@@ -55,7 +56,7 @@ def unit_box():
 def render(project, module, text=None):
     if text is not None:
         module.percent.write_text(text, encoding="utf-8")
-    return export.render(project, module, notebooks.load(project, module.source(project)))
+    return export.render(project, read_catalog(project), module, notebooks.load(project, module.source(project)))
 
 
 def edit(path, old, new):
@@ -105,8 +106,9 @@ from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import export, notebooks
 project = read_project(sys.argv[1])
-for module in read_catalog(project):
-    text = export.render(project, module, notebooks.load(project, module.percent))
+catalog = read_catalog(project)
+for module in catalog:
+    text = export.render(project, catalog, module, notebooks.load(project, module.percent))
     sys.stdout.buffer.write(text.encode("utf-8"))
 """
 

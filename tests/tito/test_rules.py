@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from tito.catalog import Part
+from tito.catalog import Part, read_catalog
 from tito.services import notebooks, rules
 
 
 def problems(project, module, text=None, check=rules.check):
     if text is not None:
         module.percent.write_text(text, encoding="utf-8")
-    return check(notebooks.load(project, module.percent), module)
+    return check(notebooks.load(project, module.percent), module, read_catalog(project))
 
 
 def line_of(text, fragment):
@@ -56,7 +56,7 @@ REFUSED_BY_EXPORT = {
         "import math",
         "from tinytorch.core.gamma import weight",
         "from tinytorch.core.gamma",
-        "module 03 and comes later",
+        "03_gamma is no prerequisite of 01_alpha",
     ),
     "star": ("import math", "from math import *", "from math", "star import"),
     "tito": ("import math", "import tito.catalog", "import tito", "imports tito"),
@@ -114,11 +114,19 @@ def test_what_export_accepts(project, alpha, old, new):
     assert problems(project, alpha, text.replace(old, new, 1), rules.export_problems) == []
 
 
-def test_lower_modules_may_be_imported_and_higher_ones_not(project, catalog):
+def test_what_a_module_needs_may_be_imported_be_it_through_others(project, catalog):
     gamma = catalog.find("gamma")
     text = gamma.percent.read_text(encoding="utf-8")
-    lower = text.replace("from tinytorch.core.beta", "from tinytorch.core import alpha\nfrom tinytorch.core.beta")
-    assert problems(project, gamma, lower) == []
+    through = text.replace("from tinytorch.core.beta", "from tinytorch.core import alpha\nfrom tinytorch.core.beta")
+    assert problems(project, gamma, through) == []
+
+
+def test_a_lower_number_makes_no_prerequisite(project, catalog):
+    gamma = catalog.find("gamma")
+    metadata = gamma.folder / "module.toml"
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace("02_beta", "01_alpha"), encoding="utf-8")
+    (problem,) = problems(project, read_catalog(project).find("gamma"))
+    assert problem.message == "imports tinytorch.core.beta, but 02_beta is no prerequisite of 03_gamma"
 
 
 def test_nothing_to_export_is_a_problem(project, alpha):
@@ -126,13 +134,13 @@ def test_nothing_to_export_is_a_problem(project, alpha):
     assert any("nothing to export" in problem.message for problem in problems(project, alpha, text))
 
 
-def test_a_student_notebook_is_held_to_the_export_rules_only(project, alpha):
+def test_a_student_notebook_is_held_to_the_export_rules_only(project, catalog, alpha):
     """In a notebook without markers and metadata, places are cells and lines."""
     from nbformat import v4
 
     cells = ["#| default_exp core.alpha", "#| export\ndef double(x):\n    return x +", "%matplotlib inline"]
     notebooks.write(v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells]), alpha.notebook)
-    (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha)
+    (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha, catalog)
     assert problem.where == "modules/01_alpha/alpha_dev.ipynb, cell 2, line 3"
     assert "return x +" in problem.message
 
@@ -321,7 +329,8 @@ def test_what_the_conventions_allow(project, alpha, old, new):
 
 
 def lacking(project, module, text):
-    return [problem.message for problem in problems(project, module, text, rules.unfinished)]
+    module.percent.write_text(text, encoding="utf-8")
+    return [problem.message for problem in rules.unfinished(notebooks.load(project, module.percent), module)]
 
 
 def test_what_a_module_of_the_course_lacks(project, alpha):
@@ -426,11 +435,11 @@ def test_names_that_a_measure_cell_only_reads_may_be_read_anywhere(project, alph
 
 
 @pytest.mark.parametrize("code", ["x = '\0'", "x = " + "(" * 5000, "x = " + "-" * 200_000 + "1"])
-def test_code_that_python_cannot_even_read_is_a_syntax_error(project, alpha, code):
+def test_code_that_python_cannot_even_read_is_a_syntax_error(project, catalog, alpha, code):
     from nbformat import v4
 
     cells = ["#| default_exp core.alpha", f"#| export\n{code}"]
     notebooks.write(v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells]), alpha.notebook)
-    (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha)
+    (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha, catalog)
     assert problem.where.startswith("modules/01_alpha/alpha_dev.ipynb, cell 2")
     assert re.match("syntax error: .+", problem.message)

@@ -28,7 +28,7 @@ def core_files(folder):
 
 
 def test_a_view_holds_the_modules_asked_for_and_leaves_nothing_behind(built, catalog):
-    with views.view(built, catalog.below(catalog.find("beta"))) as folder:
+    with views.view(built, catalog.prerequisites(catalog.find("beta"))) as folder:
         assert core_files(folder) == ["__init__.py", "alpha.py"]
         assert (folder / "tinytorch" / "notebook.py").is_file()
         assert folder.is_relative_to(built.state)
@@ -81,7 +81,7 @@ def test_a_child_imports_from_the_view_only(built, catalog, monkeypatch):
         "import tinytorch; print(tinytorch.__file__)\n"
         "from importlib.util import find_spec; print(find_spec('tinytorch.core.beta'))"
     )
-    with views.view(built, catalog.below(catalog.find("beta"))) as folder:
+    with views.view(built, catalog.prerequisites(catalog.find("beta"))) as folder:
         views.check_child(folder)
         child = subprocess.run(
             [sys.executable, "-c", program],

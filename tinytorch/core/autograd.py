@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from .activations import erf, gelu, relu, sigmoid, softmax_along, tanh
+from .layers import linear
 from .losses import bce_terms, log_softmax, softplus
 from .tensor import (
     Node, Op, Tensor, absolute, add, cast, clip, concat, div, exp, fill_key, index, log, matmul, maximum, minimum, mul,
@@ -21,9 +22,9 @@ __all__ = [
     "div_gradient", "power_gradient", "exp_gradient", "log_gradient", "gated", "neg_gradient", "absolute_gradient",
     "sqrt_gradient", "maximum_gradient", "minimum_gradient", "where_gradient", "clip_gradient", "cast_gradient",
     "with_axes", "sum_gradient", "mean_gradient", "max_gradient", "matrix_gradients", "matmul_gradient",
-    "reshape_gradient", "permute_gradient", "index_gradient", "concat_gradient", "relu_gradient", "tanh_gradient",
-    "log_softmax_gradient", "sigmoid_gradient", "softplus_gradient", "softmax_gradient", "gelu_gradient",
-    "bce_terms_gradient", "no_grad", "gradcheck",
+    "flat_matmul_gradient", "linear_gradient", "reshape_gradient", "permute_gradient", "index_gradient",
+    "concat_gradient", "relu_gradient", "tanh_gradient", "log_softmax_gradient", "sigmoid_gradient",
+    "softplus_gradient", "softmax_gradient", "gelu_gradient", "bce_terms_gradient", "no_grad", "gradcheck",
 ]
 
 
@@ -108,7 +109,10 @@ def input_gradients(node, grad, out):
         raise RuntimeError(f"{name} has no gradient rule; give it one with @{name}.gradient, or detach() its input")
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
-    answers = op.rule(grad, out, *node.arrays, **settings)
+    if Op.observer is None:
+        answers = op.rule(grad, out, *node.arrays, **settings)
+    else:
+        answers = Op.observer(op, op.rule, (grad, out, *node.arrays), settings)
     answers = answers if isinstance(answers, (tuple, list)) else (answers,)
     if len(answers) != len(node.inputs):
         raise RuntimeError(f"the rule of {op.__name__} returned {len(answers)} gradients for {len(node.inputs)} inputs")
@@ -284,6 +288,25 @@ def matmul_gradient(grad, out, a, b):
         grad = np.expand_dims(grad, -2)
     for_a, for_b = matrix_gradients(grad, rows, columns)
     return for_a[..., 0, :] if a.ndim == 1 else for_a, for_b[..., 0] if b.ndim == 1 else for_b
+
+
+@matmul.gradient
+def flat_matmul_gradient(grad, out, a, b):
+    """`matmul_gradient`, where batches of rows meet one matrix as if they were one batch."""
+    if a.ndim < 3 or b.ndim != 2:
+        return matmul_gradient(grad, out, a, b)
+    rows = math.prod(a.shape[:-1])
+    for_a, for_b = matmul_gradient(grad.reshape(rows, b.shape[1]), out, a.reshape(rows, b.shape[0]), b)
+    return for_a.reshape(a.shape), for_b
+
+
+@linear.gradient
+def linear_gradient(grad, out, x, weight, bias=None, *, needs):
+    grad = grad.reshape(math.prod(x.shape[:-1]), len(weight))
+    for_x = (grad @ weight).reshape(x.shape) if needs[0] else None
+    for_weight = grad.T @ x.reshape(len(grad), x.shape[-1]) if needs[1] else None
+    for_bias = [grad.sum(axis=0) if wanted else None for wanted in needs[2:]]  # the bias may be left out
+    return for_x, for_weight, *for_bias
 
 
 @reshape.gradient

@@ -9,12 +9,12 @@ from collections import namedtuple
 
 import numpy as np
 
-from .tensor import Tensor, rand, randn, zeros
+from .tensor import Op, Tensor, rand, randn, result_dtype, zeros
 
 __all__ = [
     "Parameter", "Loaded", "Module", "walk_parameters", "uniform_", "normal_", "constant_", "zeros_", "ones_", "Linear",
-    "Sequential", "fan_in_and_fan_out", "xavier_uniform_", "GAINS", "calculate_gain", "kaiming_std", "xavier_normal_",
-    "kaiming_normal_", "kaiming_uniform_", "Dropout",
+    "linear", "Sequential", "fan_in_and_fan_out", "xavier_uniform_", "GAINS", "calculate_gain", "kaiming_std",
+    "xavier_normal_", "kaiming_normal_", "kaiming_uniform_", "Dropout",
 ]
 
 
@@ -41,6 +41,8 @@ class Module:
     A subclass calls `super().__init__()` before it assigns any of them. Those in a list are not found; use Sequential.
     """
 
+    _buffers = {}  # name: persistent; replaced, never changed
+
     def __init__(self):
         self.training = True
 
@@ -59,7 +61,19 @@ class Module:
                 f"{kind}.{name} is a Parameter, and a {type(value).__name__} in its place would not be trained: "
                 f"assign a Parameter, or change {name}.data"
             )
+        if name in self._buffers and isinstance(value, (Parameter, Module)):
+            self._forget_buffer(name)
+        elif name in self._buffers and not (value is None or isinstance(value, Tensor)):
+            raise TypeError(f"{kind}.{name} is a buffer: assign a Tensor or None, not a {type(value).__name__}")
         super().__setattr__(name, value)
+
+    def __delattr__(self, name):
+        super().__delattr__(name)
+        self._forget_buffer(name)
+
+    def _forget_buffer(self, name):
+        if name in self._buffers:
+            self._buffers = {other: persistent for other, persistent in self._buffers.items() if other != name}
 
     def __getattr__(self, name):
         """Called where there is no such attribute."""
@@ -71,6 +85,25 @@ class Module:
         """(name, attribute) of the attributes of that kind, in the order of assignment."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, kind)]
 
+    def register_buffer(self, name, tensor, persistent=True):
+        """Make `tensor` (or None) the attribute `name` that is part of the module's state, but is not trained.
+
+        persistent: whether `state_dict` has it. Raises TypeError or KeyError for what cannot be one.
+        """
+        kind = type(self).__name__
+        if "training" not in vars(self):
+            raise AttributeError(f"{kind}.{name} comes too early: {kind}.__init__ has to call super().__init__() first")
+        if not isinstance(name, str):
+            raise TypeError(f"{kind}: the name of a buffer is a string, not {name!r}")
+        if not name or "." in name:
+            raise KeyError(f"{kind}: {name!r} names no buffer; a name is not empty and has no dot")
+        if hasattr(self, name) and name not in self._buffers:
+            raise KeyError(f"{kind}.{name} exists already, and is no buffer")
+        if not (tensor is None or isinstance(tensor, Tensor)):
+            raise TypeError(f"{kind}.{name}: a buffer is a Tensor or None, not a {type(tensor).__name__}")
+        self._buffers = {**self._buffers, name: bool(persistent)}
+        setattr(self, name, tensor)
+
     # what is in it
     def named_parameters(self, prefix=""):
         """(path, parameter) of every parameter here and below, each once, however many names it has."""
@@ -78,6 +111,19 @@ class Module:
 
     def parameters(self):
         return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
+        """(path, buffer) of every buffer of this module and, with recurse, of all below it."""
+        seen = set()
+        for path, module in self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]:
+            for name in module._buffers:
+                buffer = getattr(module, name)
+                if buffer is not None and not (remove_duplicate and id(buffer) in seen):
+                    seen.add(id(buffer))
+                    yield f"{path}.{name}" if path else name, buffer
+
+    def buffers(self, recurse=True):
+        return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     def named_children(self):
         """(name, module) of the modules that are attributes of this one, each once."""
@@ -130,25 +176,29 @@ class Module:
         return self
 
     # saving and loading
-    def _all_parameters(self):
-        """{path: parameter}, under all names that a parameter has."""
+    def _state(self):
+        """{path: parameter or persistent buffer}, under all names that it has."""
         return {
-            f"{path}.{name}" if path else name: parameter
+            f"{path}.{name}" if path else name: tensor
             for path, module in self.named_modules(remove_duplicate=False)
-            for name, parameter in module._own(Parameter)
+            for name, tensor in module._own_state()
         }
 
+    def _own_state(self):
+        buffers = [(name, getattr(self, name)) for name, persistent in self._buffers.items() if persistent]
+        return self._own(Parameter) + [(name, buffer) for name, buffer in buffers if buffer is not None]
+
     def state_dict(self):
-        """{path: copy of the parameter's array}."""
-        return {name: parameter.data.copy() for name, parameter in self._all_parameters().items()}
+        """{path: copy of the array} of every parameter and persistent buffer."""
+        return {name: tensor.data.copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state_dict, strict=True):
-        """Copy arrays or Tensors by their paths into the parameters, which keep their memory and dtype.
+        """Copy arrays or Tensors by their paths into parameters and buffers, which keep their memory and dtype.
 
         strict: the names must be the same on both sides. Raises RuntimeError with everything that does not fit, and
         then has loaded nothing. Returns the names without a partner: missing_keys, unexpected_keys.
         """
-        own = self._all_parameters()
+        own = self._state()
         arrays = {name: np.array(state_dict[name], own[name].dtype) for name in own if name in state_dict}
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
@@ -249,6 +299,24 @@ class Linear(Module):
 
     def extra_repr(self):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+@Op
+@np.errstate(all="ignore")
+def linear(x, weight, bias=None):
+    """x Wᵀ + b as one operation: x (…, in), weight (out, in), bias (out,) or None; the result is (…, out).
+
+    Raises ValueError naming the shapes where they do not fit.
+    """
+    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(f"linear: an input of shape {x.shape} does not fit a weight of shape {weight.shape}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
+    *leading, features = x.shape
+    out = np.matmul(x.reshape(math.prod(leading), features), weight.T, dtype=result_dtype(x, weight))
+    if bias is not None:
+        out = np.add(out, bias, out=out, dtype=out.dtype, casting="same_kind")
+    return out.reshape(*leading, len(weight))
 
 
 class Sequential(Module):

@@ -64,9 +64,15 @@ class Op:
     Inputs are positional: Tensors, arrays, Python numbers or None. Settings are keyword-only. If recording is on and an
     input requires a gradient, a floating result remembers the call in its `node`. Inputs are recorded as they are now:
     an array that is changed in place afterwards gives a wrong gradient.
+
+    An `observer`, where there is one, runs every operation and every rule in their place: it is called as
+    observer(op, function, arguments, settings) and returns function(*arguments, **settings). On the way forward
+    `function` is `op.forward`, the arguments are the inputs' arrays and what it returns is the output; on the way back
+    it is `op.rule`, with (grad, out, *arrays), and returns the gradients. Around that call it can take the time.
     """
 
     engine = None  # backward(tensor, grad), put here by module 05
+    observer = None  # who watches operations and rules, put here by module 14
     recording = True  # switched off inside no_grad, in every thread
 
     def __init__(self, forward):
@@ -93,7 +99,10 @@ class Op:
             if isinstance(value, Tensor):
                 raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()")
         arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
-        out = Tensor.wrap(self.forward(*arrays, **settings))
+        if Op.observer is None:
+            out = Tensor.wrap(self.forward(*arrays, **settings))
+        else:
+            out = Tensor.wrap(Op.observer(self, self.forward, arrays, settings))
         if Op.recording and out.data.dtype.kind == "f":
             for x in inputs:
                 if isinstance(x, Tensor) and x.requires_grad:

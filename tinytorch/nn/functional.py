@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = facade(
     __name__,
     {
         "activations": ("gelu", "relu", "sigmoid", "softmax", "tanh"),
+        "layers": ("linear",),
         "losses": (
             "binary_cross_entropy",
             "binary_cross_entropy_with_logits",

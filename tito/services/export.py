@@ -25,11 +25,11 @@ from tito.services.views import child_environment, view
 IMPORT_SECONDS = 120
 
 
-def render(project, module, source):
+def render(project, catalog, module, source):
     """The text of `tinytorch/core/<name>.py`. Raises WorkError where the source breaks a rule of exporting."""
     from nbdev.export import nb_export
 
-    problems = rules.export_problems(source, module)
+    problems = rules.export_problems(source, module, catalog)
     if problems:
         raise WorkError(
             "\n".join(f"{problem.where}: {problem.message}" for problem in problems),
@@ -88,7 +88,7 @@ def stage(project, catalog, modules):
     Raises WorkError naming the module, and the cell where it is known, for what cannot be rendered or imported.
     """
     sources = {module: load_source(project, module) for module in modules}
-    texts = {module: render(project, module, source) for module, source in sources.items()}
+    texts = {module: render(project, catalog, module, source) for module, source in sources.items()}
     with view(project, catalog, {module.core_file: text for module, text in texts.items()}) as folder:
         _require_imports(project, catalog, sources, folder)
         yield Stage(project, folder, texts)
@@ -173,7 +173,7 @@ def check(project, catalog, modules):
     """How the core files of `modules` differ from what their sources export now, byte for byte; and every orphan."""
     differences = []
     for module in modules:
-        text = render(project, module, load_source(project, module))
+        text = render(project, catalog, module, load_source(project, module))
         path = project.core / module.core_file
         if not path.is_file():
             differences.append(Difference(module, "missing", f"{project.relative(path)} has not been exported"))

@@ -6,8 +6,8 @@ only a percent source of the course has to follow, and `unfinished` what the mod
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
-from tito.catalog import FOLDER
 from tito.services import conventions, syntax
 from tito.services.notebooks import code_cells, exported_definitions, grade_id, is_exported, where
 
@@ -23,14 +23,14 @@ class Problem:
     message: str
 
 
-def export_problems(source, module):
+def export_problems(source, module, catalog):
     """What export refuses."""
-    return _problems(source, module, EXPORT_RULES)
+    return _problems(source, module, (partial(_imports, catalog=catalog), *EXPORT_RULES))
 
 
-def check(source, module):
+def check(source, module, catalog):
     """Every breach of the conventions of a percent source."""
-    return _problems(source, module, (*EXPORT_RULES, *conventions.RULES))
+    return _problems(source, module, (partial(_imports, catalog=catalog), *EXPORT_RULES, *conventions.RULES))
 
 
 def unfinished(source, module):
@@ -75,17 +75,18 @@ def _exported_syntax(source, module):
             yield index, *mistake
 
 
-def _imports(source, module):
-    numbers = _module_numbers(module)
+def _imports(source, module, catalog):
+    needed = {other.short for other in catalog.prerequisites(module)}
+    others = {other.short: other.name for other in catalog if other.short not in needed}
     for index, cell in code_cells(source.node):
         tree = syntax.parsed(cell.source)
         for imported in syntax.imports(tree) if tree else []:
-            reason = _import_reason(imported, module, numbers)
+            reason = _import_reason(imported, module, others)
             if reason:
                 yield index, imported.line, reason
 
 
-def _import_reason(imported, module, numbers):
+def _import_reason(imported, module, others):
     parts = imported.name.split(".")
     if imported.is_star:
         return f"star import from {imported.name}: name what is needed"
@@ -95,15 +96,9 @@ def _import_reason(imported, module, numbers):
         return None
     if parts[2] == module.short:
         return f"imports its own export, tinytorch.core.{module.short}: use the names of the notebook"
-    if numbers.get(parts[2], 0) > module.number:
-        return f"imports tinytorch.core.{parts[2]}, which is module {numbers[parts[2]]:02d} and comes later"
+    if parts[2] in others:
+        return f"imports tinytorch.core.{parts[2]}, but {others[parts[2]]} is no prerequisite of {module.name}"
     return None
-
-
-def _module_numbers(module):
-    """{core name: number} for `module` and the ones beside it."""
-    matches = (FOLDER.fullmatch(folder.name) for folder in module.folder.parent.iterdir())
-    return {match["short"]: int(match["number"]) for match in matches if match}
 
 
 def _defined_once(source, module):
@@ -134,7 +129,6 @@ def _grade_ids_unique(source, module):
 EXPORT_RULES = (
     _directives,
     _exported_syntax,
-    _imports,
     _defined_once,
     _markers_balance,
     _grade_ids_unique,

@@ -54,7 +54,7 @@ class Report:
 
 
 def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_seconds=600, measure=False):
-    """Run the notebook of `module` in a fresh kernel against the exports of the modules below it.
+    """Run the notebook of `module` in a fresh kernel against the exports of what it needs.
 
     measure: also run the cells that only measure; then every cell has to run. on_cell(done, total): called before
     each cell. Raises WorkError where the file cannot be read or has no test to run, ProjectError where no kernel
@@ -71,7 +71,7 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
     if not graded:
         hint = "restore the file" if project.is_course else f"tito module reset {module.name}   (keeps a backup)"
         raise WorkError(f"{source.label} has no graded cell to run", hint, code="no-tests")
-    with views.view(project, catalog.below(module), without_kernels_of=None if measure else module) as folder:
+    with views.view(project, catalog.prerequisites(module), without_kernels_of=None if measure else module) as folder:
         outcomes = kernel.run_cells(
             [one.cell.source for one in running],
             folder=folder,

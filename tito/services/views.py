@@ -1,7 +1,8 @@
 """Views: copies of the package that hold the exports of some modules only, for child processes to import.
 
-The notebook of module N is tested against the exports below N. Yesterday's export of N, or of a later module, is
-not in the view, and neither are the provided kernels of N, so nothing but the notebook itself can make its tests pass.
+The notebook of module N is tested against the exports of its prerequisites, direct and through others. Yesterday's
+export of N, or of any other module, is not in the view, and neither are the provided kernels of N, so nothing but the
+notebook itself can make its tests pass.
 """
 
 import json

@@ -1,5 +1,6 @@
 """Layers against PyTorch: values, gradients, names, starting numbers, and the calls that people type."""
 
+import copy
 import importlib.util
 import inspect
 import math
@@ -94,6 +95,40 @@ def test_gradients_of_linear(drawn, seed):
     agree(mine.grad, other.grad)
     for parameter, partner in zip(ours.parameters(), theirs.parameters(), strict=True):
         agree(parameter.grad, partner.grad)
+
+
+@MANY
+@given(linears())
+def test_linear_as_an_operation(drawn):
+    ours, theirs, x = drawn
+    mine = [Tensor.wrap(x), ours.weight, *([ours.bias] if ours.bias is not None else [])]
+    agree(nn.functional.linear(*mine).numpy(), theirs(dense(x)))
+
+
+@with_gradients
+@pytest.mark.parametrize("bias", ["left out", None, (3,)])
+@pytest.mark.parametrize("wanted", [(True, False), (False, True), (True, True)])
+def test_gradients_of_linear_as_an_operation(bias, wanted):
+    draw = np.random.default_rng(0)
+    inputs = [draw.normal(size=(2, 5, 4)), draw.normal(size=(3, 4))]
+    inputs += [] if bias == "left out" else [draw.normal(size=bias) if bias else None]
+    wanted += (True,)
+    mine, other = (
+        [None if x is None else make(x, wants) for x, wants in zip(inputs, wanted, strict=False)]
+        for make in (lambda x, wants: Tensor(x, wants, np.float64), dense)
+    )
+    grad = draw.normal(size=(2, 5, 3))
+    nn.functional.linear(*mine).backward(grad)
+    torch.nn.functional.linear(*other).backward(torch.tensor(grad))
+    for got, expected in zip(mine, other, strict=True):
+        if got is not None and got.requires_grad:
+            agree(got.grad, expected.grad)
+
+
+@pytest.mark.parametrize("shapes_", [((), (2, 3)), ((4,), (2, 3)), ((3,), (3,)), ((3,), (2, 3), (3,))])
+def test_what_linear_as_an_operation_refuses(shapes_):
+    with pytest.raises(ValueError, match=r"linear: .* does not fit a weight of shape"):
+        nn.functional.linear(*(zeros(*shape) for shape in shapes_))
 
 
 # Models made of others
@@ -260,6 +295,152 @@ def test_signatures_begin_alike(name):
     for parameter, partner in list(zip(mine, expected, strict=False))[1:]:
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
             assert (parameter.name, parameter.default) == (partner.name, partner.default)
+
+
+# Buffers
+
+
+def counting(package, tensor):
+    """A module with a parameter, buffers of every kind and a child with a buffer, as either package spells it."""
+
+    class Counting(package.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", tensor([0.5, 1.5]))
+            self.weight = package.Parameter(tensor([1.0, 2.0]))
+            self.register_buffer("batches", tensor(7))
+            self.register_buffer("cache", tensor([9.0]), persistent=False)
+            self.register_buffer("missing", None)
+            self.inner = package.Sequential(package.Linear(2, 2))
+            self.inner.register_buffer("mask", tensor([True, False]))
+
+    return Counting()
+
+
+BOTH = ((nn, Tensor), (torch.nn, torch.tensor))
+
+
+def of_both(function):
+    ours, theirs = (function(package, tensor) for package, tensor in BOTH)
+    assert ours == theirs
+
+
+def test_buffers_are_found_under_the_same_names_in_the_same_order():
+    def names(package, tensor):
+        module = counting(package, tensor)
+        module.again = module.inner
+        module.register_buffer("tied", module.mean)
+        return [
+            list(module.state_dict()),
+            [(name, buffer.tolist()) for name, buffer in module.named_buffers()],
+            [name for name, _ in module.named_buffers("net", recurse=False)],
+            [name for name, _ in module.named_buffers(remove_duplicate=False)],
+            [len(list(module.buffers())), len(list(module.buffers(recurse=False)))],
+            [name for name, _ in module.named_parameters()],
+        ]
+
+    of_both(names)
+
+
+def test_a_module_with_buffers_prints_as_pytorchs():
+    of_both(lambda package, tensor: repr(counting(package, tensor)))
+
+
+def test_buffers_are_saved_and_loaded_into_their_memory():
+    def loaded(package, tensor):
+        module, other = counting(package, tensor), counting(package, tensor)
+        mean = module.mean
+        other.mean, other.batches, other.inner.mask = tensor([3.0, 4.0]), tensor(8), tensor([False, True])
+        other.cache = tensor([1.0])
+        result = module.load_state_dict(other.state_dict())
+        values = [module.mean.tolist(), module.batches.item(), module.inner.mask.tolist(), module.cache.tolist()]
+        return [list(result.missing_keys), list(result.unexpected_keys), values, module.mean is mean]
+
+    of_both(loaded)
+
+
+def test_a_buffer_that_does_not_fit_is_named_and_nothing_is_loaded():
+    for package, tensor in BOTH:
+        module = counting(package, tensor)
+        state = {name: value for name, value in module.state_dict().items() if name != "batches"}
+        with pytest.raises(RuntimeError, match=r"(?s)batches.*mean"):
+            module.load_state_dict({**state, "mean": np.ones(3) if package is nn else torch.ones(3)})
+        assert module.mean.tolist() == [0.5, 1.5]
+
+
+def test_what_is_assigned_to_a_buffer():
+    def kept(package, tensor):
+        module = counting(package, tensor)
+        seen = []
+        module.mean = tensor([8.0, 9.0])
+        seen.append([name for name, _ in module.named_buffers()])
+        module.mean = None
+        seen.append(list(module.state_dict()))
+        module.mean = package.Parameter(tensor([1.0]))
+        seen.append([name for name, _ in module.named_buffers()] + [name for name, _ in module.named_parameters()])
+        del module.batches
+        seen.append(list(module.state_dict()))
+        module.register_buffer("cache", tensor([2.0]))
+        seen.append(list(module.state_dict()))
+        return seen
+
+    def sorted_where_a_parameter_was_a_buffer(package, tensor):
+        """A buffer that becomes a parameter keeps its place among our attributes, and is the last one in PyTorch."""
+        return [sorted(names) for names in kept(package, tensor)]
+
+    of_both(sorted_where_a_parameter_was_a_buffer)
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments"),
+    [
+        (TypeError, (3, None)),
+        (KeyError, ("", None)),
+        (KeyError, ("a.b", None)),
+        (KeyError, ("weight", None)),
+        (KeyError, ("forward", None)),
+        (TypeError, ("new", 1.0)),
+        (TypeError, ("new", np.ones(2))),
+    ],
+)
+def test_what_cannot_be_a_buffer_raises_the_same_error(error, arguments):
+    for package, tensor in BOTH:
+        with pytest.raises(error) as caught:
+            counting(package, tensor).register_buffer(*arguments)
+        assert caught.type is error
+
+
+def test_buffers_are_held_to_be_tensors_as_pytorchs_are():
+    for package, tensor in BOTH:
+        with pytest.raises(TypeError, match="mean"):
+            counting(package, tensor).mean = np.ones(2)
+
+        class Early(package.Module):
+            def __init__(self, tensor=tensor):
+                self.register_buffer("mean", tensor([1.0]))
+
+        with pytest.raises(AttributeError, match=r"Module.__init__\(\)|super\(\).__init__\(\)"):
+            Early()
+
+
+def test_copies_have_buffers_of_their_own():
+    def copied(package, tensor):
+        module = counting(package, tensor)
+        twin = copy.deepcopy(module)
+        twin.mean.numpy()[...] = 5
+        twin.register_buffer("only", tensor([1.0]))
+        return [module.mean.tolist(), list(module.state_dict()), list(twin.state_dict()), list(twin._buffers)]
+
+    of_both(copied)
+
+
+def test_buffers_are_not_trained():
+    def frozen(package, tensor):
+        module = counting(package, tensor).requires_grad_(True)
+        module.zero_grad()
+        return [buffer.requires_grad for buffer in module.buffers()]
+
+    of_both(frozen)
 
 
 # Starting numbers

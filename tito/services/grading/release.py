@@ -65,7 +65,7 @@ def release(project, catalog, modules, *, force=False):
     course = require_course(project)
     course.prepare()
     with lock.hold(course.state / "lock", "tito grade release"), _draft_folder(course) as draft:
-        sources = [_checked_source(project, module) for module in modules]
+        sources = [_checked_source(project, catalog, module) for module in modules]
         for module, source in zip(modules, sources, strict=True):
             _require_known_files(course, module)
             _build(course, draft, module, source)
@@ -88,9 +88,9 @@ def _draft_folder(course):
 # Building.
 
 
-def _checked_source(project, module):
+def _checked_source(project, catalog, module):
     source = notebooks.load(project, module.percent)
-    problems = rules.check(source, module)
+    problems = rules.check(source, module, catalog)
     if problems:
         places = "\n".join(f"{problem.where}: {problem.message}" for problem in problems[:10])
         more = f"\nand {len(problems) - 10} more" if len(problems) > 10 else ""

@@ -112,9 +112,9 @@ def run(project, catalog, module, cells, *, runs=None, versions=(), jobs=1, cell
 
 @contextmanager
 def _child(project, catalog, module):
-    """The child process, in a view of the modules below and a working folder of its own; none of it is left behind."""
+    """The child process, in a view of what the module needs and a folder of its own; neither is left behind."""
     with (
-        views.view(project, catalog.below(module), without_kernels_of=module) as folder,
+        views.view(project, catalog.prerequisites(module), without_kernels_of=module) as folder,
         tempfile.TemporaryDirectory(prefix="tito-audit-") as scratch,
         tempfile.TemporaryFile() as errors,
     ):

@@ -48,8 +48,8 @@ def _imported_services(path):
 def class_key(project, catalog, module, source):
     """The part of a key that is the same for a whole class."""
     hashed = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    unseen = {other.core_file for other in catalog} - {other.core_file for other in catalog.below(module)}
-    package = [path for path in sorted(project.package.rglob("*.py")) if path.name not in unseen]
+    unseen = {project.core / other.core_file for other in {*catalog} - {*catalog.prerequisites(module)}}
+    package = [path for path in sorted(project.package.rglob("*.py")) if path not in unseen]
     for path in [source, *scoring_files(), *package]:
         hashed.update(digest(path.read_bytes() if path.is_file() else b"").encode())
     return hashed.hexdigest()

@@ -25,9 +25,9 @@ SHOWN = 4000  # characters of what a cell printed
 class Kit:
     """What all submissions of a module are scored with.
 
-    source: the notebook with solutions and hidden tests; view: the folder with tinytorch below the module. handed: the
-    notebook as it was handed out; tests: {grade_id: test cell}; plans: {grade_id: names that the test fetches};
-    imports: what the tests import; answers: {grade_id: source of the reference's answer}.
+    source: the notebook with solutions and hidden tests; view: the folder with tinytorch and what the module needs of
+    it. handed: the notebook as it was handed out; tests: {grade_id: test cell}; plans: {grade_id: names that the test
+    fetches}; imports: what the tests import; answers: {grade_id: source of the reference's answer}.
     """
 
     project: object
@@ -51,7 +51,7 @@ def kit(project, catalog, module, source=None):
     if not tests:
         raise WorkError(f"{found.label} has no graded cell to run", "restore the file", code="no-tests")
     needed, imports = plans.read(cells)
-    with views.view(project, catalog.below(module), without_kernels_of=module) as view:
+    with views.view(project, catalog.prerequisites(module), without_kernels_of=module) as view:
         yield Kit(
             project=project,
             module=module,
