@@ -17,8 +17,10 @@ from tito.errors import Interrupted, ProjectError, UsageError
 from tito.project import Project
 from tito.services import notebooks
 from tito.services.grading.book import gradebook, records
+from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.scoring import keys
 from tito.services.grading.scoring.autograde import Options, autograde
+from tito.services.pristine import Change
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
@@ -167,6 +169,15 @@ def test_all_that_scores_is_part_of_the_key():
 def test_what_tells_a_score_is_no_part_of_the_key():
     telling = {"feedback", "exports", "report", "collect", "recorder", "audit", "selftest", "formgrade", "data"}
     assert telling & {path.stem for path in keys.scoring_files()} == set()
+
+
+def test_a_record_is_read_as_it_was_written(small):
+    cells = (CellScore("test-double", "double", 1, 2, "passed", second=2), CellScore("test-x", None, 0, 1, "todo"))
+    changes = (Change("edited", "test-double", 3), Change("deleted", "test-x"))
+    result = SubmissionResult("ada", small.module.name, "tampered", "why", cells, {3: "out"}, changes, "none", 1.5)
+    record = records.Record("key", "digest", "2026-01-01T00:00:00+00:00", result, "first")
+    records.write_record(small.course, small.module, "ada", record)
+    assert records.read_record(small.course, small.module, "ada") == record
 
 
 def test_a_gradebook_that_lost_a_score_gets_it_back_without_running_it_again(small):

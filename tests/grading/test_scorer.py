@@ -3,15 +3,16 @@
 import copy
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from answers import right_answers, wrong_answers
 from nbformat import v4
 from one_notebook import HandedIn, box, by_name, catalog, earned, notebook, project
 
-from tito.services import kernel, notebooks
+from tito.services import kernel, notebooks, pristine
 from tito.services.grading.sandbox.find import MIB, Limits
-from tito.services.grading.scoring import plans, scorer
+from tito.services.grading.scoring import placing, plans, scorer
 
 ALL = {"test-double": 3, "test-double-hidden": 1, "test-total": 2, "test-total-hidden": 1, "test-module": 1}
 
@@ -111,6 +112,12 @@ def test_what_an_answer_prints_in_a_hidden_test_is_not_shown(ada):
 
 # Tests that are not as they were handed out.
 
+LOCKED = {"grade": False, "locked": True, "schema_version": 3, "solution": False, "task": False}
+
+
+def handed_in(node):
+    return notebooks.Source(Path("x.ipynb"), "x.ipynb", node, None)
+
 
 def _places(node):
     return {notebooks.grade_id(cell): place for place, cell in enumerate(node.cells)}
@@ -150,14 +157,28 @@ def _add(node):
     node.cells.append(v4.new_code_cell("pass", metadata={"nbgrader": {**metadata, "solution": False, "task": False}}))
 
 
-CHANGES = [_delete, _edit, _duplicate, _move_up, _move_down, _more_points, _other_kind, _add]
+CHANGES = [
+    (_delete, "deleted", "test-double"),
+    (_edit, "edited", "test-double"),
+    (_duplicate, "copied", "test-double"),
+    (_move_up, "moved", "test-double"),
+    (_move_down, "moved", "test-double"),
+    (_more_points, "edited", "test-double"),
+    (_other_kind, "edited", "test-double"),
+    (_add, "added", "test-more"),
+]
+changes = pytest.mark.parametrize(
+    ("change", "kind", "name"), CHANGES, ids=[change.__name__.strip("_") for change, _, _ in CHANGES]
+)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__.strip("_"))
+@changes
 @pytest.mark.parametrize("factor", [2, 3])
-def test_tests_run_as_the_course_has_them_and_where(kit, ada, change, factor):
+def test_tests_run_as_the_course_has_them_and_where(kit, ada, change, kind, name, factor):
     result = ada.score({"double": f"def double(x):\n    return {factor} * x"}, change=change, second_try=False)
-    assert result.status == "tampered" and len(result.warnings) == 1 and result.warnings[0] in result.detail
+    (made,), (warning,) = result.changes, result.warnings
+    assert (result.status, made.kind, made.grade_id) == ("tampered", kind, name)
+    assert warning in result.detail and name in warning
     right = factor == 2
     assert result.points == (8 if right else 1), earned(result)
     assert result.max_points == 8 and set(earned(result)) == set(ALL)
@@ -165,6 +186,28 @@ def test_tests_run_as_the_course_has_them_and_where(kit, ada, change, factor):
     names = [notebooks.grade_id(cell) for cell in restored.cells if notebooks.is_test(cell)]
     assert names == list(ALL)
     assert "15838" in next(cell for cell in restored.cells if "expected_secret" in cell.source).source
+
+
+@changes
+def test_whether_a_submission_was_tampered_with_is_not_read_out_of_words(kit, monkeypatch, change, kind, name):
+    monkeypatch.setattr(pristine, "WORDS", dict.fromkeys(pristine.WORDS, "…"))
+    node = copy.deepcopy(kit.handed)
+    change(node)
+    ordered = placing.order(handed_in(node), kit.handed, kit.tests)
+    assert ordered.tampered and [(made.kind, made.grade_id) for made in ordered.changes] == [(kind, name)]
+    place = _places(node).get(name)
+    assert ordered.changes[0].index == (len(node.cells) - 1 if kind == "copied" else place)
+
+
+def test_a_provided_cell_that_was_edited_is_restored_and_no_tampering(kit):
+    node = copy.deepcopy(kit.handed)
+    provided = v4.new_code_cell("base = 1", metadata={"nbgrader": {**LOCKED, "grade_id": "provided-base"}})
+    node.cells.insert(1, provided)
+    handed = copy.deepcopy(node)
+    provided.source = "base = 2"
+    ordered = placing.order(handed_in(node), handed, kit.tests)
+    assert not ordered.tampered and ordered.changes == (pristine.Change("edited", "provided-base", 1),)
+    assert ordered.placed[1].cell.source == "base = 1"
 
 
 def test_white_space_and_what_tools_add_are_no_tampering(ada):

@@ -15,12 +15,39 @@ from tito.services.files import atomic_write, digest
 SCHEMA = 1
 
 
+# what can have become of a cell that was handed out, in words for a person
+WORDS = {
+    "edited": "cell {number} ({grade_id}) was edited; it ran as it was handed out",
+    "deleted": "the locked cell {grade_id} was deleted; it ran as it was handed out",
+    "copied": "cell {number} ({grade_id}) is a copy of an earlier locked cell; it was left out",
+    "added": "cell {number} ({grade_id}) is not a cell of this notebook; it earns no points",
+    "moved": "the test {grade_id} was moved; it ran where it was handed out",
+}
+
+
 @dataclass(frozen=True)
 class Placed:
     """A cell to run, and its index in the student's file; None where it was put back because it was deleted."""
 
     cell: dict
     index: int | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was not as it was handed out. kind: of WORDS; index: of the cell in the student's file, None where it is
+    not there.
+    """
+
+    kind: str
+    grade_id: str
+    index: int | None = None
+
+
+def in_words(change):
+    """A Change as a sentence for a person."""
+    number = None if change.index is None else change.index + 1
+    return WORDS[change.kind].format(number=number, grade_id=change.grade_id)
 
 
 def stub_path(project, module):
@@ -94,33 +121,33 @@ def load_source(project, module):
 
 
 def restore(source, pristine):
-    """The cells of `source` as they are to run, and a warning for each that was not as it was handed out.
+    """([Placed], [Change]): the cells of `source` as they are to run, and what was not as it was handed out.
 
     Locked cells that were edited or deleted come from `pristine`; a copy of a locked cell after the first, and a
     graded cell that the notebook never had, do not count. Without `pristine` (None) only copies are dropped.
     """
     originals = {notebooks.grade_id(cell): cell for cell in pristine.cells} if pristine else {}
-    placed, warnings, seen = [], [], set()
+    placed, changes, seen = [], [], set()
     for index, cell in enumerate(source.node.cells):
-        name, place = notebooks.grade_id(cell), f"cell {index + 1} ({notebooks.grade_id(cell)})"
+        name = notebooks.grade_id(cell)
         original = originals.get(name) if name else None
         locked = notebooks.is_locked(original if original is not None else cell)
         if name and locked and name in seen:
-            warnings.append(f"{place} is a copy of an earlier locked cell; it was left out")
+            changes.append(Change("copied", name, index))
             continue
         seen.add(name)
         if original is not None and locked:
             if not _same(cell, original):
-                warnings.append(f"{place} was edited; it ran as it was handed out")
+                changes.append(Change("edited", name, index))
             cell = original
         elif pristine and notebooks.grading(cell):
             if original is None and notebooks.is_test(cell):
-                warnings.append(f"{place} is not a cell of this notebook; it earns no points")
+                changes.append(Change("added", name, index))
             cell = _with_grading_of(cell, original)
         placed.append(Placed(cell, index))
     if pristine:
-        warnings += _put_back(placed, pristine, seen)
-    return placed, warnings
+        changes += _put_back(placed, pristine, seen)
+    return placed, changes
 
 
 def _same(cell, original):
@@ -147,7 +174,7 @@ def _with_grading_of(cell, original):
 
 def _put_back(placed, pristine, seen):
     """Insert the locked cells that are missing from `placed`, each after the cell that it used to follow."""
-    warnings = []
+    changes = []
     position = 0
     for cell in pristine.cells:
         found = next((number for number, other in enumerate(placed) if other.cell.id == cell.id), None)
@@ -156,5 +183,5 @@ def _put_back(placed, pristine, seen):
         elif notebooks.is_locked(cell) and notebooks.grade_id(cell) not in seen:
             placed.insert(position, Placed(cell, None))
             position += 1
-            warnings.append(f"the locked cell {notebooks.grade_id(cell)} was deleted; it ran as it was handed out")
-    return warnings
+            changes.append(Change("deleted", notebooks.grade_id(cell)))
+    return changes

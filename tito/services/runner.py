@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tito.errors import WorkError
 from tito.services import kernel, notebooks, views
-from tito.services.pristine import read_pristine, restore
+from tito.services.pristine import in_words, read_pristine, restore
 from tito.services.verdicts import Judge
 
 
@@ -65,7 +65,7 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
     source = notebooks.load(project, path)
     saved = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     pristine, warning = read_pristine(project, module)
-    placed, warnings = restore(source, pristine)
+    placed, changes = restore(source, pristine)
     running = [one for one in placed if _runs(one.cell, measure)]
     graded = [number for number, one in enumerate(running) if notebooks.is_test(one.cell)]
     if not graded:
@@ -87,7 +87,7 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
         cells=tuple(_cell(running[number].cell, judge.verdict(number), outcomes[number]) for number in graded),
         withheld=_points(one.cell for one in placed if notebooks.is_withheld(one.cell)),
         written=_points(cell for cell in (pristine or source.node).cells if notebooks.is_written(cell)),
-        warnings=tuple([warning, *warnings] if warning else warnings),
+        warnings=(*([warning] if warning else []), *map(in_words, changes)),
         stopped=tuple(judge.stopped(set(graded))) if measure else (),
         seconds=(datetime.now() - start).total_seconds(),
     )

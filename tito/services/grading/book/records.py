@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from tito.services.files import atomic_write
 from tito.services.grading.book.results import CellScore, SubmissionResult
+from tito.services.pristine import Change
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _result(document):
     known = {field.name for field in fields(SubmissionResult)}
     values = {name: value for name, value in document.items() if name in known}
     values["cells"] = tuple(CellScore(**cell) for cell in values["cells"])
-    values["warnings"] = tuple(values["warnings"])
+    values["changes"] = tuple(Change(**change) for change in values["changes"])
     values["outputs"] = {int(index): text for index, text in values["outputs"].items()}
     return SubmissionResult(**values)
 

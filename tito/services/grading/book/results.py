@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from tito.services.pristine import in_words
+
 # of a submission. tampered: graded, but its tests were not as handed out. ungraded: the system's own fault, run again.
 STATUSES = ("graded", "tampered", "crashed", "timeout", "unreadable", "missing", "ungraded")
 # of a graded cell
@@ -34,7 +36,8 @@ class CellScore:
 class SubmissionResult:
     """One submission, scored. outputs: {index of a cell in the graded notebook: what it printed, shortened}.
 
-    isolation: "bubblewrap", "docker", "podman" or "none". detail: why the status is what it is, one line.
+    isolation: "bubblewrap", "docker", "podman" or "none". detail: why the status is what it is, one line. changes: what
+    was not as it was handed out, each a pristine.Change.
     """
 
     student: str
@@ -43,9 +46,14 @@ class SubmissionResult:
     detail: str = ""
     cells: tuple = ()
     outputs: dict = field(default_factory=dict)
-    warnings: tuple = ()
+    changes: tuple = ()
     isolation: str = ""
     seconds: float = 0.0
+
+    @property
+    def warnings(self):
+        """`changes` in words."""
+        return tuple(map(in_words, self.changes))
 
     @property
     def points(self):

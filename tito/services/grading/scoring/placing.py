@@ -4,17 +4,17 @@ import copy
 from dataclasses import dataclass, replace
 
 from tito.services import notebooks
-from tito.services.pristine import Placed, restore
+from tito.services.pristine import Change, Placed, restore
 
 KEYS = ("grade", "grade_id", "locked", "points", "solution")
 
 
 @dataclass(frozen=True)
 class Order:
-    """placed: all cells as they are graded; warnings: what was not as handed out; tampered: whether a test was not."""
+    """placed: all cells as they are graded; changes: what was not as handed out; tampered: whether a test was not."""
 
     placed: tuple
-    warnings: tuple
+    changes: tuple
     tampered: bool
 
 
@@ -25,20 +25,14 @@ def order(source, handed, tests):
     has it, hidden tests included}. A test that was deleted or edited comes from there; one that was moved goes back
     behind the cells that it was handed out behind.
     """
-    placed, warnings = restore(_without_additions(source, handed), handed)
-    tampered = any(f"{name}" in _named(warning) for warning in warnings for name in tests)
-    tampered = tampered or any("earns no points" in warning for warning in warnings)
-    moved = _put_in_place(placed, handed, tests)
+    placed, changes = restore(_without_additions(source, handed), handed)
+    changes += _put_in_place(placed, handed, tests)
     for index, one in enumerate(placed):
         full = tests.get(notebooks.grade_id(one.cell))
         if full is not None:
             placed[index] = Placed(full, one.index)
-    return Order(tuple(placed), (*warnings, *moved), tampered or bool(moved))
-
-
-def _named(warning):
-    """The words of a warning, in which a grade_id is a word of its own."""
-    return warning.replace("(", " ").replace(")", " ").replace(";", " ").split()
+    tampered = any(change.kind == "added" or change.grade_id in tests for change in changes)
+    return Order(tuple(placed), tuple(changes), tampered)
 
 
 def _without_additions(source, handed):
@@ -53,8 +47,8 @@ def _without_additions(source, handed):
 
 
 def _put_in_place(placed, handed, tests):
-    """Move the tests in `placed` that do not stand where they were handed out; a warning for each."""
-    warnings = []
+    """Move the tests in `placed` that do not stand where they were handed out; a Change for each."""
+    changes = []
     names = [name for cell in handed.cells if (name := notebooks.grade_id(cell))]
     for number, test in enumerate(names):
         if test not in tests:
@@ -69,5 +63,5 @@ def _put_in_place(placed, handed, tests):
             continue
         one = placed.pop(own)
         placed.insert(last + 1 - (own < last), one)
-        warnings.append(f"the test {test} was moved; it ran where it was handed out")
-    return warnings
+        changes.append(Change("moved", test, one.index))
+    return changes

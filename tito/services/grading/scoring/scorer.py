@@ -16,6 +16,7 @@ from tito.services.grading.sandbox import fonts
 from tito.services.grading.scoring import plans
 from tito.services.grading.scoring.placing import order
 from tito.services.grading.scoring.session import Cancelled, Rig
+from tito.services.pristine import in_words
 from tito.services.verdicts import Judge
 
 SHOWN = 4000  # characters of what a cell printed
@@ -119,14 +120,14 @@ def score(
         detail=detail,
         cells=cells,
         outputs=outputs,
-        warnings=ordered.warnings,
+        changes=ordered.changes,
         seconds=round(time.monotonic() - begin, 3),
     )
 
 
 def _status(scored, ordered, cells):
     if ordered.tampered:
-        return "tampered", "; ".join(ordered.warnings)
+        return "tampered", "; ".join(map(in_words, ordered.changes))
     for status in ("timeout", "crashed"):
         found = [cell for cell in cells if cell.status == status and scored.ended_by(cell.grade_id, status)]
         if found:
