@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE_FILES = {"README.md", "module.toml"}
 JUNK = (
     "tests/test_x.py", "tinytorch/core/alpha.py", "tinytorch/__pycache__/x.pyc", "modules/01_alpha/notes.py",
-    "modules/01_alpha/alpha_dev.ipynb", "benchmarks/b.py", ".git/config", ".tito/progress.json",
+    "modules/01_alpha/alpha_dev.ipynb", "benchmarks/b.py", "docs/engine.md", ".git/config", ".tito/progress.json",
 )  # fmt: skip
 WANTED = ("LICENSE", "modules/README.md", "milestones/01_xor/run.py")
 
