@@ -1,6 +1,7 @@
 """The root of the command line, and the only place that catches exceptions and chooses exit codes."""
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,12 +11,14 @@ import typer
 
 from tito.commands import data, doctor, export, grade, init, milestone, module, test
 from tito.console import console
-from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted, TitoError, machine_problem
+from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted, TitoError
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 # Typer's or, before Typer 0.20 or so, click's: the class of everything that is wrong with a command line
 CommandLineError = typer.BadParameter.__base__
+# what goes wrong on a machine and not in tito
+MACHINE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO}
 
 app = typer.Typer(
     name="tito",
@@ -127,7 +130,7 @@ def _describe(error):
         return "interrupted", EXIT_INTERRUPTED, f"interrupted; {error}", ""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", EXIT_INTERRUPTED, "interrupted; nothing was changed", ""
-    if problem := machine_problem(error):
-        return "file", EXIT_PROJECT, *problem
+    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
+        return "file", EXIT_PROJECT, f"{error.filename or 'a file'}: {error.strerror}", "tito doctor"
     hint = "run it again with -v to see where, and report it"
     return "bug", EXIT_BUG, f"this is a bug in tito: {type(error).__name__}: {error}", hint

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from small_course import FAULT, ISOLATED, NO_SANDBOX, WRONG, StandIn, released
+from small_course import ISOLATED, NO_SANDBOX, StandIn, released
 
 from tito.errors import Interrupted, ProjectError, UsageError
 from tito.project import Project
@@ -23,6 +23,7 @@ from tito.services.grading.scoring.autograde import Options, autograde
 from tito.services.pristine import Change
 
 ROOT = Path(__file__).resolve().parents[2]
+WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 WRONG_FIRST = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
 
 
@@ -201,7 +202,7 @@ def test_who_is_on_the_roster_and_sent_nothing_is_missing(small):
 
 def test_a_fault_of_the_system_is_ungraded_stays_out_of_the_gradebook_and_runs_again(small):
     small.solved("ada")
-    small.solved("bob", double=FAULT)
+    small.solved("bob", double=WRONG.replace("wrong", "fault"))
     scorer = StandIn()
     rows = grade(small, scorer)
     assert (rows["bob"].status, rows["bob"].points) == ("ungraded", None)

@@ -4,8 +4,7 @@ import re
 import warnings
 
 import pytest
-import tiny_course
-from week import Week
+from week import Week, tiny
 
 import tito.project
 from tito.project import Project
@@ -33,7 +32,7 @@ def released(week, module="alpha"):
 
 def test_a_release_is_the_notebook_of_a_workspace(week, tmp_path):
     assert week.tito("release", "--all").exit_code == 0
-    made = tiny_course.run_tito(week.root, "init", tmp_path / "workspace")
+    made = tiny.run_tito(week.root, "init", tmp_path / "workspace")
     assert made.exit_code == 0, made.stderr
     for module in week.catalog:
         ours = notebooks.load(week.project, released(week, module.name)).node
@@ -191,7 +190,7 @@ def test_an_answer_in_a_provided_text_is_not_handed_out(week):
 
 @pytest.mark.parametrize("name", ["answers.py", "old.ipynb", "notes.docx", "data/answers.py", "data/more.ipynb"])
 def test_a_stray_file_is_refused_by_name(week, name):
-    tiny_course.put(week.course.source / "01_alpha" / name, "nothing\n")
+    tiny.put(week.course.source / "01_alpha" / name, "nothing\n")
     said = week.json("release", "1")
     assert said.error["code"] == "stray-file"
     assert f"assignments/source/01_alpha/{name} would be handed out" in said.error["message"]
@@ -199,19 +198,17 @@ def test_a_stray_file_is_refused_by_name(week, name):
 
 
 def test_an_answer_in_a_file_that_may_be_there_is_refused(week):
-    tiny_course.put(
-        week.course.source / "01_alpha" / "README.md", "hint:\n\n    twofold_of_the_number = number + number\n"
-    )
+    tiny.put(week.course.source / "01_alpha" / "README.md", "hint:\n\n    twofold_of_the_number = number + number\n")
     said = week.json("release", "1")
     assert said.error["code"] == "leak" and "release/01_alpha/README.md:3" in said.error["message"]
 
 
 def test_a_readme_and_data_are_handed_out(week):
     for name in ("README.md", "data/sizes.csv", ".ipynb_checkpoints/alpha_dev-checkpoint.ipynb"):
-        tiny_course.put(week.course.source / "01_alpha" / name, "1,2\n")
+        tiny.put(week.course.source / "01_alpha" / name, "1,2\n")
     said = week.json("release", "1").data["releases"][0]
     assert said["files"] == ["README.md", "alpha_dev.ipynb", "data/sizes.csv"]
-    tiny_course.put(week.course.release / "01_alpha" / "solution.py", "x = 1\n")
+    tiny.put(week.course.release / "01_alpha" / "solution.py", "x = 1\n")
     refused = week.json("release", "1")
     assert "assignments/release/01_alpha/solution.py: removed" in refused.error["message"]
 

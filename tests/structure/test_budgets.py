@@ -77,12 +77,9 @@ LISTED = {
         chatty=("test-topological_order-large", "test-topological_order-hidden", "test-backward-hidden"),
     ),
     "06_optimizers": Listed(
-        provided=486,
-        tests=246,
+        provided=562,
+        tests=259,
         wordy=("sgd_update", "adam_update"),
-        crowded=("adam_update", "clip_grad_norm_"),
-        long_tests=("test-module",),
-        chatty=("test-module",),
     ),
     "07_training": Listed(
         provided=632,
