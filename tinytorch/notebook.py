@@ -3,6 +3,8 @@
 import os
 import time
 import tomllib
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,20 @@ def expect_error(kind, facts, function, *args, **kwargs):
         assert not missing, f"{call}: the message should hold {' and '.join(missing)}; it is {message!r}"
         return
     raise AssertionError(f"{call}: expected {article(kind.__name__)}, but it returned {short(result)}")
+
+
+@contextmanager
+def no_warnings(what):
+    """In here a warning of NumPy (an overflow, an invalid value, a division by zero) fails, and names the case `what`.
+
+    The right numbers may come out of a calculation that overflowed on the way.
+    """
+    try:
+        with warnings.catch_warnings(), np.errstate(divide="warn", over="warn", invalid="warn"):
+            warnings.simplefilter("error", RuntimeWarning)
+            yield
+    except RuntimeWarning as warning:
+        raise AssertionError(f"{what}: expected no warning of NumPy, got {str(warning)!r}") from warning
 
 
 def best_seconds(function, repeats=7):

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +11,12 @@ import typer
 
 from tito.commands import data, doctor, export, grade, init, milestone, module, test
 from tito.console import console
-from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted, TitoError, Warned
+from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted, TitoError
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 # Typer's or, before Typer 0.20 or so, click's: the class of everything that is wrong with a command line
 CommandLineError = typer.BadParameter.__base__
-SHOW_WARNING = warnings.showwarning
 # what goes wrong on a machine and not in tito
 MACHINE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO}
 
@@ -63,7 +61,6 @@ def main(arguments=None):
     """Run one command and return the exit code."""
     arguments, as_json, verbose = _take_common_options(sys.argv[1:] if arguments is None else list(arguments))
     console.configure(json=as_json)
-    warnings.showwarning = _show_warning
     try:
         code = _report(arguments, verbose)
         sys.stdout.flush()
@@ -72,14 +69,6 @@ def main(arguments=None):
         # whoever read our output has gone; the interpreter must not complain about it at its end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
-
-
-def _show_warning(message, category, *place):
-    """Print ours as the others of tito; a library's are for whoever works on tito."""
-    if issubclass(category, Warned):
-        console.warn(str(message))
-    else:
-        SHOW_WARNING(message, category, *place)
 
 
 def _take_common_options(arguments):

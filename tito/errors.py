@@ -47,10 +47,6 @@ class ProjectError(TitoError):
     code = "project"
 
 
-class Warned(UserWarning):
-    """What a user of tito is meant to read although all goes on; the command line prints it."""
-
-
 class Interrupted(KeyboardInterrupt):
     """The user pressed Ctrl-C after something may have been changed; the text says what to look at."""
 

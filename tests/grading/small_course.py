@@ -5,7 +5,6 @@ tested without a process for every submission.
 """
 
 import atexit
-import importlib.util
 import json
 import shutil
 import tempfile
@@ -16,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
+import tiny_course
+
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks, pristine, strip
@@ -23,12 +24,11 @@ from tito.services.grading.book.course import Course
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.intake.received import write_submissions
 
-_FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
-_SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)
-tiny = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(tiny)
-
-ANSWERS = tiny.ANSWERS["01_alpha"]
+ANSWERS = tiny_course.ANSWERS["01_alpha"]
+# answers to `double` that lose points; the stand-in scorer goes by their comments
+WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
+SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
+FAULT = "#| export\ndef double(number):\n    return 3 * number  # fault\n"
 
 
 @cache
@@ -39,7 +39,7 @@ def _released():
     folder = tempfile.TemporaryDirectory(prefix="small-course-")
     atexit.register(folder.cleanup)
     root = Path(folder.name).resolve() / "course"
-    small = SmallCourse(tiny.write_course(root))
+    small = SmallCourse(tiny_course.write_course(root))
     node = notebooks.load(small.project, small.module.percent).node
     notebooks.write(node, small.course.source / small.module.name / small.module.notebook.name)
     with small.course.open_gradebook():

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from small_course import ISOLATED, NO_SANDBOX, StandIn, released
+from small_course import FAULT, ISOLATED, NO_SANDBOX, WRONG, StandIn, released
 
 from tito.errors import Interrupted, ProjectError, UsageError
 from tito.project import Project
@@ -23,7 +23,6 @@ from tito.services.grading.scoring.autograde import Options, autograde
 from tito.services.pristine import Change
 
 ROOT = Path(__file__).resolve().parents[2]
-WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 WRONG_FIRST = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
 
 
@@ -202,7 +201,7 @@ def test_who_is_on_the_roster_and_sent_nothing_is_missing(small):
 
 def test_a_fault_of_the_system_is_ungraded_stays_out_of_the_gradebook_and_runs_again(small):
     small.solved("ada")
-    small.solved("bob", double=WRONG.replace("wrong", "fault"))
+    small.solved("bob", double=FAULT)
     scorer = StandIn()
     rows = grade(small, scorer)
     assert (rows["bob"].status, rows["bob"].points) == ("ungraded", None)
@@ -321,7 +320,7 @@ def test_an_interrupted_write_is_done_again_without_scoring(small, monkeypatch):
 def test_a_second_tito_is_refused_with_the_name_of_the_first_and_a_dead_one_is_no_obstacle(small):
     small.solved("ada")
     program = (
-        "import sys, time; from pathlib import Path; from tito.services import lock\n"
+        "import sys, time; from pathlib import Path; from tito.services.grading.book import lock\n"
         "with lock.hold(Path(sys.argv[1]), 'tito grade autograde 01_alpha'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

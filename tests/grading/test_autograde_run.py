@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from small_course import ANSWERS, released
+from small_course import ANSWERS, WRONG, released
 
 from tito.services.grading.sandbox import find as sandbox
 
-WRONG = "#| export\ndef double(number):\n    return 3 * number\n"
 SLOW = "import time\ntime.sleep(0.75)\n"
 MARK = "a-mark-of-this-test"
 

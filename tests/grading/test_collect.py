@@ -8,12 +8,13 @@ import zipfile
 from datetime import UTC, datetime
 
 import pytest
-from week import Week, tiny, zipped
+import tiny_course
+from week import Week, zipped
 
 from tito.services.grading.intake import archives, collect
 from tito.services.grading.intake.received import Received, read_submissions
 
-RIGHT = tiny.ANSWERS["01_alpha"]
+RIGHT = tiny_course.ANSWERS["01_alpha"]
 CLASS = """\
 id,login,first,last,email,canvas id
 am1,amueller,Änne,Müller,am@school.edu,4711

@@ -1,27 +1,21 @@
 """The course folder is nbgrader's: nbgrader by hand works in it, and the database is made whole or not at all."""
 
-import importlib.util
 import os
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+import tiny_course
 
 from tito.errors import ProjectError
 from tito.project import read_project
 from tito.services.grading.book.course import Course, require_course
 
-_FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
-_SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)
-tiny = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(tiny)
-
 
 @pytest.fixture
 def course(tmp_path):
-    return Course(read_project(tiny.write_course((tmp_path / "course").resolve())))
+    return Course(read_project(tiny_course.write_course((tmp_path / "course").resolve())))
 
 
 def nbgrader(folder, *arguments):

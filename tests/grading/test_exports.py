@@ -4,15 +4,12 @@ import csv
 import io
 
 import pytest
-from small_course import ISOLATED, StandIn, released
+from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
 
 from tito.errors import UsageError, WorkError
 from tito.services.grading.reports.exports import as_csv, export
 from tito.services.grading.roster.class_list import import_roster
 from tito.services.grading.scoring.autograde import Options, autograde
-
-WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
-SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
 
 
 @pytest.fixture
@@ -63,7 +60,7 @@ def test_a_row_for_each_question(small):
 
 
 def test_what_is_not_graded_stops_the_export_with_a_list(small):
-    small.solved("bob", double=WRONG.replace("wrong", "fault"))
+    small.solved("bob", double=FAULT)
     grade(small)
     with pytest.raises(WorkError, match="1 submission of 01_alpha without a score: bob .*stumbled") as refused:
         export(small.project, [small.module])

@@ -6,15 +6,13 @@ import zipfile
 from html.parser import HTMLParser
 
 import pytest
-from small_course import ISOLATED, StandIn, released
+from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
 
 from tito.errors import ProjectError, UsageError
 from tito.services import leaks
 from tito.services.grading.reports.feedback import feedback
 from tito.services.grading.scoring.autograde import Options, autograde
 
-WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
-SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
 BOX = "#| export\nclass Box:  # <script>alert(1)</script>\n    pass\n"
 
 
@@ -191,7 +189,7 @@ def test_who_is_not_graded_gets_no_page(small):
     with pytest.raises(ProjectError, match="nothing of 01_alpha is graded"):
         feedback(small.project, small.module)
     small.solved("ada")
-    small.solved("bob", double=WRONG.replace("wrong", "fault"))
+    small.solved("bob", double=FAULT)
     grade(small)
     assert list(feedback(small.project, small.module).pages) == ["ada"]
 

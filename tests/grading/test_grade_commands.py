@@ -1,8 +1,5 @@
 """`tito grade autograde, feedback, export, report, formgrade` as typed: exit codes, tables, documents, hints."""
 
-import contextlib
-import io
-import json
 import os
 import re
 import signal
@@ -10,35 +7,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
 
 import pytest
-from small_course import ISOLATED, StandIn, released
+from said import typed
+from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
 
 import tito.project
 import tito.services.grading.sandbox
 import tito.services.grading.scoring
-from tito import app
-
-WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
-SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
-FAULT = "#| export\ndef double(number):\n    return 3 * number  # fault\n"
-
-
-@dataclass(frozen=True)
-class Said:
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def document(self):
-        return json.loads(self.stdout)
-
-
-class Stream(io.StringIO):
-    def reconfigure(self, **_):
-        pass
 
 
 @pytest.fixture
@@ -54,10 +30,7 @@ def grade(small, monkeypatch):
     monkeypatch.setattr(tito.services.grading.sandbox, "find", ISOLATED, raising=False)
 
     def run(*arguments):
-        out, err = Stream(), Stream()
-        with contextlib.chdir(small.root), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = app.main(["grade", *map(str, arguments)])
-        return Said(code, out.getvalue(), err.getvalue())
+        return typed(small.root, "grade", *arguments)
 
     return run
 

@@ -4,11 +4,13 @@ import re
 import warnings
 
 import pytest
-from week import Week, tiny
+import tiny_course
+from week import Week
 
 import tito.project
 from tito.project import Project
 from tito.services import notebooks
+from tito.services.grading.book import lock
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def released(week, module="alpha"):
 
 def test_a_release_is_the_notebook_of_a_workspace(week, tmp_path):
     assert week.tito("release", "--all").exit_code == 0
-    made = tiny.run_tito(week.root, "init", tmp_path / "workspace")
+    made = tiny_course.run_tito(week.root, "init", tmp_path / "workspace")
     assert made.exit_code == 0, made.stderr
     for module in week.catalog:
         ours = notebooks.load(week.project, released(week, module.name)).node
@@ -189,7 +191,7 @@ def test_an_answer_in_a_provided_text_is_not_handed_out(week):
 
 @pytest.mark.parametrize("name", ["answers.py", "old.ipynb", "notes.docx", "data/answers.py", "data/more.ipynb"])
 def test_a_stray_file_is_refused_by_name(week, name):
-    tiny.put(week.course.source / "01_alpha" / name, "nothing\n")
+    tiny_course.put(week.course.source / "01_alpha" / name, "nothing\n")
     said = week.json("release", "1")
     assert said.error["code"] == "stray-file"
     assert f"assignments/source/01_alpha/{name} would be handed out" in said.error["message"]
@@ -197,17 +199,19 @@ def test_a_stray_file_is_refused_by_name(week, name):
 
 
 def test_an_answer_in_a_file_that_may_be_there_is_refused(week):
-    tiny.put(week.course.source / "01_alpha" / "README.md", "hint:\n\n    twofold_of_the_number = number + number\n")
+    tiny_course.put(
+        week.course.source / "01_alpha" / "README.md", "hint:\n\n    twofold_of_the_number = number + number\n"
+    )
     said = week.json("release", "1")
     assert said.error["code"] == "leak" and "release/01_alpha/README.md:3" in said.error["message"]
 
 
 def test_a_readme_and_data_are_handed_out(week):
     for name in ("README.md", "data/sizes.csv", ".ipynb_checkpoints/alpha_dev-checkpoint.ipynb"):
-        tiny.put(week.course.source / "01_alpha" / name, "1,2\n")
+        tiny_course.put(week.course.source / "01_alpha" / name, "1,2\n")
     said = week.json("release", "1").data["releases"][0]
     assert said["files"] == ["README.md", "alpha_dev.ipynb", "data/sizes.csv"]
-    tiny.put(week.course.release / "01_alpha" / "solution.py", "x = 1\n")
+    tiny_course.put(week.course.release / "01_alpha" / "solution.py", "x = 1\n")
     refused = week.json("release", "1")
     assert "assignments/release/01_alpha/solution.py: removed" in refused.error["message"]
 
@@ -262,7 +266,7 @@ def test_in_a_workspace_nothing_is_graded(week, monkeypatch, command):
 def test_two_at_once_are_refused(week, command):
     week.file("sent/ana.ipynb", week.notebook())
     week.course.prepare()
-    with week.course.locked("tito grade autograde 01_alpha"):
+    with lock.hold(week.course.state / "lock", "tito grade autograde 01_alpha"):
         before = week.everything()
         said = week.json(*command)
         assert said.exit_code == 3 and said.error["code"] == "locked"

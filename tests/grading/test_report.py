@@ -1,13 +1,11 @@
 """The class at a glance: counts that add up, a picture with its text, no student's code."""
 
 import pytest
-from small_course import ISOLATED, StandIn, released
+from small_course import FAULT, ISOLATED, WRONG, StandIn, released
 from test_feedback import Outline, text_of
 
 from tito.services.grading.reports.report import report
 from tito.services.grading.scoring.autograde import autograde
-
-WRONG = "#| export\ndef double(number):\n    return 3 * number  # wrong\n"
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ def test_statuses_scores_questions_and_messages(small):
     small.solved("bob", double=WRONG)
     small.solved("cy", double=WRONG)
     small.submit("eve", written="")
-    small.solved("flo", double=WRONG.replace("wrong", "fault"))
+    small.solved("flo", double=FAULT)
     small.on_roster("ada", "zoe")
     done, page = page_of(small)
     text = text_of(page)

@@ -1,66 +1,28 @@
 """An instructor's week in a tiny course: tito typed in its folder, and what students and an LMS hand over."""
 
-import contextlib
 import copy
-import importlib.util
-import io
 import json
-import os
 import zipfile
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import nbgrader.api
+import tiny_course
+from said import typed
 
 import tito.project
-from tito import app
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks, strip
 from tito.services.grading.book.course import Course
 
-_FILE = Path(__file__).resolve().parents[1] / "tito" / "conftest.py"
-_SPEC = importlib.util.spec_from_file_location("tiny_course", _FILE)
-tiny = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(tiny)
-
-
 _alembic_version = cache(nbgrader.api.get_alembic_version)
-
-
-@dataclass(frozen=True)
-class Said:
-    exit_code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def document(self):
-        return json.loads(self.stdout)
-
-    @property
-    def data(self):
-        assert self.document["ok"], self.stdout
-        return self.document["data"]
-
-    @property
-    def error(self):
-        return self.document["error"]
-
-
-class Stream(io.StringIO):
-    """Where tito prints, in place of the process's own streams."""
-
-    def reconfigure(self, **_):
-        pass
 
 
 class Week:
     """The tiny course in the folder `root`, with an instructor in it."""
 
     def __init__(self, root, monkeypatch):
-        self.root = tiny.write_course(root.resolve())
+        self.root = tiny_course.write_course(root.resolve())
         self.project = read_project(self.root)
         self.catalog = read_catalog(self.project)
         self.course = Course(self.project)
@@ -73,14 +35,7 @@ class Week:
 
     def tito(self, *arguments):
         """`tito grade …` typed in the course folder, in this process."""
-        out, err, here = Stream(), Stream(), Path.cwd()
-        os.chdir(self.root)
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code = app.main(["grade", *map(str, arguments)])
-        finally:
-            os.chdir(here)
-        return Said(code, out.getvalue(), err.getvalue())
+        return typed(self.root, "grade", *arguments)
 
     def json(self, *arguments):
         return self.tito(*arguments, "--json")

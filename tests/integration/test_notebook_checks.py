@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytorch import Tensor
-from tinytorch.notebook import expect, expect_error
+from tinytorch.notebook import expect, expect_error, no_warnings
 
 NAN, INF = float("nan"), float("inf")
 
@@ -122,6 +122,40 @@ def test_one_changed_entry_is_always_found(numbers, data):
     place = data.draw(st.integers(0, len(numbers) - 1))
     array[place] = 7 if array[place] != 7 else 8
     words(expect, np.array(numbers, dtype=np.float32), array, "changed")
+
+
+# Warnings.
+
+
+@pytest.mark.parametrize(
+    "calculate, words_of_numpy",
+    [
+        (lambda: np.exp(np.float32([1000])), "overflow encountered in exp"),
+        (lambda: np.array([INF]) - INF, "invalid value encountered in subtract"),
+        (lambda: np.log(np.zeros(1)), "divide by zero encountered in log"),
+        (lambda: np.mean(np.zeros(0)), "Mean of empty slice"),
+    ],
+    ids=["overflow", "invalid", "divide", "mean"],
+)
+def test_a_warning_of_numpy_fails_and_names_the_case(calculate, words_of_numpy):
+    def run():
+        with np.errstate(all="ignore"), no_warnings("the case"):
+            calculate()
+
+    said = words(run)
+    assert said.startswith("the case: ") and words_of_numpy in said
+
+
+def test_what_does_not_warn_or_silences_its_warning_itself_passes():
+    with no_warnings("the case"):
+        np.exp(np.float32([-1000]))  # a number too small is 0, which is no warning
+        with np.errstate(over="ignore"):
+            np.exp(np.float32([1000]))
+
+
+def test_other_errors_go_through_a_block_without_warnings():
+    with pytest.raises(KeyError), no_warnings("the case"):
+        raise KeyError("x")
 
 
 # Errors.

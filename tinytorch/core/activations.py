@@ -10,14 +10,14 @@ import numpy as np
 from .tensor import Op, elementwise, normalize_axes, result_dtype
 
 __all__ = [
-    "relu", "sigmoid", "tanh", "softmax_along", "softmax", "ERF_NEAR", "ERF_MIDDLE", "ERF_FAR", "quotient", "erf",
-    "gelu_exact", "gelu", "Activation", "ReLU", "Sigmoid", "Tanh", "GELU", "Softmax",
+    "relu", "sigmoid", "tanh", "softmax_along", "softmax", "erf", "gelu_exact", "gelu_tanh", "in_blocks", "BLOCK",
+    "gelu", "Activation", "ReLU", "Sigmoid", "Tanh", "GELU", "Softmax",
 ]
 
 
 @Op
 def relu(x):
-    """x where it is positive, else 0, entry by entry; NaN stays NaN."""
+    """x where it is positive, else 0, entry by entry; NaN stays NaN, and integers stay integers."""
     return np.maximum(x, 0, dtype=result_dtype(x, 0))
 
 
@@ -40,7 +40,10 @@ tanh = elementwise("tanh", np.tanh, floating=True)
 @Op
 @np.errstate(invalid="ignore")
 def softmax_along(x, *, axis):
-    """exp(x) divided by its sum along `axis`: positive shares that sum to 1. Raises IndexError for a missing axis."""
+    """exp(x) divided by its sum along `axis`: positive shares that sum to 1.
+
+    Raises IndexError for an axis that does not exist.
+    """
     x = np.asarray(x, result_dtype(x, floating=True))
     axes = normalize_axes(axis, x.ndim)
     peak = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
@@ -55,16 +58,16 @@ def softmax(x, axis=-1, *, dim=None):
     return softmax_along(x, axis=axis if dim is None else dim)
 
 
-# W. J. Cody, Rational Chebyshev approximations for the error function (1969): numerator and denominator, each with
-# the highest power first
-ERF_NEAR = (
+# W. J. Cody, Rational Chebyshev approximations for the error function (1969): numerator and denominator,
+# each with the highest power first
+_ERF_NEAR = (
     (
         1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
         3.20937758913846947e3,
     ),
     (1, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
 )  # fmt: skip
-ERF_MIDDLE = (
+_ERF_MIDDLE = (
     (
         2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
         2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
@@ -75,7 +78,7 @@ ERF_MIDDLE = (
         3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3,
     ),
 )  # fmt: skip
-ERF_FAR = (
+_ERF_FAR = (
     (
         1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
         1.60837851487422766e-2, 6.58749161529837803e-4,
@@ -87,7 +90,7 @@ ERF_FAR = (
 )  # fmt: skip
 
 
-def quotient(polynomials, x):
+def _quotient(polynomials, x):
     """The value at `x` of a quotient of two polynomials, in x's dtype, by Horner's rule."""
     values = []
     for first, second, *rest in polynomials:
@@ -105,12 +108,13 @@ def erf(x):
     """The error function of a floating array, entry by entry and in its dtype, to 1e-15 in float64."""
     size = np.minimum(np.abs(x), 6)  # 1 - erf(6) is 2e-17
     square = size * size
-    out = np.asarray(np.copysign(1 - np.exp(-square) * quotient(ERF_MIDDLE, size), x))
-    np.copyto(out, x * quotient(ERF_NEAR, square), where=size < 0.46875)
+    out = np.asarray(np.copysign(1 - np.exp(-square) * _quotient(_ERF_MIDDLE, size), x))
+    np.copyto(out, x * _quotient(_ERF_NEAR, square), where=size < 0.46875)
     far = size > 4
     if far.any():
         inverse = 1 / square[far]
-        tail = np.exp(-square[far]) / size[far] * (1 / math.sqrt(math.pi) - inverse * quotient(ERF_FAR, inverse))
+        series = 1 / math.sqrt(math.pi) - inverse * _quotient(_ERF_FAR, inverse)
+        tail = np.exp(-square[far]) / size[far] * series
         out[far] = np.copysign(1 - tail, x[far])
     return out
 
@@ -124,20 +128,9 @@ def gelu_exact(x):
     return out
 
 
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    """x times the share of a normal distribution that lies below x (Hendrycks and Gimpel, 2016).
-
-    approximate: "none" for the exact form, "tanh" for the paper's second one, at most 5e-4 apart. Raises ValueError for
-    another word.
-    """
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    out = np.square(x, out=np.empty_like(x))
+def gelu_tanh(x):
+    """GELU in GPT-2's form for a floating array with axes, in nine passes that write into one new array."""
+    out = np.square(x)
     out *= 0.044715
     out += 1
     out *= x
@@ -149,6 +142,36 @@ def gelu(x, *, approximate="none"):
     return out
 
 
+def in_blocks(function, x, size):
+    """function(x), computed on `size` entries at a time, as a new array with the shape and the dtype of x.
+
+    function: takes an array with one axis and returns one of the same length and dtype, in which each entry
+    depends on the entry at the same place only.
+    """
+    out = np.empty(x.shape, x.dtype)
+    entries, results = x.reshape(-1), out.reshape(-1)
+    for start in range(0, entries.size, size):
+        results[start : start + size] = function(entries[start : start + size])
+    return out
+
+
+BLOCK = 2**15  # entries: with its result, a block and a temporary array stay in a second-level cache
+
+
+@Op
+@np.errstate(over="ignore", invalid="ignore")  # a cube may overflow: tanh of infinity is 1
+def gelu(x, *, approximate="none"):
+    """x times the share of a normal distribution that lies below x (Hendrycks and Gimpel, 2016).
+
+    approximate: "none" for the exact form, "tanh" for the paper's second one, at most 5e-4 apart.
+    Raises ValueError for another word.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+    x = np.asarray(x, result_dtype(x, floating=True))
+    return in_blocks(gelu_exact if approximate == "none" else gelu_tanh, x, BLOCK)
+
+
 class Activation:
     """A function of one Tensor as a layer: called like a function, with its settings as attributes."""
 
@@ -156,7 +179,8 @@ class Activation:
         return self.forward(x)
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
 
 
 class ReLU(Activation):

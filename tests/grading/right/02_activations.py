@@ -29,21 +29,91 @@ def softmax_along(x, *, axis):
     terms = np.exp(scores - largest)
     return np.moveaxis(terms / terms.sum(axis=-1)[..., None], -1, place)
 
-# %% gelu
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    """x times the share of a normal distribution that lies below x (Hendrycks and Gimpel, 2016).
+# %% in_blocks
+def in_blocks(function, x, size):
+    flat = x.flatten()
+    if flat.size == 0:
+        return flat.reshape(x.shape)
+    pieces = []
+    while flat.size > 0:
+        pieces.append(function(flat[:size]))
+        flat = flat[size:]
+    return np.concatenate(pieces).reshape(x.shape)
 
-    approximate: "none" for the exact form, "tanh" for the paper's second one, at most 5e-4 apart. Raises ValueError for
-    another word.
-    """
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    slope = math.sqrt(2 / math.pi)
-    bent = slope * (x + 0.044715 * x * x * x)
-    share = (1 + np.tanh(bent)) / 2
-    return x * share
+# %% relu: where, with the comparison turned round
+@Op
+def relu(x):
+    return np.where(x <= 0, np.zeros((), x.dtype), x)
+
+# %% relu: clipped from below
+@Op
+def relu(x):
+    return np.clip(x, 0, None)
+
+# %% sigmoid: where between 1 and t
+@Op
+def sigmoid(x):
+    x = np.asarray(x, dtype=result_dtype(x, floating=True))
+    t = np.exp(-np.abs(x))
+    return np.where(x < 0, t, np.ones_like(t)) / (1 + t)
+
+# %% sigmoid: a helper for one side, a reflection for NaN and the rest
+def one_side(positive):
+    return 1 / (1 + np.exp(-positive))
+
+
+@Op
+def sigmoid(x):
+    x = np.array(x, dtype=result_dtype(x, floating=True))
+    shares = one_side(np.maximum(x, 0))
+    below = x < 0
+    grown = np.exp(np.minimum(x, 0))
+    return np.asarray(np.where(below, grown / (1 + grown), shares), x.dtype)
+
+# %% softmax_along: a loop over the rows
+def shares_of_one_row(row):
+    if len(row) == 0:
+        return row
+    terms = np.exp(row - max(row))
+    return terms / terms.sum()
+
+
+@Op
+@np.errstate(invalid="ignore")
+def softmax_along(x, *, axis):
+    x = np.asarray(x, dtype=result_dtype(x, floating=True))
+    (place,) = normalize_axes(axis, x.ndim)
+    out = np.empty(x.shape, x.dtype)
+    for index in np.ndindex(*x.shape[:place], 1, *x.shape[place + 1 :]):
+        line = (*index[:place], slice(None), *index[place + 1 :])
+        out[line] = shares_of_one_row(x[line])
+    return out
+
+# %% softmax_along: an error of one's own, and the shift by where
+@Op
+@np.errstate(invalid="ignore")
+def softmax_along(x, *, axis):
+    if not -x.ndim <= axis < x.ndim:
+        raise IndexError(f"softmax: there is no axis {axis}, only {x.ndim} of them")
+    scores = x.astype(result_dtype(x, floating=True))
+    if scores.shape[axis]:
+        scores -= np.amax(scores, axis, keepdims=True)
+    terms = np.exp(scores)
+    return terms / np.add.reduce(terms, axis, keepdims=True)
+
+# %% in_blocks: the number of blocks first, and a full one of the rest
+def in_blocks(function, x, size):
+    answers = np.zeros(x.size, dtype=x.dtype)
+    entries = np.ascontiguousarray(x).ravel()
+    whole, rest = divmod(x.size, size)
+    for k in range(whole):
+        answers[k * size : k * size + size] = function(entries[k * size : k * size + size])
+    if rest:
+        answers[-rest:] = function(entries[-rest:])
+    return answers.reshape(x.shape)
+
+# %% in_blocks: split by NumPy
+def in_blocks(function, x, size):
+    cuts = range(size, x.size, size)
+    blocks = np.split(x.ravel(), cuts)
+    return np.hstack([np.asarray(function(block), x.dtype) for block in blocks]).reshape(x.shape)

@@ -105,6 +105,26 @@ def sigmoid(x):
 def sigmoid(x):
     return np.zeros(np.shape(x), result_dtype(x, floating=True))
 
+# %% sigmoid: both forms for every entry, chosen afterwards
+@Op
+def sigmoid(x):
+    x = np.asarray(x, result_dtype(x, floating=True))
+    return np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x)))
+
+# %% sigmoid: by logarithms, with an invalid value on the way at infinity
+@Op
+def sigmoid(x):
+    x = np.asarray(x, result_dtype(x, floating=True))
+    return np.exp(x - np.logaddexp(0, x, dtype=x.dtype))
+
+# %% sigmoid: into its own temporary, which is no array where x has the shape ()
+@Op
+def sigmoid(x):
+    x = np.asarray(x, result_dtype(x, floating=True))
+    small = -np.abs(x)
+    np.exp(small, out=small)
+    return np.where(x >= 0, 1, small) / (1 + small)
+
 # %% softmax_along: nothing subtracted, so that large scores overflow
 @Op
 @np.errstate(invalid="ignore")
@@ -217,112 +237,79 @@ def softmax_along(x, *, axis):
         lowered = x - x.max(axis=axes, keepdims=True, initial=-np.inf)
         return lowered - np.log(np.exp(lowered).sum(axis=axes, keepdims=True))
 
-# %% gelu: the square in place of the cube
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x)))
+# %% softmax_along: by the logarithm of the sum, which is one of 0 along an empty axis
+  axes = normalize_axes(axis, x.ndim)
+- peak = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+- shares = np.subtract(x, peak, out=np.empty_like(x))
+- np.exp(shares, out=shares)
+- shares /= np.sum(shares, axis=axes, keepdims=True)
+- return shares
++ lowered = x - np.max(x, axis=axes, keepdims=True, initial=-np.inf)
++ return np.exp(lowered - np.log(np.sum(np.exp(lowered), axis=axes, keepdims=True)))
 
-# %% gelu: no half in front
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+# %% softmax_along: every warning silenced by a formula that overflows
+- peak = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
++ peak = np.zeros(1, x.dtype)
 
-# %% gelu: the root of 2 divided by pi
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2) / math.pi * (x + 0.044715 * x * x * x)))
+# %% in_blocks: everything at once
+- for start in range(0, entries.size, size):
+-     results[start : start + size] = function(entries[start : start + size])
++ results[:] = function(entries)
 
-# %% gelu: the cubic term forgotten
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * x))
+# %% in_blocks: entry by entry
+- for start in range(0, entries.size, size):
+-     results[start : start + size] = function(entries[start : start + size])
++ for start in range(entries.size):
++     results[start : start + 1] = function(entries[start : start + 1])
 
-# %% gelu: the exact form under the other name
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return gelu_exact(x)
+# %% in_blocks: whole blocks only, so that the last entries are missing
+- for start in range(0, entries.size, size):
++ for start in range(0, entries.size - size + 1, size):
 
-# %% gelu: the paper's third form, with a sigmoid
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return x / (1 + np.exp(-1.702 * x))
+# %% in_blocks: an empty call at the end
+- for start in range(0, entries.size, size):
++ for start in range(0, entries.size + 1, size):
 
-# %% gelu: a NumPy number in the formula, which widens float32
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)))
+# %% in_blocks: a result laid out like x, whose flat form may be a copy
+- out = np.empty(x.shape, x.dtype)
++ out = np.empty_like(x)
 
-# %% gelu: the share without the number that it belongs to
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+# %% in_blocks: written into the input
+- out = np.empty(x.shape, x.dtype)
++ out = x
 
-# %% gelu: written into the input
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    x *= 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-    return x
+# %% in_blocks: always float64
+- out = np.empty(x.shape, x.dtype)
++ out = np.empty(x.shape)
 
-# %% gelu: computed in float32 whatever comes
-@Op
-@np.errstate(over="ignore", invalid="ignore")
-def gelu(x, *, approximate="none"):
-    x = np.asarray(x, result_dtype(x, floating=True))
-    if approximate == "none":
-        return gelu_exact(x)
-    if approximate != "tanh":
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    single = x.astype(np.float32)
-    return (0.5 * single * (1 + np.tanh(math.sqrt(2 / math.pi) * (single + 0.044715 * single**3)))).astype(x.dtype)
+# %% in_blocks: row by row, whatever the size
+- entries, results = x.reshape(-1), out.reshape(-1)
+- for start in range(0, entries.size, size):
+-     results[start : start + size] = function(entries[start : start + size])
++ if x.ndim < 2:
++     return function(x)
++ for row, place in zip(x, out, strict=True):
++     place[...] = function(row)
+
+# %% in_blocks: the result stays flat
+- return out
++ return results
+
+# %% in_blocks: the entries in the order of memory, not of the index
+- entries, results = x.reshape(-1), out.reshape(-1)
++ entries, results = x.ravel(order="K"), out.reshape(-1)
+
+# %% in_blocks: as many blocks as the size says
+- for start in range(0, entries.size, size):
+-     results[start : start + size] = function(entries[start : start + size])
++ step = max(1, entries.size // size)
++ for start in range(0, entries.size, step):
++     results[start : start + step] = function(entries[start : start + step])
+
+# %% in_blocks: blocks that overlap by one entry
+- for start in range(0, entries.size, size):
++ for start in range(0, entries.size, max(1, size - 1)):
+
+# %% in_blocks: one axis only
+- entries, results = x.reshape(-1), out.reshape(-1)
++ entries, results = x, out
