@@ -10,7 +10,7 @@ from answers import right_answers, wrong_answers
 from nbformat import v4
 from one_notebook import HandedIn, box, by_name, catalog, earned, notebook, project
 
-from tito.services import kernel, notebooks, pristine
+from tito.services import dependence, kernel, notebooks, pristine
 from tito.services.grading.sandbox.find import MIB, Limits
 from tito.services.grading.scoring import placing, plans, scorer
 
@@ -424,7 +424,7 @@ def test_a_kernel_says_the_same_cell_by_cell(name, tmp_path):
         sources = [one.cell.source for one in running]
         limits = kernel.Limits(60, 300)
         outcomes = kernel.run_cells(sources, folder=kit.view, cwd=kit.module.folder, limits=limits)
-        judge = Judge(running, outcomes, source, kit.source.node)
+        judge = Judge(running, outcomes, source, kit.source.node, dependence.read_modules(kit.view))
     verdicts = {
         notebooks.grade_id(one.cell): judge.verdict(number)
         for number, one in enumerate(running)

@@ -206,7 +206,7 @@ def number_of(grade_id):
         ("dropped", "todo", "needs dropped, but the cell dropped is missing from the notebook"),
         ("renamed", "failed", "NameError: name 'renamed' is not defined"),
         ("reformatted", "passed", ""),
-        ("module", "failed", "this does not hold: assert reformatted(1) == 1 and"),
+        ("module", "blocked", "blocked by wrong: its test test-wrong fails; fix that first"),
     ],
 )
 def test_verdicts(kinds, name, status, message):
@@ -457,3 +457,45 @@ def test_the_report_says_when_the_file_was_saved(tmp_path):
     assert abs(report.saved.timestamp() - moment) < 1
     assert seen == [(0, 1)]
     assert not list(Path(course.project.state / "views").iterdir()), "views are removed"
+
+
+def test_what_is_compared_with_an_earlier_wrong_answer_is_blocked_by_it(tmp_path):
+    course = Course(
+        tmp_path.resolve(),
+        [
+            function("loops", "return 3 * x"),
+            check("loops", "assert loops(1) == 2, 'loops of 1'"),
+            function("unwritten", "raise NotImplementedError('unwritten: write this cell')"),
+            check("unwritten", "unwritten(1)"),
+            function("product", "return 2 * x"),
+            check("product", "assert product(1) == loops(1), 'differs from the loops'"),
+            check("product-values", "assert product(1) == 2"),
+            function("apart", "return x"),
+            check("apart", "assert apart(1) == 2, 'nothing to do with the loops'"),
+            function("careless", "\n    try:\n        return unwritten(x)\n    except Exception:\n        return 0"),
+            check("careless", "assert careless(1) == 1"),
+            function("endless", "while loops(1): pass"),
+            check("endless", "endless(1)"),
+            solution("broken", "def broken(x):\n    return loops(x)\nassert broken(1) == 2"),
+            check("broken", "broken(1)"),
+            solution("unparsed", "def unparsed(x):\n    return loops(x"),
+            check("unparsed", "assert unparsed(1) == loops(1)"),
+            check("module", "assert product(1) == loops(1)"),
+        ],
+    )
+    report = course.run(cell_seconds=1)
+    by_loops = "blocked by loops: its test test-loops fails; fix that first"
+    expected = {
+        "test-loops": ("failed", "loops of 1"),
+        "test-unwritten": ("todo", "not written yet"),
+        "test-product": ("blocked", by_loops),
+        "test-product-values": ("passed", ""),
+        "test-apart": ("failed", "nothing to do with the loops"),
+        "test-careless": ("blocked", "blocked by unwritten: it is not written yet"),
+        "test-endless": ("blocked", by_loops),
+        "test-broken": ("blocked", by_loops),
+        "test-module": ("blocked", by_loops),
+    }
+    found = {cell.grade_id: (cell.status, cell.message) for cell in report.cells}
+    assert found.pop("test-unparsed")[0] == "crashed", "its own mistake, whatever the loops do"
+    assert found == expected

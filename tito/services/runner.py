@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tito.errors import WorkError
-from tito.services import kernel, notebooks, views
+from tito.services import dependence, kernel, notebooks, views
 from tito.services.pristine import in_words, read_pristine, restore
 from tito.services.verdicts import Judge
 
@@ -79,7 +79,8 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
             limits=kernel.Limits(cell_seconds, total_seconds),
             on_cell=on_cell and (lambda number: on_cell(number, len(running))),
         )
-    judge = Judge(running, outcomes, source, pristine)
+        modules = dependence.read_modules(folder)
+    judge = Judge(running, outcomes, source, pristine, modules)
     return Report(
         module=module.name,
         source=source.label,

@@ -1,18 +1,22 @@
 """Turns what became of the cells of a notebook into a verdict for each graded cell, in words for the student.
 
 A question is a solution cell and the tests below it. A test is *todo* while its own answer is not written, *blocked*
-while something else that it needs is missing, *crashed* where its answer did not even run, and *failed* where the
-answer ran and is wrong.
+while something else that it needs is missing or wrong, *crashed* where its answer did not even run, and *failed* where
+the answer ran and is wrong.
 """
 
 import re
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 from tito.services import notebooks, syntax
 from tito.services.conventions import ASSEMBLY_TEST
+from tito.services.dependence import Dependence
 
 STUB = re.compile(r"(?P<grade_id>.+): write this cell")
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
+SYNTAX_ERRORS = ("SyntaxError", "IndentationError", "TabError")
+SAID = {"failed": "fails", "crashed": "stops", "timeout": "does not finish", "blocked": "cannot run"}
 BINDING = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?= *=[^=]|\(|:)", re.MULTILINE)
 
 
@@ -29,11 +33,13 @@ class Judge:
     """Judges the graded cells of one run.
 
     placed: the cells that were to run; outcomes: what became of each; source: the student's file;
-    pristine: the notebook as it was handed out, or None. process: what the cells ran in.
+    pristine: the notebook as it was handed out, or None. modules: {name: source} of the course's modules that the
+    notebook may import. process: what the cells ran in.
     """
 
-    def __init__(self, placed, outcomes, source, pristine, process="the kernel"):
+    def __init__(self, placed, outcomes, source, pristine, modules=None, process="the kernel"):
         self.placed = placed
+        self.modules = modules
         self.outcomes = outcomes
         self.source = source
         self.process = process
@@ -43,6 +49,14 @@ class Judge:
 
     def verdict(self, position):
         """The verdict on the graded cell at `position` in `placed`."""
+        verdict = self._own_verdict(position)
+        if verdict.status in ("failed", "crashed", "timeout"):
+            return self._blocked(position) or verdict
+        return verdict
+
+    @cache  # noqa: B019 - a Judge lives as long as one run is looked at
+    def _own_verdict(self, position):
+        """The verdict on a graded cell as if all that it needs was right."""
         question = self.question(notebooks.grade_id(self.placed[position].cell))
         for own in self._positions(question):
             if self.outcomes[own].status not in ("ok", "skipped"):
@@ -70,6 +84,37 @@ class Judge:
             for position, outcome in enumerate(self.outcomes)
             if position not in graded and outcome.status not in ("ok", "skipped")
         ]
+
+    @cached_property
+    def _dependence(self):
+        return Dependence([one.cell.source for one in self.placed], self.modules)
+
+    def _blocked(self, position):
+        """The verdict where an earlier answer that the test depends on is wrong, else None."""
+        question = self.question(notebooks.grade_id(self.placed[position].cell))
+        own = self._positions(question)
+        if any(self.outcomes[one].error in SYNTAX_ERRORS for one in own):
+            return None
+        needed = self._dependence.needed(position, own)
+        for earlier in sorted(needed - set(own)):
+            answer = notebooks.grade_id(self.placed[earlier].cell)
+            if answer in self.originals and answer != question and (reason := self._wrong(answer)):
+                return Verdict("blocked", f"blocked by {answer}: {reason}", self._place(earlier))
+        return None
+
+    def _wrong(self, answer):
+        """What is wrong with an answer, "" where all of its tests pass."""
+        for position, one in enumerate(self.placed):
+            test = notebooks.grade_id(one.cell)
+            if not notebooks.is_test(one.cell) or self.question(test) != answer:
+                continue
+            status = self._own_verdict(position).status
+            if status == "todo":
+                return "it is not written yet"
+            if status != "passed":
+                hidden = syntax.regions(one.cell.source, "HIDDEN TESTS")
+                return f"{'a withheld test of it' if hidden else f'its test {test}'} {SAID[status]}; fix that first"
+        return ""
 
     def _unanswered(self, own, question):
         """The verdict where the question's own solution cell, at `own`, did not run to its end."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito.errors import WorkError
-from tito.services import notebooks, strip, syntax, views
+from tito.services import dependence, notebooks, strip, syntax, views
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.sandbox import fonts
 from tito.services.grading.scoring import plans
@@ -170,7 +170,8 @@ class _Submission:
         """The scores of the tests, and {place: what the cell there printed}."""
         steps = [self._step(number) for number in range(len(self.running))]
         self.outcomes, printed = self.rig.run(steps)
-        self.judge = Judge(self.running, self.outcomes, self.source, self.kit.source.node, "its process")
+        modules = dependence.read_modules(self.kit.view)
+        self.judge = Judge(self.running, self.outcomes, self.source, self.kit.source.node, modules, "its process")
         cells = tuple(self._score(number) for number in self.tests)
         hidden = {number for number in self.tests if _is_hidden(self.running[number].cell)}
         shown = {number: text for number, text in printed.items() if text and number not in hidden}
