@@ -14,7 +14,7 @@ from tito.catalog import read_catalog
 from tito.errors import ProjectError
 from tito.project import read_project
 from tito.services import kernel, notebooks, views, workspace
-from tito.services.grading.proof import audit, forks
+from tito.services.grading.proof import audit, complete, forks
 from tito.services.grading.proof.mutants import mutants, sample, unchanged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,8 +162,8 @@ def hidden(body):
     return f"# Withheld.\n### BEGIN HIDDEN TESTS\n{body}\n### END HIDDEN TESTS"
 
 
-def course(root, *cells, explained=""):
-    """A course with one module of these cells, below the folder `root`."""
+def course(root, *cells, explained="", tests=""):
+    """A course with one module of these cells, below the folder `root`. tests: the text of its test_name.py."""
     (root / "tinytorch" / "core").mkdir(parents=True)
     for package in (root / "tinytorch", root / "tinytorch" / "core"):
         (package / "__init__.py").touch()
@@ -174,6 +174,8 @@ def course(root, *cells, explained=""):
     (folder / "module.toml").write_text(settings, encoding="utf-8")
     text = '# %% [markdown]\nr"""\n# Alpha\n"""\n\n# %%\nimport math\n\n' + "".join(cells)
     (folder / "alpha_dev.py").write_text(text, encoding="utf-8")
+    if tests:
+        (folder / "test_alpha.py").write_text(tests, encoding="utf-8")
     if explained:
         path = root / "tests" / "grading" / "audit" / "01_alpha.toml"
         path.parent.mkdir(parents=True)
@@ -273,6 +275,68 @@ def test_a_workspace_is_refused(tmp_path):
 def test_a_reference_that_fails_its_own_tests_is_an_error_and_no_perfect_score(tmp_path, body):
     with pytest.raises(ProjectError, match=r"alpha_dev\.py:.*the reference itself stops here"):
         run_audit(course(tmp_path, CLAMP, percent("test", body, "test-f", 1)))
+
+
+# What `complete` would refuse.
+
+EXPORTED = percent("solution", "#| export\n" + cell_of("if x < 0:\n    return 0\nreturn x", "x"), "f")
+STRONG_FILE = f"from tinytorch.core.alpha import f\n\n\ndef test_values():\n    {STRONG}\n"
+
+
+def waiting(before, after):
+    return f'[[refused]]\ngrade_id = "f"\nbefore = "{before}"\nafter = "{after}"\n\n'
+
+
+def test_a_mutant_that_keeps_its_points_and_fails_test_name_is_refused(tmp_path):
+    project = course(tmp_path, EXPORTED, percent("test", "assert f(2) == 2", "test-f", 1), tests=STRONG_FILE)
+    found = run_audit(project)
+    assert found.tested == len(found.survivors) > len(found.refused) > 0
+    refused = {one.mutant.after: one for one in found.refused}
+    assert "if x <= 0:" not in refused, "which does the same"
+    guard = refused["if False:"]
+    assert guard.where == "modules/01_alpha/alpha_dev.py:14 (cell 3)" and guard.withheld == ()
+    assert guard.refusal.test == "test_values" and "assert [-2, -0.5, 0, 0.5, 2]" in guard.refusal.message
+    assert found.surprises == found.refused and not found.passed
+
+
+def test_points_that_nobody_sees_do_not_warn_of_a_refusal(tmp_path):
+    cells = [percent("test", "assert f(2) == 2", "test-f", 3), percent("test", hidden(STRONG), "test-f-hidden", 1)]
+    explained = explanation("if x < 0:", "if x <= 0:")
+    found = run_audit(course(tmp_path, EXPORTED, *cells, explained=explained, tests=STRONG_FILE))
+    assert found.unexplained == () and found.rate == 1
+    assert found.refused and {one.withheld for one in found.refused} == {("test-f-hidden",)} and not found.passed
+
+
+def test_what_loses_a_visible_point_is_not_asked_of_test_name(tmp_path):
+    explained = explanation("if x < 0:", "if x <= 0:")
+    project = course(tmp_path, EXPORTED, percent("test", STRONG, "test-f", 1), explained=explained, tests=STRONG_FILE)
+    found = run_audit(project)
+    assert (found.tested, found.refused, found.passed) == (1, (), True)
+
+
+def test_refusals_that_wait_for_a_visible_case_are_listed_until_they_have_it(tmp_path):
+    cells = EXPORTED, percent("test", "assert f(2) == 2 and f(-1) == 0", "test-f", 1)
+    listed = run_audit(course(tmp_path / "a", *cells, tests=STRONG_FILE)).refused
+    assert listed
+    known = "".join(waiting(one.mutant.before, one.mutant.after) for one in listed)
+    found = run_audit(course(tmp_path / "b", *cells, tests=STRONG_FILE, explained=known))
+    assert len(found.refused) == len(listed) and found.surprises == ()
+    gone = known + waiting("if x < 0:", "if False:")
+    found = run_audit(course(tmp_path / "c", *cells, tests=STRONG_FILE, explained=gone))
+    assert "f: if x < 0: -> if False:: complete no longer refuses this mutant; take it out of the list" in found.stale
+
+
+@pytest.mark.parametrize("tests", [STRONG_FILE.replace("[0, 0, 0", "[1, 0, 0"), "import gone\n", "x = 1\n"])
+def test_a_reference_that_test_name_refuses_is_an_error(tmp_path, tests):
+    project = course(tmp_path, EXPORTED, percent("test", STRONG, "test-f", 1), tests=tests)
+    with pytest.raises(ProjectError, match=r"test_alpha\.py refuses the reference itself"):
+        run_audit(project)
+
+
+@pytest.mark.parametrize("module", list(CATALOG), ids=lambda module: module.name)
+def test_the_audit_exports_what_tito_exports(module):
+    cells = forks.read_cells(notebooks.load(PROJECT, module.percent))
+    assert complete.exported(module, cells) == (PROJECT.core / module.core_file).read_text(encoding="utf-8")
 
 
 # What mutants may do to the process that runs them.

@@ -294,12 +294,6 @@ def reduce_mean(x, *, axis=None, keepdims=False):
 - return total / count
 + return (np.sum(x, axis=axes, keepdims=keepdims) // count).astype(result_dtype(x, floating=True))
 
-# %% reduce_mean: NumPy's error for an axis that does not exist
-@Op
-@np.errstate(all="ignore")
-def reduce_mean(x, *, axis=None, keepdims=False):
-    return np.mean(x, axis=axis, keepdims=keepdims, dtype=result_dtype(x, floating=True))
-
 # %% reduce_mean: 0 instead of nan over no entries
 @Op
 @np.errstate(all="ignore")

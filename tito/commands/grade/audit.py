@@ -44,8 +44,8 @@ def audit(
         console.show({"audits": [_data(one) for one in done]}, lambda found=found: _print(found, service.REQUIRED))
     if weak := [one.module for one in done if not one.passed]:
         raise WorkError(
-            f"the tests of {', '.join(weak)} let wrong answers pass, or survivors are not explained",
-            "strengthen the tests, or explain the survivors in tests/grading/audit",
+            f"the tests of {', '.join(weak)} let wrong answers pass, or refuse at `complete` what a notebook accepts",
+            "strengthen the notebook's tests, or explain the survivors in tests/grading/audit",
             code="weak-tests",
         )
 
@@ -69,6 +69,21 @@ def _data(found):
                 "noticed": one.noticed,
             }
             for one in found.survivors
+        ],
+        "tested": found.tested,
+        "refused": [
+            {
+                "grade_id": one.mutant.grade_id,
+                "where": one.where,
+                "before": one.mutant.before,
+                "after": one.mutant.after,
+                "nth": one.mutant.nth,
+                "test": one.refusal.test,
+                "message": one.refusal.message,
+                "withheld": one.withheld,
+                "known": one.known,
+            }
+            for one in found.refused
         ],
         "stale": found.stale,
         "seconds": round(found.seconds, 1),
@@ -95,6 +110,8 @@ def _print(found, required):
         if survivor.explanation is None:
             _print_survivor(survivor)
     accepted = sum(one.explanation is not None and not one.is_equivalent for one in found.survivors)
+    for refused in found.surprises:
+        _print_refused(refused)
     for text in found.stale:
         console.line(f"stale: {text}")
     console.line(
@@ -102,11 +119,26 @@ def _print(found, required):
         f"{found.visible_rate:.1%} by the visible tests alone; {accepted} survivors accepted, "
         f"{len(found.unexplained)} not explained; {found.seconds:.0f} s"
     )
+    everywhere = sum(not one.withheld for one in found.refused)
+    console.line(
+        f"{found.module}: {found.tested} mutants keep every visible point; complete would refuse {everywhere} of them "
+        f"that keep the withheld points too, and {len(found.refused) - everywhere} that lose some"
+    )
+
+
+def _shown(where, mutant):
+    nth = f" (number {mutant.nth})" if mutant.nth > 1 else ""
+    return f"{where}: {mutant.before} -> {mutant.after}{nth}"
+
+
+def _print_refused(refused):
+    points = "every visible point" if refused.withheld else "every point of the notebook, visible and withheld"
+    console.line(f"refused by complete: {_shown(refused.where, refused.mutant)}")
+    console.line(f"    it has {points}; {refused.refusal}")
 
 
 def _print_survivor(survivor):
-    mutant, noticed = survivor.mutant, ", ".join(survivor.noticed)
-    nth = f" (number {mutant.nth})" if mutant.nth > 1 else ""
-    console.line(f"survives: {survivor.where}: {mutant.before} -> {mutant.after}{nth}")
+    noticed = ", ".join(survivor.noticed)
+    console.line(f"survives: {_shown(survivor.where, survivor.mutant)}")
     if noticed:
         console.line(f"    other questions' tests notice it: {noticed}")

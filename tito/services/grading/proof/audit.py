@@ -2,6 +2,9 @@
 
 A survivor is either explained in `tests/grading/audit/`, or a reason to strengthen a test. That folder holds answers
 and is not part of a workspace.
+
+A mutant that keeps all points that a student sees is also exported and given to `test_name.py`: one that fails there is
+an answer that `tito module complete` refuses although the notebook accepts it.
 """
 
 import time
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 
 from tito.errors import ProjectError
 from tito.services import notebooks
-from tito.services.grading.proof import forks
+from tito.services.grading.proof import complete, forks
 from tito.services.grading.proof.mutants import A_CELL, Mutant, mutants, sample, unchanged
 
 REQUIRED = 0.95  # of the mutants that are not equivalent to the reference
@@ -48,6 +51,21 @@ class Survivor:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A mutant that keeps every visible point of its notebook and is refused by `test_name.py`.
+
+    withheld: the withheld tests that it fails, () where it keeps every point; known: whether it stands in the list of
+    those that wait for a visible case.
+    """
+
+    where: str
+    mutant: Mutant
+    refusal: complete.Refusal
+    withheld: tuple
+    known: bool
+
+
+@dataclass(frozen=True)
 class CellAudit:
     """One answer. made: mutants there are; run: those that were graded; visible: killed by the visible tests alone."""
 
@@ -65,11 +83,16 @@ class CellAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """One module. stale: explanations whose mutant is gone or is killed by now, in words."""
+    """One module. tested: mutants that keep every visible point, which test_name.py was run on.
+
+    stale: explanations whose mutant is gone or is killed by now, in words.
+    """
 
     module: str
     cells: tuple
     survivors: tuple
+    tested: int
+    refused: tuple
     stale: tuple
     seconds: float
 
@@ -90,8 +113,13 @@ class Audit:
         return tuple(survivor for survivor in self.survivors if survivor.explanation is None)
 
     @property
+    def surprises(self):
+        """What `complete` refuses, but for those that are known to wait for a visible case."""
+        return tuple(one for one in self.refused if not one.known)
+
+    @property
     def passed(self):
-        return self.rate >= REQUIRED and not self.unexplained and not self.stale
+        return self.rate >= REQUIRED and not self.unexplained and not self.surprises and not self.stale
 
 
 def explanations_path(project, module):
@@ -111,7 +139,7 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
             "cd into the course repository",
             code="not-a-course",
         )
-    explained = read_explanations(project, module)
+    explained, waiting = read_explanations(project, module), read_waiting(project, module)
     source = notebooks.load(project, module.percent)
     cells = forks.read_cells(source)
     made = {
@@ -119,7 +147,11 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
         for number, cell in enumerate(cells)
         if cell["role"] == "answer"
     }
-    run = [(number, mutant) for number, found in made.items() for mutant in sample(found, a_cell, always=explained)]
+    run = [
+        (number, mutant)
+        for number, found in made.items()
+        for mutant in sample(found, a_cell, always={*explained, *waiting})
+    ]
     # each answer as it is, in the way in which mutants are run: it has to keep its points
     controls = [forks.Version(number, unchanged(cells[number]["source"]), to_end=True) for number in made]
     versions = [forks.Version(number, mutant.code, to_end=True) for number, mutant in run]
@@ -136,21 +168,30 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
     _require_full_marks(source, cells, [*whole.values(), *findings[: len(controls)]])
     findings = findings[len(controls) :]
     verdicts = [judge(cells, number, finding) for (number, _), finding in zip(run, findings, strict=True)]
+    places = [notebooks.where(source, cells[number]["index"], mutant.line) for number, mutant in run]
     survivors = [
-        Survivor(
-            notebooks.where(source, cells[number]["index"], mutant.line),
-            mutant,
-            noticed(cells, number, finding),
-            explained.get(mutant.key),
-        )
-        for (number, mutant), finding, verdict in zip(run, findings, verdicts, strict=True)
+        Survivor(place, mutant, noticed(cells, number, finding), explained.get(mutant.key))
+        for place, (number, mutant), finding, verdict in zip(places, run, findings, verdicts, strict=True)
         if verdict == "survived"
+    ]
+    accepted = [
+        (place, number, mutant, finding)
+        for place, (number, mutant), finding in zip(places, run, findings, strict=True)
+        if keeps_visible_points(cells, number, finding)
+    ]
+    refusals = _refusals(project, catalog, module, cells, [one[1:3] for one in accepted], jobs)
+    refused = [
+        Refused(place, mutant, refusal, withheld(cells, finding), mutant.key in waiting)
+        for (place, _, mutant, finding), refusal in zip(accepted, refusals, strict=True)
+        if refusal
     ]
     return Audit(
         module=module.name,
         cells=tuple(_cell(cells[number], number, found, run, verdicts, survivors) for number, found in made.items()),
         survivors=tuple(survivors),
-        stale=tuple(_stale(explained, run, survivors)),
+        tested=len(accepted),
+        refused=tuple(refused),
+        stale=(*_stale(explained, run, survivors), *_taken(waiting, refused)),
         seconds=time.monotonic() - start,
     )
 
@@ -175,6 +216,34 @@ def judge(cells, number, finding):
     return verdict
 
 
+def keeps_visible_points(cells, number, finding):
+    """Whether a version of the answer in cell `number` runs and passes every test of the notebook that students see."""
+    seen = [place for place in range(number, len(cells)) if place == number or _is_visible_test(cells[place])]
+    return all(place in finding.errors and finding.errors[place] is None for place in seen)
+
+
+def _is_visible_test(cell):
+    return cell["role"] == "test" and not cell["hidden"]
+
+
+def withheld(cells, finding):
+    """The withheld tests that a version failed."""
+    failed = [place for place, error in finding.errors.items() if error is not None]
+    return tuple(cells[place]["grade_id"] for place in failed if cells[place]["hidden"])
+
+
+def _refusals(project, catalog, module, cells, versions, jobs):
+    """What test_name.py says to each of `versions`, mutants of the answers in numbered cells: a Refusal, or None."""
+    if not module.tests.is_file():
+        return [None] * len(versions)
+    texts = [complete.exported(module, cells, {number: mutant.code}) for number, mutant in versions]
+    own, *found = complete.refusals(project, catalog, module, [complete.exported(module, cells), *texts], jobs=jobs)
+    if own:
+        message = f"{project.relative(module.tests)} refuses the reference itself: {own}"
+        raise ProjectError(message, "mend it, then audit", code="reference")
+    return found
+
+
 def noticed(cells, number, finding):
     """The tests of other questions that this version failed."""
     questions = (cells[number]["grade_id"], None)
@@ -187,26 +256,38 @@ def noticed(cells, number, finding):
 
 def read_explanations(project, module):
     """{key of a mutant: Explanation}, {} where there is no file. Raises ProjectError where it is not in order."""
-    path = explanations_path(project, module)
-    label = project.relative(path)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ProjectError(f"{label} cannot be read: {error}", "mend the file") from error
     found = {}
-    for number, entry in enumerate(data.get("survivor", []), 1):
-        place = f"{label}, survivor {number}"
-        if wrong := (entry.keys() - {"nth"}) ^ {"grade_id", "before", "after", "kind", "why"}:
-            raise ProjectError(f"{place}: {', '.join(sorted(wrong))} is missing or has no place here", "mend the file")
-        one = Explanation(**{"nth": 1, **entry})
+    for place, entry in _entries(project, module, "survivor", {"grade_id", "before", "after", "kind", "why"}):
+        one = Explanation(**entry)
         if one.kind not in KINDS or not one.why.strip():
             raise ProjectError(f"{place}: kind is one of {', '.join(KINDS)}, and why says why", "mend the file")
         if one.key in found:
             raise ProjectError(f"{place}: this mutant is explained already", "mend the file")
         found[one.key] = one
     return found
+
+
+def read_waiting(project, module):
+    """The keys of mutants that `complete` refuses until a visible case says why. This list may only shrink."""
+    entries = _entries(project, module, "refused", {"grade_id", "before", "after"})
+    return {(entry["grade_id"], entry["before"], entry["after"], entry["nth"]) for _, entry in entries}
+
+
+def _entries(project, module, table, keys):
+    """(place, entry) of the entries `[[table]]` of the module's file; each has `keys`, and nth."""
+    path = explanations_path(project, module)
+    label = project.relative(path)
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ProjectError(f"{label} cannot be read: {error}", "mend the file") from error
+    for number, entry in enumerate(data.get(table, []), 1):
+        place = f"{label}, {table} {number}"
+        if wrong := (entry.keys() - {"nth"}) ^ keys:
+            raise ProjectError(f"{place}: {', '.join(sorted(wrong))} is missing or has no place here", "mend the file")
+        yield place, {"nth": 1, **entry}
 
 
 def _require_full_marks(source, cells, findings):
@@ -238,3 +319,8 @@ def _stale(explained, run, survivors):
         if key not in alive:
             reason = "is killed by now" if key in exist else "is no longer made"
             yield f"{one.grade_id}: {one.before} -> {one.after}: this mutant {reason}; remove its explanation"
+
+
+def _taken(waiting, refused):
+    for grade_id, before, after, _ in sorted(waiting - {one.mutant.key for one in refused}):
+        yield f"{grade_id}: {before} -> {after}: complete no longer refuses this mutant; take it out of the list"

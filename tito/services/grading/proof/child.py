@@ -41,10 +41,11 @@ def execute(code, names, seconds=None):
 
 
 class Forks:
-    """Work in forks, at most `count` at a time, so that nothing it does stays behind."""
+    """Work in forks, at most `count` at a time and for `seconds` each, so that nothing it does stays behind."""
 
-    def __init__(self, count):
+    def __init__(self, count, seconds=FORK_SECONDS):
         self.count = count
+        self.seconds = seconds
         self.running = {}
 
     def start(self, work, done):
@@ -61,7 +62,7 @@ class Forks:
         """In the fork. It ends here, whatever `work` does."""
         try:
             signal.signal(signal.SIGPROF, _out_of_time)
-            signal.alarm(FORK_SECONDS)
+            signal.alarm(self.seconds)
             _limit_memory()
 
             def note(**found):

@@ -47,8 +47,8 @@ def read_cells(source):
     """The code cells of a notebook that testing runs, as plain dictionaries.
 
     role: "answer", "test" or "given"; question: what a test is about, None for the test of the module as a whole;
-    hidden: whether a test's text stays with the instructor; stub: what students get in place of an answer; index:
-    the cell's place in the notebook.
+    hidden: whether a test's text stays with the instructor; stub: what students get in place of an answer; exported:
+    whether the package gets it; index: the cell's place in the notebook.
     """
     stubs = strip.strip(source.node, source)
     questions, cells = notebooks.questions(source.node), []
@@ -66,6 +66,7 @@ def read_cells(source):
                 "question": None if is_assembly else questions.get(grade_id),
                 "hidden": notebooks.is_withheld(stub),
                 "stub": stub.source if role == "answer" else None,
+                "exported": notebooks.is_exported(cell),
                 "index": index,
             }
         )
@@ -90,52 +91,61 @@ def run(project, catalog, module, cells, *, runs=None, versions=(), jobs=1, cell
         "seconds": cell_seconds,
     }
     whole, single = {}, {}
-    with _child(project, catalog, module) as child:
-        child.stdin.write(json.dumps(job))
-        child.stdin.close()
-        for line in child.stdout:
-            found = json.loads(line)
-            finding = Finding({note["cell"]: note["error"] for note in found["notes"]}, found["ended"])
-            if "run" in found:
-                whole[found["run"]] = finding
-                continue
-            single[found["version"]] = finding
-            if on_version:
-                on_version(len(single), len(versions))
-        if child.wait() != 0 or len(single) < len(versions):
-            child.errors.seek(0)
-            said = child.errors.read().decode("utf-8", "replace").strip().splitlines()
-            reason = said[-1] if said else f"exit code {child.returncode}"
-            raise ProjectError(f"the process that runs {module.name} failed: {reason}", "run it again")
+    count = 1 + len(job["runs"]) + len(versions)
+    for found in findings(project, catalog, module, CHILD, job, count, without_kernels_of=module):
+        finding = Finding({note["cell"]: note["error"] for note in found["notes"]}, found["ended"])
+        if "run" in found:
+            whole[found["run"]] = finding
+            continue
+        single[found["version"]] = finding
+        if on_version:
+            on_version(len(single), len(versions))
     return whole, [single[number] for number in range(len(versions))]
 
 
-@contextmanager
-def _child(project, catalog, module):
-    """The child process, in a view of what the module needs and a folder of its own; neither is left behind."""
+def findings(project, catalog, module, program, job, count, **settings):
+    """What the child process `program` finds out about `job`, `count` findings in all, each as it is found.
+
+    The child runs in a view of what the module needs, with `settings`, and in a folder of its own; neither is left
+    behind. Raises ProjectError where the child fails.
+    """
     with (
-        views.view(project, catalog.prerequisites(module), without_kernels_of=module) as folder,
+        views.view(project, catalog.prerequisites(module), **settings) as folder,
         tempfile.TemporaryDirectory(prefix="tito-audit-") as scratch,
         tempfile.TemporaryFile() as errors,
+        _child(program, folder, scratch, errors) as child,
     ):
-        environment = views.child_environment(folder, is_view=True)
-        # threads do not survive a fork
-        environment.update(OPENBLAS_NUM_THREADS="1", TINYTORCH_THREADS="1", MPLBACKEND="agg", TMPDIR=scratch)
-        child = subprocess.Popen(
-            [sys.executable, "-P", str(CHILD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env=environment,
-            cwd=scratch,
-            encoding="utf-8",
-            start_new_session=True,
-        )
-        child.errors = errors
-        try:
-            yield child
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            child.stdout.close()
+        child.stdin.write(json.dumps(job))
+        child.stdin.close()
+        for line in child.stdout:
+            yield json.loads(line)
+            count -= 1
+        if child.wait() != 0 or count > 0:
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace").strip().splitlines()
+            reason = said[-1] if said else f"exit code {child.returncode}"
+            raise ProjectError(f"the process that runs {module.name} failed: {reason}", "run it again")
+
+
+@contextmanager
+def _child(program, folder, scratch, errors):
+    environment = views.child_environment(folder, is_view=True)
+    # threads do not survive a fork
+    environment.update(OPENBLAS_NUM_THREADS="1", TINYTORCH_THREADS="1", MPLBACKEND="agg", TMPDIR=scratch)
+    child = subprocess.Popen(
+        [sys.executable, "-P", str(program)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=environment,
+        cwd=scratch,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
