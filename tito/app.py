@@ -15,6 +15,7 @@ from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+COMPLETION = "_TITO_COMPLETE"  # what a shell that asks for completions sets
 # Typer's or, before Typer 0.20 or so, click's: the class of everything that is wrong with a command line
 CommandLineError = typer.BadParameter.__base__
 # what goes wrong on a machine and not in tito
@@ -24,7 +25,6 @@ app = typer.Typer(
     name="tito",
     help="Build your own machine-learning framework, module by module.",
     epilog="Every command also takes --json (one JSON document) and -v, --verbose (the traceback of an error).",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -59,6 +59,8 @@ for group in (init, doctor, module, milestone, export, test, data, grade):
 
 def main(arguments=None):
     """Run one command and return the exit code."""
+    if COMPLETION in os.environ:
+        return _complete_a_word()
     arguments, as_json, verbose = _take_common_options(sys.argv[1:] if arguments is None else list(arguments))
     console.configure(json=as_json)
     try:
@@ -69,6 +71,15 @@ def main(arguments=None):
         # whoever read our output has gone; the interpreter must not complain about it at its end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+
+
+def _complete_a_word():
+    """Answer the shell, which asks what can stand where its user pressed Tab."""
+    try:
+        typer.main.get_command(app)(prog_name="tito")
+    except SystemExit as end:
+        return end.code
+    return EXIT_OK
 
 
 def _take_common_options(arguments):
@@ -102,6 +113,8 @@ def _invoke(arguments):
             context.command.invoke(context)
     except typer.Exit as end:
         return end.exit_code
+    except SystemExit as end:  # Typer's, when it has installed or shown what completes words in a shell
+        return end.code or EXIT_OK
     return EXIT_OK
 
 

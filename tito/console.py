@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import sys
+import textwrap
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -39,14 +41,20 @@ class Console:
         if not self.json:
             lines()
 
+    @property
+    def width(self):
+        """The columns of the terminal, None where there is none."""
+        return shutil.get_terminal_size().columns if self.on_terminal else None
+
     def line(self, text=""):
+        """A sentence. On a terminal it is broken between words, unless it holds what one may want to copy whole."""
         if not self.json:
-            print(clean(text))
+            print("\n".join(_wrapped(line, self.width) for line in clean(text).split("\n")))
 
     def warn(self, text):
         """Beside the result, which has its warnings in its data."""
         if not self.json:
-            print(f"warning: {clean(text)}", file=sys.stderr)
+            _print_error(f"warning: {clean(text)}")
 
     def table(self, columns, rows):
         """`rows` of strings under `columns`; a column whose title starts with ">" is set flush right."""
@@ -83,7 +91,7 @@ class Console:
     def error(self, message, hint):
         if not self.json:
             sys.stdout.flush()
-            print(f"error: {clean(message)}", file=sys.stderr)
+            _print_error(f"error: {clean(message)}")
             if hint:
                 print(f"  next: {clean(hint)}", file=sys.stderr)
 
@@ -96,6 +104,18 @@ class Console:
 def clean(text):
     """`text` without escape sequences and control characters: a student's message must not drive the terminal."""
     return ESCAPES.sub("", text.replace("\r\n", "\n"))
+
+
+def _print_error(text):
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+    print("\n".join(_wrapped(line, width) for line in text.split("\n")), file=sys.stderr)
+
+
+def _wrapped(line, width):
+    to_copy = line.startswith((" ", "next:")) or "://" in line
+    if width is None or len(line) <= width or to_copy:
+        return line
+    return textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _plain(value):

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from tito.commands.module import _numbers
+
 HEAVY = {"rich", "nbformat", "nbclient", "jupytext", "nbdev", "nbgrader", "numpy", "jupyter_client", "asyncio"}
 COMMANDS = [
     ("init", "--help"), ("doctor", "--help"), ("module", "list", "--help"), ("module", "status", "--help"),
@@ -234,12 +236,14 @@ def test_a_pipe_gets_utf8_whatever_the_locale(mini_course):
     assert not re.search("[\x00-\x09\x0b-\x1f\u2500-\u257f]", text), "control characters or boxes in a pipe"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
-def test_a_terminal_gets_a_table_with_what_a_pipe_gets(mini_course):
+def on_terminal(root, *args, columns):
+    """What tito writes to a terminal so wide, without colours, and its exit code."""
     import pty
 
     ours, theirs = pty.openpty()
-    process = start(mini_course, "module", "list", stdout=theirs, stdin=theirs, env={"TERM": "xterm", "COLUMNS": "120"})
+    environment = {"TERM": "xterm", "NO_COLOR": "1", "COLUMNS": str(columns)}
+    options = {"stdout": theirs, "stdin": theirs, "env": {**os.environ, "PYTHONPATH": str(root), **environment}}
+    process = subprocess.Popen([sys.executable, "-m", "tito", *args], cwd=root, stderr=theirs, **options)
     os.close(theirs)
     text = b""
     try:
@@ -248,9 +252,85 @@ def test_a_terminal_gets_a_table_with_what_a_pipe_gets(mini_course):
     except OSError:  # Linux's way of saying that the other end is closed
         pass
     os.close(ours)
-    assert process.wait() == 0
-    assert "─" in text.decode("utf-8")
-    assert "What gamma is for" in text.decode("utf-8")
+    return re.sub(r"\x1b\[[0-9;]*m", "", text.decode("utf-8").replace("\r\n", "\n")), process.wait()
+
+
+needs_terminal = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+
+
+@needs_terminal
+def test_a_terminal_gets_a_table_with_what_a_pipe_gets(mini_course):
+    text, code = on_terminal(mini_course, "module", "list", columns=120)
+    assert code == 0
+    assert "─" in text
+    assert "What gamma is for" in text
+
+
+@needs_terminal
+def test_the_list_has_one_line_for_a_module_in_eighty_columns(mini_course):
+    toml = mini_course / "modules" / "03_gamma" / "module.toml"
+    toml.write_text(toml.read_text("utf-8").replace('["02_beta"]', '["01_alpha", "02_beta"]'), encoding="utf-8")
+    text, _ = on_terminal(mini_course, "module", "list", columns=80)
+    lines = [line.split() for line in text.splitlines() if re.match(r" *\d\d_", line)]
+    assert lines == [
+        ["01_alpha", "1.5", "2", "of", "5", "–"],
+        ["02_beta", "1.5", "2", "of", "5", "01"],
+        ["03_gamma", "1.5", "2", "of", "5", "01,", "02"],
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+    assert "modules/README.md" in text
+
+
+def test_three_modules_in_a_row_are_written_as_a_range():
+    assert _numbers([]) == "–"
+    assert _numbers(["01_a", "02_b", "03_c", "05_e", "06_f"]) == "01–03, 05, 06"
+
+
+@needs_terminal
+def test_a_sentence_is_broken_between_words_and_what_is_copied_is_not(mini_course):
+    sentence = "one of the words of this sentence stands where a narrow terminal ends"
+    address = "http://localhost:8888/lab/tree/modules/01_alpha/alpha_dev.ipynb?token=0123"
+    sabotage(mini_course, f"from tito.console import console; console.line({sentence!r}); console.line({address!r})")
+    text, _ = on_terminal(mini_course, "module", "list", columns=40)
+    assert text.startswith(f"one of the words of this sentence stands\nwhere a narrow terminal ends\n{address}\n")
+    sabotage(mini_course, f"raise __import__('tito.errors').errors.WorkError({sentence!r}, {'type this ' * 9!r})")
+    text, _ = on_terminal(mini_course, "module", "list", columns=40)
+    assert "error: one of the words of this sentence\nstands where a narrow terminal ends\n" in text
+    assert f"  next: {'type this ' * 9}\n" in text
+
+
+# Completion.
+
+
+def completed_words(root, line, cwd=None):
+    """What a shell offers after `line`, through the script that Typer gives it."""
+    environment = {"_TITO_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    child = subprocess.run(
+        [sys.executable, "-m", "tito"], cwd=cwd or root, env={**os.environ, "PYTHONPATH": str(root), **environment},
+        capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert child.stderr == ""
+    return child.stdout.split()
+
+
+def test_the_shell_completes_commands_options_and_modules(mini_course, tmp_path):
+    assert completed_words(mini_course, "tito mod") == ["module"]
+    assert completed_words(mini_course, "tito module st") == ["status", "start"]
+    assert completed_words(mini_course, "tito module start 01 --ed") == ["--editor"]
+    assert completed_words(mini_course, "tito module test ") == ["01_alpha", "02_beta", "03_gamma"]
+    assert completed_words(mini_course, "tito export be") == ["beta"]
+    assert completed_words(mini_course, "tito module test ", cwd=tmp_path) == [], "no project, no word and no error"
+
+
+def test_completion_is_installed_in_the_users_shell_on_request(mini_course, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    process = start(mini_course, "--install-completion", "bash", stdout=subprocess.PIPE, env=environment)
+    stdout, stderr = process.communicate()
+    assert (process.returncode, stderr) == (0, b"")
+    assert b"bash completion installed in" in stdout
+    assert "_TITO_COMPLETE" in (home / ".bash_completions" / "tito.sh").read_text("utf-8")
 
 
 @pytest.mark.kernel

@@ -4,8 +4,22 @@ from typing import Annotated
 
 import typer
 
-Name = Annotated[str, typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial")]
-Names = Annotated[list[str] | None, typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial")]
+from tito.errors import TitoError
+
+
+def complete_module(incomplete: str):
+    """What the shell offers for a module: its full name, or the short one that was begun."""
+    try:
+        _, catalog = open_project()
+    except TitoError:
+        return []
+    names = [module.name for module in catalog] + [module.short for module in catalog if incomplete]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+A_MODULE = typer.Argument(metavar="M", help="9, 09, spatial or 09_spatial", autocompletion=complete_module)
+Name = Annotated[str, A_MODULE]
+Names = Annotated[list[str] | None, A_MODULE]
 
 
 def open_project():

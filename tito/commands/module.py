@@ -11,6 +11,8 @@ from tito.console import console
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
 TotalSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for the notebook.")]
 
+WIDE = 110  # columns of a terminal from which on summaries can be read beside the rest
+
 app = typer.Typer(help="The way through the modules: list, status, start, view, test, complete, reset.")
 
 
@@ -37,11 +39,27 @@ def list_modules():
 
 
 def _print_list(catalog):
-    rows = [
-        (module.name, f"{module.hours:g}", str(module.difficulty), ", ".join(module.prerequisites), module.summary)
-        for module in catalog
-    ]
-    console.table(["module", ">hours", ">difficulty", "needs", "what it is for"], rows)
+    """One line for a module; with what it is for where that has room."""
+    columns = ["module", ">hours", "difficulty", "needs"]
+    rows = [(one.name, f"{one.hours:g}", f"{one.difficulty} of 5", _numbers(one.prerequisites)) for one in catalog]
+    if console.width is None or console.width >= WIDE:
+        columns.append("what it is for")
+        rows = [(*row, module.summary) for row, module in zip(rows, catalog, strict=True)]
+    console.table(columns, rows)
+    if len(columns) < 5:
+        console.line("what each is for: modules/README.md")
+
+
+def _numbers(names):
+    """01–05 for five modules in a row, 01, 03 for two that are none."""
+    runs = []
+    for number in (int(name[:2]) for name in names):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [f"{run[0]:02}–{run[-1]:02}" if len(run) > 2 else ", ".join(f"{one:02}" for one in run) for run in runs]
+    return ", ".join(parts) or "–"
 
 
 @app.command()
