@@ -23,7 +23,7 @@ HEAVY = {
     "IPython",
     "torch",
 }
-INSTALLED = {"jupytext", "nbformat", "nbclient", "nbdev", "nbgrader", "jupyter_client"}
+INSTALLED = {"packaging", "jinja2", "jupytext", "nbformat", "nbclient", "nbdev", "nbgrader", "jupyter_client"}
 # what nbgrader is made of: grading speaks its language
 JUPYTERLAB = {"jupyter_server", "jupyterlab", "traitlets"}  # of the two files that start it
 NBGRADERS = {"traitlets", "sqlalchemy", "jupyter_server", "tornado", "jinja2", "bleach"}

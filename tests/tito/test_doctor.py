@@ -42,8 +42,31 @@ def test_packages_are_held_against_their_lower_bounds(tito, mini_course):
     assert wrong(checks) == ["jupytext", "no-such-package"]
     assert checks["numpy"]["ok"] and checks["pytest"]["ok"]
     assert checks["jupytext"]["fix"] == 'pip install "jupytext>=999"'
-    assert checks["no-such-package"]["detail"] == "not installed (needs 1.0 or newer)"
+    assert checks["no-such-package"]["detail"] == "not installed (needs >=1.0)"
     assert outcome.document["error"]["hint"] == 'pip install "jupytext>=999"'
+
+
+def test_requirements_are_read_as_pip_reads_them(tito, mini_course):
+    """Markers, extras, ranges and pre-releases; what is for another system is none of this one's."""
+    pyproject = mini_course / "pyproject.toml"
+    dependencies = """dependencies = [
+        "numpy", "typer[all]>=0.1", "rich>=1,<2", "pytest != 0.0.*", "jupytext>=1.0a1",
+        "nothing; sys_platform == 'another'", "no-such-package>=1; python_version >= '3.0'",
+    ]"""
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace("[tool.tito]", f"{dependencies}\n[tool.tito]"), encoding="utf-8")
+    _, checks = examine(tito)
+    assert wrong(checks) == ["rich", "no-such-package"]
+    assert "<2" in checks["rich"]["fix"] and "nothing" not in checks
+    assert {"numpy", "typer", "pytest", "jupytext"} <= set(checks)
+
+
+def test_a_requirement_that_is_none_is_named(tito, mini_course):
+    pyproject = mini_course / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace("[tool.tito]", 'dependencies = ["numpy >>> 2"]\n[tool.tito]'), encoding="utf-8")
+    _, checks = examine(tito)
+    assert wrong(checks) == ["pyproject.toml"] and "numpy >>> 2" in checks["pyproject.toml"]["detail"]
 
 
 def test_a_python_that_is_too_old(tito, mini_course):

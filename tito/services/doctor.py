@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 import tomllib
 import uuid
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from tito.project import enclosing_project, require_own_tito
 from tito.services import pristine, views
 
 OWN_ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*>=\s*(?P<bound>[0-9.]+)")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,7 @@ def examine(start=None):
         project, problem = None, error
     root = project.root if project else OWN_ROOT
     return [
-        _python(root),
-        *_packages(root),
+        *_environment(root),
         _found(project, problem),
         *(_in_project(project) if project else []),
     ]
@@ -69,27 +66,41 @@ def _try(name, look):
         return Check(name, False, str(error), "pip install -e .")
 
 
-def _python(root):
-    found, wanted = platform.python_version(), _project_table(root).get("requires-python", ">=3.11")
-    ok = _numbers(found) >= _numbers(wanted)
-    fix = "" if ok else f"install Python {wanted.lstrip('>=')} or newer, and make a new environment with it"
+def _environment(root):
+    """Python, and each dependency of this system, as the project's pyproject.toml wants them."""
+    try:
+        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    except ImportError:
+        return [Check("packaging", False, "not installed", "pip install packaging")]
+
+    table = _project_table(root)
+    try:
+        python = SpecifierSet(table.get("requires-python", ">=3.11"))
+        wanted = [Requirement(text) for text in table.get("dependencies", [])]
+    except (InvalidRequirement, InvalidSpecifier) as error:
+        reason = " ".join(str(error).split())
+        return [Check("pyproject.toml", False, f"{root / 'pyproject.toml'}: {reason}", "restore the file")]
+    return [_python(python), *(_package(one) for one in wanted if one.marker is None or one.marker.evaluate())]
+
+
+def _python(wanted):
+    found = platform.python_version()
+    ok = wanted.contains(found, prereleases=True)
+    fix = "" if ok else f"install a Python that is {wanted}, and make a new environment with it"
     return Check("Python", ok, f"{found} (needs {wanted})", fix)
 
 
-def _packages(root):
-    """One check for each dependency with a lower bound."""
-    matches = map(REQUIREMENT.match, _project_table(root).get("dependencies", []))
-    return [_package(match["name"], match["bound"]) for match in matches if match]
-
-
-def _package(name, bound):
-    fix = f'pip install "{name}>={bound}"'
+def _package(requirement):
+    name, bound = requirement.name, str(requirement.specifier)
+    needs = f" (needs {bound})" if bound else ""
+    fix = f'pip install "{name}{bound}"'
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Check(name, False, f"not installed (needs {bound} or newer)", fix)
-    ok = _numbers(found) >= _numbers(bound)
-    return Check(name, ok, f"{found} (needs {bound} or newer)", "" if ok else fix)
+        return Check(name, False, f"not installed{needs}", fix)
+    ok = requirement.specifier.contains(found, prereleases=True)
+    return Check(name, ok, f"{found}{needs}", "" if ok else fix)
 
 
 def _project_table(root):
@@ -97,11 +108,6 @@ def _project_table(root):
         return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
     except (OSError, ValueError):
         return {}
-
-
-def _numbers(version):
-    """(3, 11, 2) of `3.11.2rc1`: what comes after the first three numbers says nothing about a lower bound."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _found(project, problem):

@@ -17,7 +17,9 @@ def register(app):
 def audit(
     modules: Names = None,
     everything: Annotated[bool, typer.Option("--all", help="Every module.")] = False,
-    jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Mutants at a time; one per core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="How many mutants run at once (default: one a core).")
+    ] = None,
     a_cell: Annotated[
         int | None, typer.Option("--per-cell", metavar="N", min=0, help="At most this many mutants of a cell; 0: all.")
     ] = None,

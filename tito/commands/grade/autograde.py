@@ -8,12 +8,26 @@ from tito.commands.context import Name, open_project
 from tito.console import console
 from tito.errors import WorkError
 
-Students = Annotated[list[str] | None, typer.Option("--student", metavar="STUDENT", help="Only this one; repeatable.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="At once; all cores if not given.")]
-NoSandbox = Annotated[bool, typer.Option("--no-sandbox", help="Run a class where nothing isolates it: your risk.")]
-Force = Annotated[bool, typer.Option("--force", help="Score again what did not change.")]
-NoSecond = Annotated[bool, typer.Option("--no-second-try", help="Let the first try count; both scores are kept.")]
-CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
+Students = Annotated[
+    list[str] | None, typer.Option("--student", metavar="STUDENT", help="Grade this student only; may be repeated.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", metavar="N", min=1, help="How many submissions run at once (default: one a core)."),
+]
+NoSandbox = Annotated[
+    bool, typer.Option("--no-sandbox", help="Grade a class although nothing isolates it from your files.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Also score submissions that did not change since the last run.")]
+NoSecond = Annotated[
+    bool,
+    typer.Option(
+        "--no-second-try",
+        help="Count the first try, also where the second, with the reference in place of earlier wrong answers, "
+        "earned more. Both are kept.",
+    ),
+]
+CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How long one cell may run.")]
 
 
 def register(root):
@@ -81,7 +95,7 @@ def _data(outcome):
 
 
 def _print(outcome):
-    from tito.services.grading.reports.pages import duration
+    from tito.services.words import duration
 
     if outcome.isolation == "none":
         console.warn("not isolated: the submissions ran with your rights")

@@ -9,10 +9,25 @@ from tito.commands.context import open_project
 from tito.console import console
 from tito.errors import UsageError, WorkError
 
-Where = Annotated[Path, typer.Argument(metavar="PATH", help="A folder, a zip of an LMS, or a notebook.")]
-Only = Annotated[str | None, typer.Option("--module", metavar="M", help="Only this one; also what does not say.")]
-Student = Annotated[str | None, typer.Option(metavar="STUDENT", help="Whose all of it is, where no name says so.")]
-Attempt = Annotated[str | None, typer.Option(metavar="POLICY", help="latest, first or best-before-due counts; kept.")]
+Where = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", help="A folder of submissions, an archive (.zip) from an LMS, or one notebook."),
+]
+Only = Annotated[
+    str | None,
+    typer.Option(
+        "--module", metavar="M", help="Collect this module only; a notebook that does not say its module counts as it."
+    ),
+]
+Student = Annotated[str | None, typer.Option(metavar="STUDENT", help="The student who sent everything in PATH.")]
+Attempt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="POLICY",
+        help="Which of several attempts is graded: latest, first, or best-before-due (the last in time). "
+        "Remembered for these modules.",
+    ),
+]
 
 
 def register(app):
@@ -56,8 +71,8 @@ def _print(done):
 
 
 def _late(seconds):
-    if not seconds:
-        return "in time" if seconds == 0 else ""
-    days, rest = divmod(round(seconds), 86_400)
-    hours, minutes = divmod(rest // 60, 60)
-    return f"{days}d {hours:02}:{minutes:02}" if days else f"{hours}:{minutes:02}"
+    from tito.services.words import duration
+
+    if seconds is None:
+        return ""
+    return duration(seconds) if seconds else "in time"

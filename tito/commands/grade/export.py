@@ -19,8 +19,12 @@ class Form(enum.StrEnum):
 
 Everything = Annotated[bool, typer.Option("--all", help="All modules that were released.")]
 Format = Annotated[Form, typer.Option("--format", help="A row a student, a row a question, or Canvas's import.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; to the screen if not.")]
-Zero = Annotated[bool, typer.Option("--missing-as-zero", help="Write 0 for what was not submitted, not nothing.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write (default: the screen).")
+]
+Zero = Annotated[
+    bool, typer.Option("--missing-as-zero", help="Write 0 where nothing was submitted (default: an empty field).")
+]
 
 
 def register(root):

@@ -7,7 +7,9 @@ import typer
 from tito.commands.context import Name, open_project
 from tito.console import console
 
-Students = Annotated[list[str] | None, typer.Option("--student", metavar="STUDENT", help="Only this one; repeatable.")]
+Students = Annotated[
+    list[str] | None, typer.Option("--student", metavar="STUDENT", help="Write for this student only; may be repeated.")
+]
 
 
 def register(root):

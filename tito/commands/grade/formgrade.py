@@ -9,7 +9,10 @@ from tito.commands.context import open_project
 from tito.console import console
 
 NoOpen = Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")]
-Port = Annotated[int | None, typer.Option("--port", metavar="N", min=1, max=65535, help="8888 or the next free one.")]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", metavar="N", min=1, max=65535, help="The port (default: 8888, or the next free one)."),
+]
 
 
 def register(root):

@@ -16,7 +16,9 @@ def register(app):
 def release(
     modules: Names = None,
     everything: Annotated[bool, typer.Option("--all", help="Every module.")] = False,
-    force: Annotated[bool, typer.Option(help="Also where students may have another version; keeps a backup.")] = False,
+    force: Annotated[
+        bool, typer.Option(help="Replace a release that students may already have; keeps a backup.")
+    ] = False,
 ):
     """Make the notebooks for students, without answers, and tell nbgrader's gradebook."""
     from tito.services.grading import release as service

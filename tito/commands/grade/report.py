@@ -8,7 +8,7 @@ import typer
 from tito.commands.context import Name, open_project
 from tito.console import console
 
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write the page.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 
 
 def register(root):

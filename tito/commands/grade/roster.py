@@ -10,10 +10,21 @@ from tito.console import console
 
 app = typer.Typer(help="The class list: import, list.")
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, or Canvas's gradebook export.")]
-When = Annotated[str, typer.Argument(metavar="TIME", help="2026-12-01T23:59 or 2026-12-01 (its last minute); none.")]
-Zone = Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="For example Europe/Berlin; kept for later.")]
-Until = Annotated[str, typer.Argument(metavar="TIME", help="+2d, +1w, +36h, or 2026-12-03T12:00; none.")]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Class lists as CSV; Canvas's gradebook export is one.")
+]
+When = Annotated[
+    str, typer.Argument(metavar="TIME", help="2026-12-01T23:59, or 2026-12-01 for its last minute; none removes it.")
+]
+Zone = Annotated[
+    str | None, typer.Option("--tz", metavar="ZONE", help="The time zone, for example Europe/Berlin; remembered.")
+]
+Until = Annotated[
+    str,
+    typer.Argument(
+        metavar="TIME", help="How much longer (+2d, +1w, +36h) or until when (2026-12-03T12:00); none removes it."
+    ),
+]
 Who = Annotated[str, typer.Argument(metavar="STUDENT", help="Id, login, email address or name.")]
 
 

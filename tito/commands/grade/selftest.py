@@ -9,8 +9,10 @@ from tito.commands.context import open_project
 from tito.console import console
 from tito.errors import WorkError
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[ATTACK]...", help="Only these; all if none is named.")]
-Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="At once; all cores if not given.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[ATTACK]...", help="Attacks to run (default: all).")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="How many run at once (default: one a core).")
+]
 
 
 def register(root):

@@ -16,8 +16,9 @@ from tito.services.grading.book import gradebook, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.intake.received import Received
-from tito.services.grading.reports.pages import Markup, code, duration, escape, number, page, table, terms, words
+from tito.services.grading.reports.pages import Markup, code, escape, number, page, table, terms, words
 from tito.services.grading.roster.class_list import find_student
+from tito.services.words import duration
 
 EXPLAINED = {
     "tampered": "Locked cells of your notebook were not as they were handed out. They were graded as handed out; the "

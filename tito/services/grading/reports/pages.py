@@ -98,13 +98,3 @@ def code(text):
 def number(value):
     """A number as people write it: at most two decimals."""
     return "" if value is None else f"{round(float(value), 2):g}"
-
-
-def duration(seconds):
-    """Seconds as people say them: 2 d 3 h, 5 min."""
-    said, left = [], int(seconds)
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        if count:
-            said.append(f"{count} {unit}")
-    return " ".join(said[:2]) or "0 s"

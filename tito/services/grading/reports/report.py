@@ -7,8 +7,9 @@ from statistics import median
 from tito.services.files import atomic_write
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import STATUSES, counted
-from tito.services.grading.reports.pages import duration, escape, number, page, table, terms
+from tito.services.grading.reports.pages import escape, number, page, table, terms
 from tito.services.grading.reports.standing import standings
+from tito.services.words import duration
 
 BINS = 10
 MESSAGES = 15

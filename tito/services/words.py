@@ -1,0 +1,13 @@
+"""How tito says amounts, on the terminal and on its pages."""
+
+UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def duration(seconds):
+    """Seconds as people say them, in the two largest units: 2 d 3 h, 5 min."""
+    said, left = [], int(seconds)
+    for unit, length in UNITS:
+        count, left = divmod(left, length)
+        if count:
+            said.append(f"{count} {unit}")
+    return " ".join(said[:2]) or "0 s"
