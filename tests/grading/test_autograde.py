@@ -320,7 +320,7 @@ def test_an_interrupted_write_is_done_again_without_scoring(small, monkeypatch):
 def test_a_second_tito_is_refused_with_the_name_of_the_first_and_a_dead_one_is_no_obstacle(small):
     small.solved("ada")
     program = (
-        "import sys, time; from pathlib import Path; from tito.services.grading.book import lock\n"
+        "import sys, time; from pathlib import Path; from tito.services import lock\n"
         "with lock.hold(Path(sys.argv[1]), 'tito grade autograde 01_alpha'):\n"
         "    print('held', flush=True); time.sleep(60)"
     )

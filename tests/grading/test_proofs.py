@@ -23,7 +23,6 @@ NOT_YET = {
     "03_layers",
     "04_losses",
     "05_autograd",
-    "06_optimizers",
     "07_training",
     "08_dataloader",
     "09_spatial",

@@ -10,7 +10,6 @@ from week import Week
 import tito.project
 from tito.project import Project
 from tito.services import notebooks
-from tito.services.grading.book import lock
 
 
 @pytest.fixture
@@ -266,7 +265,7 @@ def test_in_a_workspace_nothing_is_graded(week, monkeypatch, command):
 def test_two_at_once_are_refused(week, command):
     week.file("sent/ana.ipynb", week.notebook())
     week.course.prepare()
-    with lock.hold(week.course.state / "lock", "tito grade autograde 01_alpha"):
+    with week.course.locked("tito grade autograde 01_alpha"):
         before = week.everything()
         said = week.json(*command)
         assert said.exit_code == 3 and said.error["code"] == "locked"

@@ -77,12 +77,9 @@ LISTED = {
         chatty=("test-topological_order-large", "test-topological_order-hidden", "test-backward-hidden"),
     ),
     "06_optimizers": Listed(
-        provided=486,
-        tests=246,
+        provided=562,
+        tests=259,
         wordy=("sgd_update", "adam_update"),
-        crowded=("adam_update", "clip_grad_norm_"),
-        long_tests=("test-module",),
-        chatty=("test-module",),
     ),
     "07_training": Listed(
         provided=632,
@@ -106,10 +103,10 @@ LISTED = {
         chatty=("test-batch_indices-hidden",),
     ),
     "09_spatial": Listed(
-        provided=704,
+        provided=351,
         tests=424,
         wordy=("conv_output_size", "im2col", "Conv2d"),
-        crowded=("im2col", "Conv2d", "conv_cost"),
+        crowded=("im2col", "conv_cost"),
         long_tests=("test-Conv2d",),
     ),
 }
@@ -164,21 +161,26 @@ def test_a_module_has_at_most_fourteen_answers(sources):
 
 
 def test_lines_of_provided_code_and_of_tests_only_fall(sources):
+    said = []
     for name, listed in LISTED.items():
-        for what, count, limit in zip(
-            ("provided", "tests"), measured(sources[name].node), (listed.provided, listed.tests), strict=True
-        ):
-            assert count <= limit, f"{name}: {count} lines of {what} where {limit} were; shorten them"
-            assert count >= limit - SLACK, f"{name}: {count} lines of {what}, well done: write {count} into LISTED"
+        limits = {"provided": listed.provided, "tests": listed.tests}
+        for (what, limit), count in zip(limits.items(), measured(sources[name].node), strict=True):
+            if count > limit:
+                said.append(f"{name}: {what}={count} lines, {limit} are listed: shorten them")
+            if count < limit - SLACK:
+                said.append(f"{name}: {what}={count} lines, {limit} are listed: write the smaller number into LISTED")
+    assert said == []
 
 
 def test_what_is_over_a_bound_only_shrinks(sources):
+    said = []
     for name, source in sources.items():
         listed = LISTED.get(name, Listed(0, 0))
         for what, found in over_the_bounds(strip.strip(source.node)).items():
-            known = set(getattr(listed, what))
-            assert set(found) <= known, f"{name}: {what}, over the bound: {sorted(set(found) - known)}"
-            assert known <= set(found), f"{name}: no longer {what}, delete it from LISTED: {sorted(known - set(found))}"
+            known = getattr(listed, what)
+            said += [f"{name}: {one} is over the bound: {what}" for one in found if one not in known]
+            said += [f"{name}: {one} is within it now, delete it: {what}" for one in known if one not in found]
+    assert said == []
 
 
 def test_a_new_module_is_short_and_at_most_a_quarter_of_it_is_provided(sources):

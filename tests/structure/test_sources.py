@@ -17,8 +17,6 @@ NOT_YET = {
     #
     "05_autograd",
     #
-    "06_optimizers",
-    #
     "07_training",
     #
     "08_dataloader",

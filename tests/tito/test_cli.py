@@ -192,11 +192,32 @@ def test_what_libraries_print_stays_out_of_the_document(tito, mini_course):
     assert "noise" in outcome.stderr
 
 
-def test_a_full_disk_is_not_a_bug(tito, mini_course):
-    sabotage(mini_course, "raise OSError(28, 'No space left on device', 'progress.json')")
+@pytest.mark.parametrize(
+    ("raised", "message", "hint"),
+    [
+        ("OSError(28, 'No space left', 'a.json')", "the disk is full: a.json could not be written", "free some space"),
+        ("OSError(28, 'No space left')", "the disk is full: a file could not be written", "free some space"),
+        ("__import__('shutil').Error([('a', 'b', '[Errno 28] No space left')])", "the disk is full", "free some space"),
+        ("OSError(30, 'Read-only', 'a.json')", "a.json is on a file system that is read-only", "copy the folder"),
+        ("OSError(13, 'Permission', 'a.json')", "a.json: you may not do this here", "look at who owns it"),
+        ("OSError(37, 'No locks available')", "a file is on a file system without locks", "move the folder to a disk"),
+        ("IsADirectoryError(21, 'Is a directory', 'out')", "out is a folder", "name a file"),
+        ("FileNotFoundError(2, 'No usable temporary directory found in [...]')", "temporary files", "free some space"),
+        ("__import__('sqlite3').OperationalError('database or disk is full')", "the disk is full", "free some space"),
+    ],
+)
+def test_what_is_wrong_with_the_machine_is_said_as_what_it_is(tito, mini_course, raised, message, hint):
+    sabotage(mini_course, f"raise {raised}")
     outcome = tito("module", "list")
     assert outcome.exit_code == 3
-    assert "progress.json: No space left on device" in outcome.stderr
+    assert message in outcome.stderr
+    assert f"  next: {hint}" in outcome.stderr
+    assert tito("module", "list", "--json").document["error"]["code"] == "file"
+
+
+def test_an_error_of_the_machine_that_nobody_knows_stays_a_bug(tito, mini_course):
+    sabotage(mini_course, "raise __import__('shutil').Error([('a', 'b', 'no number in it')])")
+    assert tito("module", "list").exit_code == 70
 
 
 def test_an_interruption_says_that_nothing_was_changed(tito, mini_course):

@@ -1,7 +1,9 @@
 """`tito doctor` finds what is wrong, names the command that mends it, and answers wherever it is asked."""
 
+import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -133,3 +135,44 @@ def test_a_folder_that_cannot_be_written_to(workspace):
     _, checks = examine(workspace.tito)
     subprocess.run(["chmod", "u+w", workspace.root / "modules"], check=True)
     assert wrong(checks) == ["write access"]
+
+
+READ_ONLY = """
+import errno, os, sys
+root = os.path.realpath(sys.argv[1])
+
+def refuse(event, arguments):
+    path = arguments[0] if arguments and isinstance(arguments[0], (str, bytes, os.PathLike)) else ""
+    path = os.fsdecode(path)
+    if not os.path.isabs(path):  # relative to a folder that is open
+        return
+    writes = event == "open" and (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if (writes or event in ("os.mkdir", "os.remove", "os.rename")) and os.path.realpath(path).startswith(root):
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+sys.addaudithook(refuse)
+from tito.app import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_read_only_project_is_examined_without_writing_into_it(workspace):
+    child = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, str(workspace.root), "doctor", "--json"],
+        cwd=workspace.root, env={**os.environ, "PYTHONPATH": str(workspace.root), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True, encoding="utf-8", stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    document = json.loads(child.stdout)
+    checks = {check["name"]: check for check in document["data"]["checks"]}
+    assert wrong(checks) == ["write access"], child.stderr
+    assert "is on a file system that is read-only" in checks["write access"]["detail"]
+    assert document["error"]["hint"] == "copy the folder to where you can write, and work there"
+
+
+def test_the_doctor_never_sends_one_to_the_doctor(workspace):
+    (workspace.root / "tinytorch" / "__init__.py").write_text("1 / 0\n", encoding="utf-8")
+    outcome, checks = examine(workspace.tito)
+    assert wrong(checks) == ["tinytorch", "kernel"]
+    assert "ZeroDivisionError" in checks["tinytorch"]["detail"]
+    assert "tito doctor" not in outcome.stdout
+    assert checks["tinytorch"]["fix"].startswith('python -c "import tinytorch"')

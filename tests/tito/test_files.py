@@ -30,6 +30,38 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_names_the_file_that_was_to_be_written_and_not_the_draft(tmp_path, monkeypatch):
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError) as caught:
+        files.atomic_write(tmp_path / "notes.txt", "new")
+    assert (caught.value.errno, caught.value.filename) == (28, str(tmp_path / "notes.txt"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has neither")
+def test_a_pipe_and_a_device_are_written_to_and_stay(tmp_path):
+    reader, writer = os.pipe()
+    files.atomic_write(f"/dev/fd/{writer}", "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    os.close(writer)
+
+    link = tmp_path / "nothing"
+    link.symlink_to("/dev/null")
+    files.atomic_write(link, b"gone")
+    assert stat.S_ISCHR(link.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [link]
+
+
+def test_a_folder_is_no_file_to_write(tmp_path):
+    with pytest.raises(OSError) as caught:
+        files.atomic_write(tmp_path, "text")
+    assert caught.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege on Windows")
 def test_a_symbolic_link_stays_one(tmp_path):
     target, link = tmp_path / "target.txt", tmp_path / "link.txt"

@@ -47,7 +47,8 @@ BLOCK = 2**15  # entries
 def blocks(*arrays):
     """Cut arrays of one shape into the same pieces of at most BLOCK entries, all views.
 
-    Arrays that do not lie in memory row by row stay in one piece, and the caller's temporaries are then of that size.
+    Arrays that do not lie in memory row by row stay in one piece, and the caller's temporaries are then of
+    that size.
     """
     if arrays[0].size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
         yield arrays
@@ -60,9 +61,10 @@ def blocks(*arrays):
 class Optimizer:
     """Parameters in groups, each with settings, and what has to be remembered about every parameter.
 
-    params: Tensors, or dictionaries with "params" and settings of their own. A subclass says in `update` what a step
-    does to one parameter. Raises ValueError for a setting out of range, for a parameter given twice, and for a Tensor
-    that cannot get a gradient (a frozen Parameter may be there: it is skipped), TypeError for what is no Tensor.
+    params: Tensors, or dictionaries with "params" and settings of their own. A subclass says in `update` what
+    a step does to one parameter. Raises ValueError for a setting out of range, for a parameter given twice,
+    and for a Tensor that cannot get a gradient (a frozen Parameter may be there: it is skipped), TypeError
+    for what is no Tensor.
     """
 
     def __init__(self, params, defaults):
@@ -72,7 +74,9 @@ class Optimizer:
             self._refuse(TypeError, f"params is a list of Tensors or of dictionaries, not a single {kind}")
         groups = list(params)
         if not groups:
-            self._refuse(ValueError, "no parameters (a generator such as model.parameters() can be used only once)")
+            self._refuse(
+                ValueError, "no parameters (a generator such as model.parameters() can be used only once)"
+            )
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
@@ -80,9 +84,11 @@ class Optimizer:
         raise kind(f"{type(self).__name__}: {message}")
 
     def add_param_group(self, param_group):
-        """Add a dictionary with "params", a Tensor or several, and settings that differ from the constructor's."""
+        """Add a dictionary with "params", a Tensor or several, and settings other than the constructor's."""
         if not isinstance(param_group, dict) or "params" not in param_group:
-            self._refuse(TypeError, 'a group is a dictionary with an entry "params"; do not mix groups with Tensors')
+            self._refuse(
+                TypeError, 'a group is a dictionary with an entry "params"; do not mix groups with Tensors'
+            )
         params = param_group["params"]
         if isinstance(params, set):
             self._refuse(TypeError, "the order of parameters matters, and a set has none: pass a list")
@@ -93,7 +99,9 @@ class Optimizer:
             if not isinstance(parameter, Tensor):
                 self._refuse(TypeError, f"{place} is a {type(parameter).__name__}, not a Tensor")
             if not parameter.is_leaf:
-                self._refuse(ValueError, f"{place} was computed from other Tensors; pass those that it came from")
+                self._refuse(
+                    ValueError, f"{place} was computed from other Tensors; pass those that it came from"
+                )
             if not (parameter.requires_grad or isinstance(parameter, Parameter)):
                 self._refuse(ValueError, f"{place} does not have requires_grad=True, so it would never move")
             if id(parameter) in seen:
@@ -122,14 +130,14 @@ class Optimizer:
                     parameter.grad[...] = 0
 
     def step(self, closure=None):
-        """Move every parameter that has a gradient, in place. closure: computes the loss anew, which is returned."""
+        """Move every parameter that has a gradient, in place. closure: computes the loss and returns it."""
         loss = None if closure is None else closure()
         with np.errstate(all="ignore"):  # inf and nan go through the arithmetic without a word, as in PyTorch
             for group in self.param_groups:
                 for i, parameter in enumerate(group["params"]):
                     if parameter.grad is not None:
                         if np.shape(parameter.grad) != parameter.shape:
-                            shapes = f"shape {parameter.shape}, and its gradient shape {np.shape(parameter.grad)}"
+                            shapes = f"shape {parameter.shape}, its gradient {np.shape(parameter.grad)}"
                             self._refuse(ValueError, f"parameter {i} of its group has {shapes}")
                         self.update(parameter, np.asarray(parameter.grad), group)
         return loss
@@ -138,27 +146,33 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} has no update method")
 
     def state_dict(self):
-        """A copy: {"state": {number of a parameter: its arrays}, "param_groups": [settings, numbers for Tensors]}."""
+        """A copy: {"state": {number of a parameter: arrays}, "param_groups": [settings, with numbers]}."""
         places = {}
         for group in self.param_groups:
             for parameter in group["params"]:
                 places[parameter] = len(places)
         state = {place: deepcopy(self.state[p]) for p, place in places.items() if self.state.get(p)}
         groups = [
-            {name: [places[p] for p in value] if name == "params" else deepcopy(value) for name, value in group.items()}
+            {
+                name: [places[p] for p in value] if name == "params" else deepcopy(value)
+                for name, value in group.items()
+            }
             for group in self.param_groups
         ]
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict):
-        """Continue where `state_dict` (copied, also PyTorch's) was made, over the same parameters in the same order.
+        """Continue where `state_dict` (copied, also PyTorch's) was made, over the same list of parameters.
 
-        Raises ValueError where groups, their sizes or the shapes of the state do not fit, and then has loaded nothing.
+        Raises ValueError where groups, their sizes or the shapes of the state do not fit, and then has loaded
+        nothing.
         """
         saved, sizes = state_dict["param_groups"], [len(group["params"]) for group in self.param_groups]
         if [len(group["params"]) for group in saved] != sizes:
             found = [len(group["params"]) for group in saved]
-            self._refuse(ValueError, f"groups of {sizes} parameters here, of {found} in the state; nothing was loaded")
+            self._refuse(
+                ValueError, f"groups of {sizes} parameters here, of {found} in the state; nothing was loaded"
+            )
         loaded = defaultdict(dict)
         for group, other in zip(self.param_groups, saved, strict=True):
             self.check({**group, **other})
@@ -169,7 +183,7 @@ class Optimizer:
                     elif value is not None:
                         loaded[parameter][name] = array = np.asarray(value, parameter.dtype).copy()
                         if array.shape != parameter.shape:
-                            shapes = f"{name} has shape {array.shape} in the state, and the parameter {parameter.shape}"
+                            shapes = f"{name} has shape {array.shape}, and the parameter {parameter.shape}"
                             self._refuse(ValueError, f"parameter {place}: {shapes}; nothing was loaded")
         self.state = loaded
         for group, other in zip(self.param_groups, saved, strict=True):
@@ -184,10 +198,15 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum (Polyak, 1964), in Nesterov's form or not, and weight decay as an L2 penalty."""
+    """Gradient descent with momentum (Polyak, 1964), also in Nesterov's form, and an L2 weight decay."""
 
     def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False):
-        settings = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov}
+        settings = {
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+        }
         super().__init__(params, {"lr": lr, **settings})
 
     def check(self, group):
@@ -213,9 +232,11 @@ class SGD(Optimizer):
 
 
 def adam_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8):
-    """One step of Adam (Kingma and Ba, 2015), in place: moves `param`, `mean` and `square`, arrays of one shape.
+    """One step of Adam (Kingma and Ba, 2015), in place: moves `param`, `mean` and `square`, arrays of one
+    shape.
 
-    mean, square: the running averages of the gradient and of its square. step: the number of this step, from 1.
+    mean, square: the running averages of the gradient and of its square. step: the number of this step, from
+    1.
     """
     beta1, beta2 = betas
     mean *= beta1
@@ -228,13 +249,14 @@ def adam_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=
 
 
 def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
-    """One step of AdamW (Loshchilov and Hutter, 2019), in place: shrinks `param`, then moves it as Adam does."""
+    """One step of AdamW (Loshchilov and Hutter, 2019), in place: shrinks `param`, then moves it as Adam
+    does."""
     param *= 1 - lr * weight_decay
     adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
 
 
 class Adam(Optimizer):
-    """Steps of a size of its own for each number (Kingma and Ba, 2015); weight_decay is added to the gradient."""
+    """A step size for each single number (Kingma and Ba, 2015); weight_decay is added to the gradient."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
@@ -265,13 +287,13 @@ class AdamW(Adam):
 
 
 def cosine_rate(step, total, base, lowest=0.0):
-    """The rate after `step` steps on a cosine from `base` down to `lowest` at `total` (Loshchilov and Hutter, 2017)."""
+    """The rate after `step` steps, on a cosine from `base` to `lowest` at `total` (Loshchilov and Hutter)."""
     share = (1 + math.cos(math.pi * step / total)) / 2
     return lowest + (base - lowest) * share
 
 
 def warmup_decay_factor(step, warmup, total):
-    """The share of the full rate after `step` steps: up in a line to 1 at `warmup`, down in a line to 0 at `total`."""
+    """The share of the full rate after `step` steps: in a line to 1 at `warmup`, then to 0 at `total`."""
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return max(0.0, (total - step) / (total - warmup))
@@ -280,9 +302,9 @@ def warmup_decay_factor(step, warmup, total):
 class LRScheduler:
     """Sets the learning rate of every group as a function of the steps taken; one scheduler to an optimizer.
 
-    A subclass says in `rate` what follows from a group's first rate. last_epoch: the steps already taken, less one; -1
-    starts afresh. Each rate is computed from the first one (PyTorch changes the rate before), so a rate that you set in
-    between lasts until the next step.
+    A subclass says in `rate` what follows from a group's first rate. last_epoch: the steps already taken,
+    less one; -1 starts afresh. Each rate is computed from the first one (PyTorch changes the rate before), so
+    a rate that you set in between lasts until the next step.
     """
 
     def __init__(self, optimizer, last_epoch=-1):
@@ -295,7 +317,9 @@ class LRScheduler:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
                 kind = type(self).__name__
-                raise KeyError(f"{kind}: group {i} has no initial_lr to go on from; load the optimizer's state first")
+                raise KeyError(
+                    f"{kind}: group {i} has no initial_lr to go on from; load the optimizer's state first"
+                )
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self.step()
@@ -322,7 +346,11 @@ class LRScheduler:
 
     def state_dict(self):
         """Everything but the optimizer and functions."""
-        return {name: deepcopy(value) for name, value in vars(self).items() if name not in ("optimizer", "lr_lambdas")}
+        return {
+            name: deepcopy(value)
+            for name, value in vars(self).items()
+            if name not in ("optimizer", "lr_lambdas")
+        }
 
     def load_state_dict(self, state_dict):
         """Continue where `state_dict` was made; the optimizer gets the rates of then."""
@@ -334,7 +362,9 @@ def at_least_one(scheduler, **count):
     """Raise ValueError where a number of steps is less than 1."""
     for name, value in count.items():
         if value < 1:
-            raise ValueError(f"{type(scheduler).__name__}: {name} is a number of steps, at least 1, not {value}")
+            raise ValueError(
+                f"{type(scheduler).__name__}: {name} is a number of steps, at least 1, not {value}"
+            )
 
 
 class StepLR(LRScheduler):
@@ -350,7 +380,7 @@ class StepLR(LRScheduler):
 
 
 class LambdaLR(LRScheduler):
-    """The first rate times a function of the step; lr_lambda: one function, or a list with one for each group."""
+    """The first rate times a function of the step; lr_lambda: one function, or a list with one a group."""
 
     def __init__(self, optimizer, lr_lambda, last_epoch=-1):
         groups = len(optimizer.param_groups)
@@ -365,7 +395,7 @@ class LambdaLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The rate times a factor that goes in a line from `start_factor` to `end_factor` in `total_iters` steps."""
+    """The rate times a factor, in a line from `start_factor` to `end_factor` in `total_iters` steps."""
 
     def __init__(self, optimizer, start_factor=1 / 3, end_factor=1.0, total_iters=5, last_epoch=-1):
         at_least_one(self, total_iters=total_iters)
@@ -390,11 +420,13 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class WarmupDecayLR(LRScheduler):
-    """Up in a line for `warmup_steps`, then down in a line to 0 at `total_steps`; PyTorch has it as a LambdaLR."""
+    """In a line up for `warmup_steps`, then down to 0 at `total_steps`; PyTorch has it as a LambdaLR."""
 
     def __init__(self, optimizer, warmup_steps, total_steps, last_epoch=-1):
         if not 0 <= warmup_steps < total_steps:
-            raise ValueError(f"WarmupDecayLR: {warmup_steps} steps of warm-up do not fit into {total_steps} steps")
+            raise ValueError(
+                f"WarmupDecayLR: {warmup_steps} steps of warm-up do not fit into {total_steps} steps"
+            )
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
         super().__init__(optimizer, last_epoch)
 
@@ -406,12 +438,15 @@ class WarmupDecayLR(LRScheduler):
 def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
     """Scale all gradients in place by one factor, so that their common norm is at most `max_norm`.
 
-    parameters: a Tensor or several; those without a gradient do not count. norm_type: p of the p-norm, or math.inf.
-    Returns the norm before, a Tensor of shape (). With a norm of inf the factor is 0, so that finite gradients become 0
-    and infinite ones nan; with nan all become nan. error_if_nonfinite=True raises RuntimeError instead.
+    parameters: a Tensor or several; those without a gradient do not count. norm_type: p of the p-norm, or
+    math.inf. Returns the norm before, a Tensor of shape (). With a norm of inf the factor is 0, so that
+    finite gradients become 0 and infinite ones nan; with nan all become nan. error_if_nonfinite=True raises
+    RuntimeError instead.
     """
     if not (max_norm >= 0 and norm_type > 0):
-        raise ValueError(f"clip_grad_norm_: max_norm {max_norm} is negative, or norm_type {norm_type} not positive")
+        raise ValueError(
+            f"clip_grad_norm_: max_norm {max_norm} is negative, or norm_type {norm_type} not positive"
+        )
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not grads:
@@ -419,8 +454,10 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     norms = [np.linalg.norm(grad.ravel(), norm_type) for grad in grads if grad.size]
     total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
     if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}, and cannot be made {max_norm}")
-    factor = min(max_norm / (total + 1e-6), 1.0)
+        raise RuntimeError(
+            f"clip_grad_norm_: the norm of the gradients is {total}, and cannot be made {max_norm}"
+        )
+    factor = np.minimum(max_norm / (total + 1e-6), 1.0)
     for grad in grads:
         grad *= factor
     return Tensor(total, dtype=result_dtype(*grads))

@@ -5,7 +5,6 @@ file. Of CIFAR-10's archive its publisher gives the MD5; that, the sizes, and th
 Files of CIFAR-10 that somebody unpacked before (--from) have no published hash: their structure alone is checked.
 """
 
-import errno
 import gzip
 import hashlib
 import importlib.util
@@ -13,16 +12,15 @@ import os
 import shutil
 import sys
 import tarfile
-import time
 import uuid
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tito.errors import ProjectError, UsageError
+from tito.services import lock
 from tito.services.download import DownloadError, discard, download, size_of
 from tito.services.files import atomic_write, remove_tree
 
@@ -243,7 +241,8 @@ def fetch(name, *, origin=None, timeout=30, say=lambda text: None, advance=lambd
             "remove it, or set TINYTORCH_DATA to another folder",
             code="data-folder",
         ) from error
-    with _lock(_parts(dataset).with_suffix(".lock"), lambda: say(f"another tito is fetching {name}; waiting for it")):
+    waiting = lambda: say(f"another tito is fetching {name}; waiting for it")
+    with lock.hold(_parts(dataset).with_suffix(".lock"), f"tito data fetch {name}", waiting=waiting):
         files = _Fetch(dataset, folder, timeout, say, advance).run(Path(origin) if origin is not None else None)
         remove_tree(_parts(dataset))
     return FetchResult(name, folder, tuple(files))
@@ -541,46 +540,3 @@ def _read_sums(folder):
     except OSError:
         return {}
     return {name: found for found, _, name in (line.partition("  ") for line in lines)}
-
-
-@contextmanager
-def _lock(path, waiting):
-    """Hold the file `path` against other processes. The system lets go of it however this process ends."""
-    with path.open("ab") as file:
-        announced = False
-        while not _try_lock(file):
-            if not announced:
-                waiting()
-                announced = True
-            time.sleep(0.1)
-        try:
-            yield
-        finally:
-            _unlock(file)
-
-
-def _try_lock(file):
-    """Whether the lock was free. A file system without locks counts as free: renaming is atomic there too."""
-    busy = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno not in busy
-    return True
-
-
-def _unlock(file):
-    if sys.platform == "win32":
-        import msvcrt
-
-        file.seek(0)
-        with suppress(OSError):  # it was not locked
-            msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)

@@ -1,5 +1,6 @@
 """Examines the environment and the project, also where neither is in order."""
 
+import contextlib
 import os
 import platform
 import tomllib
@@ -9,11 +10,18 @@ from importlib import metadata
 from pathlib import Path
 
 from tito.catalog import read_catalog
-from tito.errors import TitoError
+from tito.errors import TitoError, machine_problem
 from tito.project import enclosing_project, require_own_tito
 from tito.services import pristine, views
 
+PROBE_BYTES = 65_536
 OWN_ROOT = Path(__file__).resolve().parents[2]
+# in place of "tito doctor", which others say to those who shall come here
+FIXES = {
+    "tinytorch": 'python -c "import tinytorch"   (in the project; its last lines name the file to mend)',
+    "kernel": "pip install --force-reinstall ipykernel",
+    "sandbox": "run it again with -v to see where",
+}
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,12 @@ def _try(name, look):
     try:
         return Check(name, True, look())
     except TitoError as error:
-        return Check(name, False, error.message, error.hint)
+        return Check(name, False, error.message, FIXES[name] if error.hint == "tito doctor" else error.hint)
+    except OSError as error:
+        problem = machine_problem(error)
+        if problem is None:
+            raise
+        return Check(name, False, *problem)
     except ImportError as error:
         return Check(name, False, str(error), "pip install -e .")
 
@@ -127,11 +140,13 @@ def _writable(project):
     for folder in (project.root, project.modules, project.package):
         probe = folder / f".tito-{uuid.uuid4().hex}"
         try:
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
+            probe.write_bytes(b"x" * PROBE_BYTES)  # a full disk still makes an empty file
+        except PermissionError as error:
             fix = f"make {folder} writable" + ("" if os.name == "nt" else f": chmod -R u+w {folder}")
             raise TitoError(f"{folder} cannot be written to: {error.strerror}", fix) from error
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
     return str(project.root)
 
 
@@ -143,8 +158,8 @@ def _child(project):
 def _kernel(project):
     from tito.services import kernel
 
-    with views.view(project, ()) as folder:
-        kernel.run_cells(["pass"], folder=folder, cwd=project.modules, limits=kernel.Limits())
+    # no view: nothing has to be written to look
+    kernel.run_cells(["pass"], folder=project.root, cwd=project.modules, limits=kernel.Limits())
     return "a Jupyter kernel starts and imports the package"
 
 

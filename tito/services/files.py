@@ -13,10 +13,15 @@ from pathlib import Path
 def atomic_write(path, content):
     """Put `content` (text or bytes) at `path`: a reader sees the old file or the new one, never a part of either.
 
-    Text is written as UTF-8, its line ends as they are. A symbolic link stays one; what it points to is replaced.
+    Text is written as UTF-8, its line ends as they are. A symbolic link stays one; what it points to is replaced. What
+    is there and no file, such as a pipe or a device, is written to and stays. Raises IsADirectoryError for a folder.
     """
-    path = Path(path).resolve()
     data = content.encode("utf-8") if isinstance(content, str) else content
+    # before links are followed: /dev/stdout leads to a name that no file has
+    if _is_special(path):
+        Path(path).write_bytes(data)
+        return
+    path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     # not tempfile: its files are readable by their owner only, and would stay so after the replacement
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -26,8 +31,21 @@ def atomic_write(path, content):
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+    except OSError as error:  # that of a write names no file, and nobody knows the draft
+        if error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _is_special(path):
+    """Whether `path` is there and no regular file."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode)
 
 
 def backup(path, folder):

@@ -198,8 +198,9 @@ def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps
     param *= 1 - lr * weight_decay
 
 # %% adamw_update: both decays at once
-- """One step of AdamW (Loshchilov and Hutter, 2019), in place: shrinks `param`, then moves it as Adam does."""
+- param *= 1 - lr * weight_decay
 + grad = coupled_decay(grad, param, weight_decay)
++ param *= 1 - lr * weight_decay
 
 # %% adamw_update: betas and eps stay behind
 - adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
@@ -388,3 +389,20 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     for grad in grads:
         grad *= min(1.0, max_norm / (total + 1e-6))
     return total
+
+# %% momentum_update: a slice of all entries, which an array without axes does not have
+- buffer[...] = grad
++ buffer[:] = grad
+
+# %% sgd_update: every entry by its index, which an array without axes does not have
+def sgd_update(param, grad, lr):
+    for place in range(len(param)):
+        param[place] -= lr * grad[place]
+
+# %% cosine_rate: a NumPy number
+- share = (1 + math.cos(math.pi * step / total)) / 2
++ share = (1 + np.cos(math.pi * step / total)) / 2
+
+# %% clip_grad_norm_: Python's minimum, which drops nan
+- factor = np.minimum(max_norm / (total + 1e-6), 1.0)
++ factor = min(1.0, max_norm / (total + 1e-6))

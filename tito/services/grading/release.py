@@ -7,17 +7,14 @@ and the folders are moved into place. What students may already have is never re
 import fnmatch
 import logging
 import shutil
-import uuid
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from tito.errors import ProjectError, TitoError, changing
 from tito.services import leaks, notebooks, rules
-from tito.services.files import backup, digest, remove_tree
-from tito.services.grading.book import lock
+from tito.services.files import backup, digest
 from tito.services.grading.book.course import require_course
 from tito.services.strip import KERNEL, LANGUAGE, solution_clearer, strip
 
@@ -64,7 +61,7 @@ def release(project, catalog, modules, *, force=False):
     """
     course = require_course(project)
     course.prepare()
-    with lock.hold(course.state / "lock", "tito grade release"), _draft_folder(course) as draft:
+    with course.locked("tito grade release"), course.drafts("release") as draft:
         sources = [_checked_source(project, catalog, module) for module in modules]
         for module, source in zip(modules, sources, strict=True):
             _require_known_files(course, module)
@@ -73,16 +70,6 @@ def release(project, catalog, modules, *, force=False):
         plans = [_plan(course, draft, module, force) for module in modules]
         with changing("run it again: a release may be in place that the gradebook does not know"):
             return tuple(_put(course, draft, module, plan) for module, plan in zip(modules, plans, strict=True))
-
-
-@contextmanager
-def _draft_folder(course):
-    folder = course.state / f"release-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        remove_tree(folder)
 
 
 # Building.

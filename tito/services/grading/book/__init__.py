@@ -1,1 +1,1 @@
-"""What is kept: the course folder and its lock, nbgrader's gradebook, records and results."""
+"""What is kept: the course folder, nbgrader's gradebook, records and results."""

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tito.errors import ProjectError
 from tito.project import Project
-from tito.services.files import atomic_write, backup
+from tito.services import lock
+from tito.services.files import atomic_write, backup, remove_tree
 
 COURSE_ID = "tinytorch"
 SCHEMA = 1
@@ -82,6 +83,20 @@ class Course:
     def submission(self, student, module):
         """The folder of what `student` submitted for `module`."""
         return self.submitted / student / module.name
+
+    def locked(self, doing):
+        """Hold the course against another tito while a block runs. doing: the command, as it was typed."""
+        return lock.hold(self.state / "lock", doing)
+
+    @contextmanager
+    def drafts(self, name):
+        """Yield a new folder for what is not finished yet; it is gone afterwards."""
+        folder = self.state / f"{name}-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
 
     def label(self, path):
         return self.project.relative(path)

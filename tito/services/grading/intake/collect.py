@@ -4,15 +4,12 @@ Nothing is overwritten and nothing is lost: every attempt is kept (attempts.py),
 with the reason. Collecting the same files again changes nothing.
 """
 
-import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 from tito.errors import UsageError, changing
-from tito.services.files import digest, remove_tree
-from tito.services.grading.book import lock
+from tito.services.files import digest
 from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.archives import OTHER_ARCHIVES, walk
 from tito.services.grading.intake.attempts import POLICIES, Attempts, read_stamp
@@ -80,7 +77,7 @@ def collect(project, catalog, path, *, module=None, student=None, attempt=None):
     course = require_course(project)
     _require_submissions(course, path)
     course.prepare()
-    with lock.hold(course.state / "lock", f"tito grade collect {path}"), _drafts(course) as drafts:
+    with course.locked(f"tito grade collect {path}"), course.drafts("collect") as drafts:
         run = _Run(course, catalog, module, student, attempt)
         run.take_in(path, drafts)
         with changing("run it again: what was collected stays, and the rest follows"):
@@ -97,16 +94,6 @@ def _require_submissions(course, path):
             f"{path} holds the course itself, not only what students sent",
             f"name the folder of the submissions, for example {course.label(course.submitted)}",
         )
-
-
-@contextmanager
-def _drafts(course):
-    folder = course.state / f"collect-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        remove_tree(folder)
 
 
 class _Run:

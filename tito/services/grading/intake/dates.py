@@ -14,7 +14,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tito.errors import UsageError
-from tito.services.grading.book import lock
 from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.received import read_submissions, write_submissions
 
@@ -132,7 +131,7 @@ def extend(project, module, student, text):
 
 @contextmanager
 def _changing(course, doing):
-    with lock.hold(course.state / "lock", doing):
+    with course.locked(doing):
         dates = Dates(course)
         yield dates
         dates.write()

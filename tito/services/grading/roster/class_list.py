@@ -7,7 +7,6 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from tito.errors import UsageError
-from tito.services.grading.book import lock
 from tito.services.grading.book.course import require_course
 from tito.services.grading.roster.people import folded, name_keys, safe_id
 from tito.services.grading.roster.tables import read_table
@@ -144,7 +143,7 @@ def import_roster(project, paths):
     if not people:
         raise UsageError(f"{', '.join(map(str, paths))}: no student in it", "name a class list as CSV")
     course.prepare()
-    with lock.hold(course.state / "lock", "tito grade roster import"):
+    with course.locked("tito grade roster import"):
         return _keep(course, [student for _, student in people.values()], columns, warnings)
 
 

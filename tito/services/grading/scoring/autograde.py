@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tito.errors import Interrupted, ProjectError, TitoError
-from tito.services.grading.book import gradebook, lock, records
+from tito.services.grading.book import gradebook, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import SubmissionResult
 from tito.services.grading.intake.received import Received, submitted_notebook
@@ -92,7 +92,7 @@ def autograde(project, catalog, module, options=None, *, on_done=None, scorer=No
         from tito.services.grading.scoring import scorer
     if sandbox is None:
         from tito.services.grading.sandbox import find as sandbox
-    with lock.hold(course.state / "lock", f"tito grade autograde {module.name}"):
+    with course.locked(f"tito grade autograde {module.name}"):
         run = _Run(project, catalog, module, options, course, source, scorer, sandbox)
         rows = run.rows(on_done)
     return Outcome(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
