@@ -51,10 +51,9 @@ LISTED = {
         crowded=("add", "matmul", "reduce_mean", "row_major_strides"),
     ),
     "02_activations": Listed(
-        provided=221,
-        tests=172,
-        wordy=("relu", "softmax_along", "gelu"),
-        crowded=("gelu",),
+        provided=274,
+        tests=184,
+        wordy=("relu", "sigmoid", "softmax_along", "in_blocks"),
     ),
     "03_layers": Listed(
         provided=328,
