@@ -9,7 +9,7 @@ import pytest
 from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
 
 from tito.errors import ProjectError, UsageError
-from tito.services import leaks
+from tito.services import leaks, notebooks
 from tito.services.grading.reports.feedback import feedback
 from tito.services.grading.scoring.autograde import Options, autograde
 
@@ -141,6 +141,23 @@ def test_a_persons_points_and_comments_are_shown(small):
     assert "1.5 of 2 points" in text and "Comment: Say <why>." in text and "19.5 of 21" in text
     assert "test-Box passed 6 of 7" in text, "a person's points for a test, too"
     assert "Not graded yet" not in text
+
+
+def test_the_question_stands_above_the_answer_as_it_was_asked(small):
+    small.solved("ada", written="Sums commute.", change=ask_otherwise)
+    grade(small)
+    text = text_of(page_of(small, "ada"))
+    asked = "The question Why is doubling linear, and why is tripling as well? Your answer Sums commute."
+    assert f"written-linear {asked}" in text
+    assert "something else" not in text
+
+
+def ask_otherwise(node):
+    """A student edits the question and moves it away."""
+    (question,) = (cell for cell in node.cells if notebooks.is_question(cell))
+    question.source = "Why something else?"
+    node.cells.remove(question)
+    node.cells.insert(0, question)
 
 
 def test_the_second_try_is_explained_with_both_scores(small):

@@ -11,6 +11,8 @@ import tito.project
 from tito.project import Project
 from tito.services import notebooks
 
+ASKED = "Why is doubling linear, and why is tripling as well?"
+
 
 @pytest.fixture
 def week(tmp_path, monkeypatch):
@@ -76,20 +78,15 @@ def test_the_gradebook_learns_the_points(week):
 
 
 def test_a_question_in_a_locked_cell_of_its_own_is_released_and_worth_nothing(week):
-    asked = "Why is doubling linear, and why is tripling as well?"
-    marker = '# %% [markdown] nbgrader={"grade": true, "grade_id": "written-linear"'
-    locked = '"grade_id": "question-linear", "locked": true, "schema_version": 3, "solution": false, "task": false}'
-    edit(week, f"{asked}\n\n", "")
-    edit(week, marker, f'# %% [markdown] nbgrader={{"grade": false, {locked}\nr"""\n{asked}\n"""\n\n{marker}')
     said = week.tito("release", "1")
     assert said.exit_code == 0, said.stderr
     question, answer = notebooks.load(week.project, released(week)).node.cells[-2:]
     assert notebooks.is_question(question) and notebooks.is_written(answer)
-    assert (question.source, answer.source) == (asked, "YOUR ANSWER HERE")
+    assert (question.source, answer.source) == (ASKED, "YOUR ANSWER HERE")
     assert (question.metadata.editable, answer.metadata.get("editable", True)) == (False, True)
     with week.course.open_gradebook() as book:
         notebook = book.find_notebook("alpha_dev", "01_alpha")
-        assert {cell.name: cell.source for cell in notebook.source_cells}["question-linear"] == asked
+        assert {cell.name: cell.source for cell in notebook.source_cells}["question-linear"] == ASKED
         assert "question-linear" not in {cell.name for cell in notebook.grade_cells}
 
 
@@ -165,7 +162,7 @@ def test_a_corrected_test_reaches_the_gradebook_although_submissions_are_recorde
     [
         ('"points": 4', '"points": 0', r"modules/01_alpha/alpha_dev\.py:\d+ \(cell 6\): a graded cell needs points"),
         ("    ### END SOLUTION\n\n    def grown", "\n    def grown", r"alpha_dev\.py:\d+ \(cell 9\): .*SOLUTION"),
-        ('"written-linear"', '"linear"', r"\(cell 15\): the grade_id of a written cell starts with 'written-'"),
+        ('"written-linear"', '"linear"', r"\(cell 16\): the grade_id of a written cell starts with 'written-'"),
         ("#| default_exp core.alpha", "#| default_exp core.beta", r"default_exp is 'core\.beta'"),
         ('"points": 7, "schema_version": 3', '"points": 7', r"\(cell 10\): .*schema_version 3"),
         ('"grade_id": "Box", "locked": false', '"grade_id": "Box", "locked": False', "cannot be parsed"),

@@ -204,11 +204,10 @@ def analyze_double():
 analyze_double()
 """,
     ),
+    cell("question", "Why is doubling linear, and why is tripling as well?", "question-linear"),
     cell(
         "written",
         """
-Why is doubling linear, and why is tripling as well?
-
 ### BEGIN SOLUTION
 Twice a sum is the sum of the doubles (1 point), and so on (1 point).
 ### END SOLUTION

@@ -48,7 +48,7 @@ def test_every_cell_of_the_tiny_module_has_its_kind(project, alpha):
     assert kinds["is_solution"] == ["double", "Box"]
     assert kinds["is_test"] == tests
     assert kinds["is_written"] == ["written-linear"]
-    assert kinds["is_locked"] == ["provided-imports", *tests[:3], *tests[3:], "provided-unit-box"]
+    assert kinds["is_locked"] == ["provided-imports", *tests[:3], *tests[3:], "provided-unit-box", "question-linear"]
     assert kinds["is_exported"] == ["provided-imports", "double", "Box", "provided-unit-box"]
     assert [cell.source[:19] for cell in node.cells if notebooks.is_measure(cell)] == ["def analyze_double("]
     assert [notebooks.points(by_id[name]) for name in ("test-double", "written-linear", "double")] == [4, 2, 0]

@@ -145,7 +145,6 @@ def test_a_student_notebook_is_held_to_the_export_rules_only(project, catalog, a
     assert "return x +" in problem.message
 
 
-WRITTEN = "# %% [markdown] nbgrader="
 HINTS = (
     "What do you get when the number is added to itself?",
     "A text can be added to itself as well, so look at the type of the number before you add.",
@@ -162,7 +161,7 @@ GUIDE = f'tinytorch={{"hints": {json.dumps(HINTS)}, "minutes": 5, "objective": "
 ASKED = "Why is doubling linear, and why is tripling as well?"
 QUESTION = (
     '# %% [markdown] nbgrader={"grade": false, "grade_id": "question-linear", "locked": true, "schema_version": 3, '
-    f'"solution": false, "task": false}}\nr"""\n{ASKED}\n"""\n\n'
+    f'"solution": false, "task": false}}\nr"""\n{ASKED}\n"""\n'
 )
 BREACHES_OF_CONVENTIONS = {
     "code first": ('# %% [markdown]\nr"""\n# Alpha\n"""\n', "# %%\nimport sys\n", "first cell has to be markdown"),
@@ -263,8 +262,8 @@ BREACHES_OF_CONVENTIONS = {
         "Twice a sum.",
         "a written cell is one region",
     ),
-    "no question": (f"{ASKED}\n", "", "its question stands in the cell above"),
-    "prefix of a question": (WRITTEN, QUESTION.replace("question-", "") + WRITTEN, "starts with 'question-'"),
+    "no question": (QUESTION, "", "its question stands in the cell above"),
+    "prefix of a question": ('"question-linear"', '"linear"', "starts with 'question-'"),
     "question of nothing": ('# %% tags=["measure"]', f'{QUESTION}# %% tags=["measure"]', "the cell of its answer"),
     "guide of a test": (TEST_MARKER, f'{TEST_MARKER} tinytorch={{"minutes": 5}}', "belongs to a solution cell"),
     "guide of another kind": (GUIDE, "tinytorch=[1]", "tinytorch metadata is {"),
@@ -312,11 +311,10 @@ def test_breaches_of_the_conventions(project, alpha, name):
         ("    twofold_of_the", "    def helper(a):\n        return a\n\n    twofold_of_the"),
         ("def double(number):", "LIMIT = 3\n\ndef double(number):"),
         ("# Withheld: a box of no size.\n", "# Withheld: a box of no size.\n\n"),
-        # a question in a cell of its own, a rubric below it; hints that name an argument or a function
-        (WRITTEN, QUESTION + WRITTEN),
+        # hints that name an argument or a function
         (HINTS[1], "Is `isinstance` enough, or does `np.sum(…)` need `axis=0`? For i and j, x = 2 is one case."),
         # the test of the whole module names no answer
-        (WRITTEN, f"{MODULE_TEST}\nassert double(Box(2).size) == 4\n\n{WRITTEN}"),
+        (QUESTION, f"{MODULE_TEST}\nassert double(Box(2).size) == 4\n\n{QUESTION}"),
     ],
 )
 def test_what_the_conventions_allow(project, alpha, old, new):
@@ -335,16 +333,17 @@ def lacking(project, module, text):
 
 def test_what_a_module_of_the_course_lacks(project, alpha):
     text = alpha.percent.read_text(encoding="utf-8")
-    assert lacking(project, alpha, text) == [
-        "Box lacks hints, minutes, objective in its tinytorch metadata",
-        "the question of a written answer stands in a locked cell of its own above, question-…",
-    ]
-    split = text.replace(f"{ASKED}\n", "").replace(WRITTEN, QUESTION + WRITTEN)
-    assert problems(project, alpha, split) == []
-    assert len(lacking(project, alpha, split)) == 1
-    twice = lacking(project, alpha, text.replace(WRITTEN, QUESTION + WRITTEN))
-    assert "a written cell holds its rubric and nothing else; the question has its own cell above" in twice
+    box = "Box lacks hints, minutes, objective in its tinytorch metadata"
+    assert lacking(project, alpha, text) == [box]
     assert "Box lacks hints, minutes in" in lacking(project, alpha, with_guide(text, {"objective": "doubling"}))[0]
+    elsewhere = "the question of a written answer stands in a locked cell of its own above, question-linear"
+    inside = text.replace(QUESTION, "").replace("### BEGIN SOLUTION\nTwice", f"{ASKED}\n\n### BEGIN SOLUTION\nTwice")
+    assert problems(project, alpha, inside) == []
+    assert lacking(project, alpha, inside) == [box, elsewhere]
+    assert lacking(project, alpha, text.replace('"question-linear"', '"question-sums"')) == [box, elsewhere]
+    twice = text.replace("### BEGIN SOLUTION\nTwice", f"{ASKED}\n\n### BEGIN SOLUTION\nTwice")
+    reason = "a written cell holds its rubric and nothing else; the question has its own cell above"
+    assert lacking(project, alpha, twice) == [box, reason]
 
 
 def with_guide(text, guide):

@@ -20,6 +20,7 @@ from tito.services.notebooks import (
     is_measure,
     is_withheld,
     points,
+    question_of,
     questions,
 )
 
@@ -229,8 +230,10 @@ def _written_questions(source, module):
     for index, cell in enumerate(cells):
         if kind_of(cell) != "written":
             continue
-        if index == 0 or kind_of(cells[index - 1]) != "question":
-            yield index, None, "the question of a written answer stands in a locked cell of its own above, question-…"
+        question = question_of(cell, source.node)
+        if index == 0 or question is None or question is not cells[index - 1]:
+            name = (grade_id(cell) or "").replace("written-", "question-", 1)
+            yield index, None, f"the question of a written answer stands in a locked cell of its own above, {name}"
         elif "".join(syntax.lines_outside(cell.source, _regions(cell, syntax.SOLUTION))).strip():
             yield index, None, "a written cell holds its rubric and nothing else; the question has its own cell above"
 

@@ -107,6 +107,12 @@ def is_question(cell):
     return cell.cell_type == "markdown" and (grade_id(cell) or "").startswith("question-") and is_locked(cell)
 
 
+def question_of(answer, node):
+    """The question that a written answer answers, wherever the student moved it: written-x to question-x; or None."""
+    name = (grade_id(answer) or "").replace("written-", "question-", 1)
+    return next((cell for cell in node.cells if is_question(cell) and grade_id(cell) == name), None)
+
+
 def is_folded(cell):
     """A cell whose code JupyterLab shows only when it is asked for."""
     metadata = cell.metadata.get("jupyter")

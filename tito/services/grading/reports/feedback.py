@@ -213,7 +213,11 @@ class _Page:
     def _answer(self, cell):
         name = notebooks.grade_id(cell)
         grade = self.submission.grades.get(name)
-        parts = [f"<h3>{escape(name)}</h3>", f"<pre>{escape(cell.source)}</pre>"]
+        parts = [f"<h3>{escape(name)}</h3>"]
+        asked = notebooks.question_of(cell, self.node)
+        if asked:
+            parts += ["<h4>The question</h4>", f"<pre>{escape(asked.source)}</pre>", "<h4>Your answer</h4>"]
+        parts.append(f"<pre>{escape(cell.source)}</pre>")
         if grade is not None:
             if grade.waiting and grade.by_person is None:
                 parts.append(f"<p>Not graded yet; worth {number(grade.max_points)} points.</p>")
