@@ -417,7 +417,7 @@ def test_the_verdicts_agree_with_running_the_notebook(name):
     places = [number for number, cell in enumerate(cells) if cell["role"] == "answer"]
     made = [(number, mutant) for number in places for mutant in mutants(cells[number]["source"], "")]
     made.sort(key=lambda pair: hashlib.sha256(pair[1].code.encode()).hexdigest())
-    versions = [forks.Version(number, mutant.code, to_end=True) for number, mutant in made]
+    versions = [forks.Version(number, mutant.code, reach="decided") for number, mutant in made]
     _, findings = forks.run(PROJECT, CATALOG, module, cells, versions=versions, jobs=os.cpu_count())
     verdicts = [audit.judge(cells, number, finding) for (number, _), finding in zip(made, findings, strict=True)]
     tried = dict.fromkeys(("visible", "hidden", "survived"), 0)

@@ -153,8 +153,8 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
         for mutant in sample(found, a_cell, always={*explained, *waiting})
     ]
     # each answer as it is, in the way in which mutants are run: it has to keep its points
-    controls = [forks.Version(number, unchanged(cells[number]["source"]), to_end=True) for number in made]
-    versions = [forks.Version(number, mutant.code, to_end=True) for number, mutant in run]
+    controls = [forks.Version(number, unchanged(cells[number]["source"]), reach="decided") for number in made]
+    versions = [forks.Version(number, mutant.code, reach="decided") for number, mutant in run]
     whole, findings = forks.run(
         project,
         catalog,

@@ -109,18 +109,18 @@ def run_through(cells, answers, note):
 
 
 def run_version(cells, version, names, seconds, note):
-    """Execute one version of an answer, and the cells below it up to the next answer; or all, where it says so.
+    """Execute one version of an answer, and the cells below it as far as its `reach` says, past errors.
 
-    Past errors; but where all cells are to run, what a visible test has caught need not go on.
+    reach: "own", up to the next answer; "end", all of them; "decided", until a visible test has caught it.
     """
-    start, to_end = version["cell"], version["to_end"]
+    start, reach = version["cell"], version["reach"]
     _own_folders(names)
     error = execute(version["code"], names, seconds[start])
     note(cell=start, error=error)
     for number in range(start + 1, len(cells)):
-        if to_end and error and is_decided(cells[number - 1], cells[start]):
+        if reach == "decided" and error and is_decided(cells[number - 1], cells[start]):
             return
-        if cells[number]["role"] == "answer" and not to_end:
+        if cells[number]["role"] == "answer" and reach == "own":
             return
         error = execute(cells[number]["source"], names, seconds[number])
         note(cell=number, error=error)

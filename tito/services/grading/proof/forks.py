@@ -25,11 +25,15 @@ CHILD = Path(__file__).with_name("child.py")
 
 @dataclass(frozen=True)
 class Version:
-    """Another `code` for the answer in cell number `cell` of the cells; to_end: with all cells below it."""
+    """Another `code` for the answer in cell number `cell` of the cells, and which cells below it run as well.
+
+    reach: "own", up to the next answer; "end", all of them; "decided", all of them, but none after a visible test of
+    its own or of the module has failed.
+    """
 
     cell: int
     code: str
-    to_end: bool = False
+    reach: str = "own"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def run(project, catalog, module, cells, *, runs=None, versions=(), jobs=1, cell
     job = {
         "cells": cells,
         "runs": runs or {},
-        "versions": [{"cell": one.cell, "code": one.code, "to_end": one.to_end} for one in versions],
+        "versions": [{"cell": one.cell, "code": one.code, "reach": one.reach} for one in versions],
         "jobs": jobs,
         "seconds": cell_seconds,
     }
