@@ -112,8 +112,8 @@ expect(relu(Tensor(np.zeros((0, 3)))), np.zeros((0, 3)), "no rows")
 
 # %% [markdown]
 r"""
-Is one corner enough? The *exclusive or* is 1 where exactly one of two inputs is 1. No single layer computes it: on the square of the
-four inputs, no straight line separates the ones from the zeros. Two layers with a relu between them do, with weights that you can
+Is one corner enough? The *exclusive or* is 1 where exactly one of two inputs is 1. No single layer computes it: no straight line
+separates the ones from the zeros of the four inputs. Two layers with a relu between them do, with weights that you can
 check in your head:
 """
 
@@ -127,8 +127,8 @@ print("without relu:", ((inputs @ into + bias) @ out_of).tolist())
 
 # %% [markdown]
 r"""
-In every plot below the dashed line is the slope: by how much the output changes when the input changes a little. Training will work
-by small changes, so a slope of 0 means that no change arrives on the other side.
+In every plot below the dashed line is the slope: by how much the output changes when the input changes a little. Training works by
+small changes; where the slope is 0, none arrives on the other side.
 """
 
 # %% tags=["measure"]
@@ -174,16 +174,14 @@ The sigmoid turns any number into a share between 0 and 1, and its sign into "mo
     sigmoid(x) = ───────   =   ───────          sigmoid(0) = 1/2        sigmoid(ln 3) = 3/4
                  1 + e⁻ˣ       1 + eˣ
 
-The two forms are equal on paper. In a computer each works on one side only. At x = −1000 the left one needs e¹⁰⁰⁰, which overflows;
-at x = +1000 the right one gives ∞/∞. And at x = −100 in float32 the left form does something worse, because it does not look wrong:
-e¹⁰⁰ is infinite there too, and the result is a clean 0. The true value is e⁻¹⁰⁰ ≈ 3.8·10⁻⁴⁴, which float32 can hold. Module 04 takes
-logarithms of such numbers, and log 0 is −∞ where −100 is right.
+They are equal on paper. In a computer each works on one side: at x = −1000 the left one overflows in e¹⁰⁰⁰, at x = +1000 the
+right one gives ∞/∞. And at x = −100 in float32 the left one fails without looking wrong: e¹⁰⁰ is infinite there too, and the result a
+clean 0. The true value, e⁻¹⁰⁰ ≈ 3.8·10⁻⁴⁴, fits into float32, and module 04 takes logarithms of such numbers.
 
-Choosing afterwards does not help: `np.where(x >= 0, left, right)` needs both arrays, so it computes both forms for every entry, and
-NumPy warns about the ones that nobody wanted. But whatever the sign of x, `e` to the power of −|x| lies between 0 and 1 and cannot
-overflow, and both forms can be written with it and nothing else.
+Choosing afterwards does not help: `np.where(x >= 0, left, right)` needs both arrays, so both are computed for every entry, and
+NumPy warns. But whatever the sign of x, e to the power of −|x| lies between 0 and 1, and both forms can be written with it.
 
-**Write `sigmoid(x)`**, without a warning and right to the last digits for every x, from −∞ to ∞, also where the result is tiny; NaN
+**Write `sigmoid(x)`**, without a warning and right to the last digits for every x from −∞ to ∞, also where the result is tiny. NaN
 gives NaN. Begin by making `x` an array of the dtype `result_dtype(x, floating=True)`, which is float32 for integers.
 """
 
@@ -386,8 +384,7 @@ def test_unit_softmax_along():
     block = np.arange(24.0).reshape(2, 3, 4) % 7
     for axis, shape in enumerate([(3, 4), (2, 4), (2, 3)]):
         sums = softmax_along(Tensor(block, dtype=np.float64), axis=axis).numpy().sum(axis=axis)
-        case = f"shape (2, 3, 4) in float64, axis {axis}: the sums of the shares along it"
-        expect(sums, np.ones(shape), case, atol=1e-12, dtype=np.float64)
+        expect(sums, np.ones(shape), f"(2, 3, 4) in float64, axis {axis}: sums", atol=1e-12, dtype=np.float64)
     print("🔬 softmax_along: passed")
 
 test_unit_softmax_along()
@@ -444,9 +441,8 @@ def softmax(x, axis=-1, *, dim=None):
     return softmax_along(x, axis=axis if dim is None else dim)
 
 # %%
-scores = Tensor([2.0, 1.0, 0.0])
 for factor in (0.1, 1, 10):
-    print(f"{factor:>4} · [2, 1, 0]  →  {np.round(softmax(scores * factor).numpy(), 3)}")
+    print(f"{factor:>4} · [2, 1, 0]  →  {np.round(softmax(factor * Tensor([2.0, 1.0, 0.0])).numpy(), 3)}")
 
 # %% [markdown]
 r"""
@@ -463,13 +459,6 @@ number is to lie below x, and lets that part of x through:
 For large |x| it is close to relu, and where relu has its corner it is round. The *error function* `erf` is not in NumPy, and Python's
 `math.erf` takes one number at a time. So here is one for arrays, from W. J. Cody's approximations of 1969: quotients of polynomials,
 fitted to three ranges of |x|, which differ from erf by no more than float64 can show. (The cell is folded; you need not read it.)
-
-There is a second form, which GPT-2 uses: since Φ is nearly a stretched tanh, the paper offers
-
-    gelu(x)  ≈  ½ · x · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))          gelu(1) ≈ 0.8412
-
-instead. In PyTorch's spelling, `approximate="tanh"` asks for it. It is not equal to the exact form, so a network trained with the one
-should run with the one.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-erf", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
@@ -543,7 +532,18 @@ def gelu_exact(x):
     out *= 0.5
     return out
 
+# %% [markdown]
+r"""
+There is a second form, which GPT-2 uses: since Φ is nearly a stretched tanh, the paper offers
 
+    gelu(x)  ≈  ½ · x · (1 + tanh(√(2/π) · (x + 0.044715 · x³)))          gelu(1) ≈ 0.8412
+
+instead. In PyTorch's spelling, `approximate="tanh"` asks for it. It is not equal to the exact form, so a network trained with the one
+should run with the one.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "provided-gelu_tanh", "locked": true, "schema_version": 3, "solution": false, "task": false}
+#| export
 def gelu_tanh(x):
     """GELU in GPT-2's form for a floating array with axes, in nine passes that write into one new array."""
     out = np.square(x)
@@ -560,9 +560,8 @@ def gelu_tanh(x):
 # %%
 grid = np.linspace(-7, 7, 2801)
 worst = max(abs(value - math.erf(x)) for x, value in zip(grid, erf(grid), strict=True))
-print(f"erf against math.erf at {len(grid)} places: at most {worst:.1e} apart")
-apart = np.abs(gelu_tanh(grid) - gelu_exact(grid))
-print(f"the two forms of gelu: at most {apart.max():.1e} apart, at x = {grid[apart.argmax()]:.2f}")
+apart = np.abs(gelu_tanh(grid) - gelu_exact(grid)).max()
+print(f"erf against math.erf: at most {worst:.1e} apart; the two forms of gelu: at most {apart:.1e}")
 
 # %% [markdown]
 r"""
