@@ -169,7 +169,7 @@ def time_nbgrader(course, assignments, students, *, measure):
     catalog = read_catalog(project)
     with (
         tempfile.TemporaryDirectory(prefix="nbgrader-") as temporary,
-        views.view(project, catalog.below(catalog.find(MODULE))) as view,
+        views.view(project, catalog.prerequisites(catalog.find(MODULE))) as view,
     ):
         folder = Path(temporary) / "assignments"
         shutil.copytree(assignments, folder, ignore=shutil.ignore_patterns(".tito"))
