@@ -90,6 +90,29 @@ def test_a_name_that_is_not_built_yet_names_its_module_and_the_command():
     assert "tito module start autograd" in done.stderr
 
 
+@pytest.mark.parametrize("built", ["01_tensor", "02_activations"])
+def test_an_activation_is_a_module_once_module_03_is_there(built):
+    """Until then it is what module 02 exports, and a layer or function that is not there names its module."""
+    code = """
+from tinytorch import Tensor, nn
+try:
+    nn.ReLU
+except ImportError as error:
+    assert "tito module start activations" in str(error)
+    raise SystemExit("no activations")
+assert nn.functional.relu(Tensor([-1.0, 2.0])).tolist() == nn.ReLU()(Tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
+assert not hasattr(nn.ReLU(), "parameters")
+try:
+    nn.functional.linear(Tensor([1.0]), Tensor([[1.0]]))
+except ImportError as error:
+    assert "tinytorch.nn.functional.linear is in tinytorch.core.layers" in str(error)
+    raise SystemExit("no layers")
+"""
+    with views.view(PROJECT, closed({built})) as folder:
+        done = python(folder, code)
+    assert done.stderr.strip() == {"01_tensor": "no activations", "02_activations": "no layers"}[built]
+
+
 def test_backward_before_module_05_says_when_it_arrives():
     with views.view(PROJECT, closed({"01_tensor"})) as folder:
         done = python(folder, "import tinytorch as t; (t.ones(1, requires_grad=True) * 2).backward()")

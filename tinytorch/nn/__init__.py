@@ -5,11 +5,15 @@ from tinytorch.nn import functional, init, utils  # noqa: F401 - so that nn.func
 
 __getattr__, __dir__, __all__ = facade(
     __name__,
-    {
-        "activations": ("GELU", "ReLU", "Sigmoid", "Softmax", "Tanh"),
-        "layers": ("Dropout", "Linear", "Module", "Parameter", "Sequential"),
-        "losses": ("BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"),
-        "spatial": ("AvgPool2d", "Conv2d", "Flatten", "MaxPool2d"),
-    },
+    {"layers": ("Module", "Parameter")},
     aliases={"AvgPool2D": "AvgPool2d", "Conv2D": "Conv2d", "MaxPool2D": "MaxPool2d"},
+    around={
+        "activations": ("tinytorch.nn.modules.activation", ("GELU", "ReLU", "Sigmoid", "Softmax", "Tanh")),
+        "layers": ("tinytorch.nn.modules.layer", ("Dropout", "Linear", "Sequential")),
+        "losses": (
+            "tinytorch.nn.modules.loss",
+            ("BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"),
+        ),
+        "spatial": ("tinytorch.nn.modules.spatial", ("AvgPool2d", "Conv2d", "Flatten", "MaxPool2d")),
+    },
 )

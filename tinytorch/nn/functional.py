@@ -1,20 +1,262 @@
-"""Activations and losses as functions, under PyTorch's names: `import tinytorch.nn.functional as F; F.relu(x)`."""
+"""Layers, activations and losses as functions, under PyTorch's names: `import tinytorch.nn.functional as F; F.relu(x)`.
 
-from tinytorch._lazy import facade
+Each calls what the modules of the course export. Where PyTorch's function takes more than that (weights of classes,
+groups of channels), the rest is done here, around it.
+"""
 
-__getattr__, __dir__, __all__ = facade(
-    __name__,
-    {
-        "activations": ("gelu", "relu", "sigmoid", "softmax", "tanh"),
-        "layers": ("linear",),
-        "losses": (
-            "binary_cross_entropy",
-            "binary_cross_entropy_with_logits",
-            "cross_entropy",
-            "log_softmax",
-            "mse_loss",
-            "softplus",
-        ),
-        "spatial": ("avg_pool2d", "conv2d", "max_pool2d"),
-    },
+import math
+
+import numpy as np
+
+from tinytorch._lazy import Core
+
+tensor, activations, layers, losses, spatial = (
+    Core(name, __name__) for name in ("tensor", "activations", "layers", "losses", "spatial")
 )
+
+__all__ = [
+    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "gelu",
+    "linear", "log_softmax", "max_pool2d", "mse_loss", "relu", "sigmoid", "softmax", "softplus", "tanh",
+]  # fmt: skip
+
+
+def __dir__():
+    return sorted(__all__)
+
+
+# Activations
+
+
+def relu(input):
+    return activations.relu(input)
+
+
+def sigmoid(input):
+    return activations.sigmoid(input)
+
+
+def tanh(input):
+    return activations.tanh(input)
+
+
+def gelu(input, approximate="none"):
+    return activations.gelu(input, approximate=approximate)
+
+
+def softmax(input, dim=-1, *, axis=None):
+    return activations.softmax(input, axis=dim if axis is None else axis)
+
+
+def log_softmax(input, dim=-1, *, axis=None):
+    return losses.log_softmax(input, axis=dim if axis is None else axis)
+
+
+def softplus(input):
+    return losses.softplus(input)
+
+
+# Linear
+
+
+def linear(input, weight, bias=None):
+    """input Wᵀ + bias: input (…, in), weight (out, in), bias (out,), as one operation."""
+    return layers.linear(input, weight, bias)
+
+
+# Losses
+
+
+def mse_loss(input, target, reduction="mean"):
+    return losses.mse_loss(input, target, reduction)
+
+
+def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
+    """weight: a factor for each entry, or what broadcasts to that."""
+    check_weight(weight)
+    if weight is None:
+        return losses.binary_cross_entropy(input, target, reduction)
+    return losses.reduce(losses.binary_cross_entropy(input, target, "none") * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean", pos_weight=None):
+    """weight: a factor for each entry; pos_weight: one for what the target says is positive. Both may broadcast."""
+    check_weight(weight)
+    if weight is None and pos_weight is None:
+        return losses.binary_cross_entropy_with_logits(input, target, reduction)
+    if pos_weight is None:
+        values = losses.binary_cross_entropy_with_logits(input, target, "none")
+    else:
+        losses.check_shapes(input, target)
+        values = pos_weight * target * losses.softplus(-input) + (1 - target) * losses.softplus(input)
+    return losses.reduce(values if weight is None else values * weight, reduction)
+
+
+def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """The negative logarithm of the right class's probability, from logits (N, C, d1, …) or (C,).
+
+    target: integers (N, d1, …) or (), the classes; or floats of the shape of `input`, their probabilities.
+    weight: a factor for each class, (C,). ignore_index: a class whose positions cost nothing and do not count.
+    label_smoothing: the share of the target that all classes get alike. The mean over classes is weighted, as in
+    PyTorch. Raises ValueError where shapes do not fit, TypeError and IndexError as `losses.cross_entropy`.
+    """
+    check_weight(weight)
+    losses.check_reduction(reduction)
+    numbers, (classes, positions) = np.asarray(target), _split(input.shape)
+    are_shares = numbers.dtype.kind == "f" and numbers.shape != positions
+    are_classes = numbers.dtype.kind in "iu"
+    is_plain = weight is None and not label_smoothing and len(input.shape) <= 2 and ignore_index not in numbers
+    if (are_classes and is_plain) or not (are_classes or are_shares):
+        return losses.cross_entropy(input, target, reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is between 0 and 1, not {label_smoothing}")
+    if weight is not None and np.shape(weight) != (classes,):
+        raise ValueError(f"cross_entropy: weight of shape {np.shape(weight)} for {classes} classes; one for each")
+    if are_shares:
+        values, counts = _of_probabilities(input, target, weight, label_smoothing)
+    else:
+        values, counts = _of_classes(input, numbers, weight, ignore_index, label_smoothing)
+    if reduction == "mean":
+        # where no position counts, the mean is NaN, but as in PyTorch its gradient is 0
+        return values.sum() / counts if counts else values.sum() + math.nan
+    return values.sum() if reduction == "sum" else values.reshape(positions)
+
+
+def _split(shape):
+    """(number of classes, shape of the positions) for logits (C,) or (N, C, d1, …)."""
+    if not shape:
+        raise ValueError("cross_entropy: logits of shape () have no axis of classes")
+    return (shape[0], ()) if len(shape) == 1 else (shape[1], (shape[0], *shape[2:]))
+
+
+def _rows(x):
+    """(C,) or (N, C, d1, …) as rows (positions, C)."""
+    classes, positions = _split(x.shape)
+    moved = x if x.ndim == 1 else x.permute(0, *range(2, x.ndim), 1)
+    return moved.reshape(math.prod(positions), classes)
+
+
+def _of_classes(input, target, weight, ignore_index, smoothing):
+    """The loss of each position, and what their mean divides the sum by."""
+    classes, positions = _split(input.shape)
+    if target.shape != positions:
+        raise ValueError(f"logits (N, C, …) go with targets (N, …), not {input.shape} with {target.shape}")
+    rows, chosen = _rows(input), target.reshape(-1)
+    counted = chosen != ignore_index
+    chosen = np.where(counted, chosen, 0)
+    values = losses.cross_entropy(rows, chosen, "none")
+    factors = counted.astype(input.dtype)
+    if weight is not None:
+        factors = factors * np.asarray(weight, input.dtype)[chosen]
+    values = values * factors
+    if smoothing:
+        alike = _cost(rows, np.full((1, classes), 1 / classes, input.dtype), weight)
+        values = (1 - smoothing) * values + smoothing * (alike * counted.astype(input.dtype))
+    return values, float(factors.sum(dtype=np.float64))
+
+
+def _of_probabilities(input, target, weight, smoothing):
+    if np.shape(target) != input.shape:
+        shapes = f"the shape of the logits, {input.shape}, not {np.shape(target)}"
+        raise ValueError(f"floating targets are probabilities and have {shapes}; classes are integers")
+    rows, shares = _rows(input), _rows(tensor.Tensor.wrap(target) if isinstance(target, np.ndarray) else target)
+    if smoothing:
+        shares = (1 - smoothing) * shares + smoothing / rows.shape[1]
+    return _cost(rows, shares, weight), rows.shape[0]
+
+
+def _cost(rows, shares, weight):
+    """-Σ weight · share · log probability over the classes, for each row."""
+    costs = -losses.log_softmax(rows, axis=-1) * shares
+    return (costs if weight is None else costs * np.asarray(weight, rows.dtype)).sum(axis=-1)
+
+
+def check_weight(weight):
+    if isinstance(weight, str):
+        raise TypeError(f"weight is a Tensor, not {weight!r}; pass the reduction by its name: reduction={weight!r}")
+
+
+# Convolution and pooling
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, kernels="fast"):
+    """The convolution of images (N, C, H, W) or (C, H, W) with weight (O, C / groups, kh, kw) and bias (O,).
+
+    padding: a number, a pair, "valid" (none) or "same" (the output is as large as the input; stride 1). dilation: the
+    distance between neighbours of the kernel. groups: blocks of channels that do not see each other. Raises ValueError
+    naming the shapes where they do not fit.
+    """
+    stride, dilation = spatial.pair(stride), spatial.pair(dilation)
+    check_dilation_and_groups("conv2d", dilation, groups)
+    if weight.ndim != 4 or input.ndim not in (3, 4) or input.shape[-3] != groups * weight.shape[1]:
+        raise ValueError(f"conv2d: an input of shape {input.shape} does not fit a weight of shape {weight.shape}")
+    if weight.shape[0] % groups:
+        raise ValueError(f"conv2d: {weight.shape[0]} output channels are no multiple of groups={groups}")
+    padding, crop = padding_and_crop(padding, weight.shape[2:], stride, dilation)
+    weight = _dilated(weight, dilation)
+    settings = {"stride": stride, "padding": padding, "kernels": kernels}
+    if groups == 1:
+        out = spatial.conv2d(input, weight, bias, **settings)
+    else:
+        many_in, many_out = weight.shape[1], weight.shape[0] // groups
+        parts = []
+        for group in range(groups):
+            seen, made = (slice(group * many, (group + 1) * many) for many in (many_in, many_out))
+            own = None if bias is None else bias[made]
+            parts.append(spatial.conv2d(input[..., seen, :, :], weight[made], own, **settings))
+        out = tensor.concatenate(parts, axis=-3)
+    return out[..., crop[0] :, crop[1] :] if any(crop) else out
+
+
+def check_dilation_and_groups(layer, dilation, groups):
+    """Raise ValueError naming the layer unless all are positive integers."""
+    numbers = (*dilation, groups)
+    if len(dilation) != 2 or not all(isinstance(number, (int, np.integer)) and number >= 1 for number in numbers):
+        raise ValueError(f"{layer}: dilation {dilation} and groups {groups} must be integers of at least 1")
+
+
+def padding_and_crop(padding, kernel_size, stride, dilation):
+    """(padding, rows and columns of the output to leave out at the start), both pairs.
+
+    "same" needs one row more below than above where the kernel is even: both sides get the larger padding, and what
+    that makes too many is left out.
+    """
+    if not isinstance(padding, str):
+        return spatial.pair(padding), (0, 0)
+    if padding not in ("same", "valid"):
+        raise ValueError(f"padding is a number, a pair, 'same' or 'valid', not {padding!r}")
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if stride != (1, 1):
+        raise ValueError(f"padding='same' needs stride 1, not {stride}")
+    total = [step * (size - 1) for step, size in zip(dilation, kernel_size, strict=True)]
+    return tuple(rows - rows // 2 for rows in total), tuple(rows % 2 for rows in total)
+
+
+def _dilated(weight, dilation):
+    """The kernels with `dilation` - 1 zeros between neighbours."""
+    if dilation == (1, 1):
+        return weight
+    (o, c, kh, kw), (dh, dw) = weight.shape, dilation
+    place = np.zeros((1, dh, 1, dw), weight.dtype)
+    place[0, 0, 0, 0] = 1
+    spread = (weight.reshape(o, c, kh, 1, kw, 1) * place).reshape(o, c, kh * dh, kw * dw)
+    return spread[:, :, : kh * dh - dh + 1, : kw * dw - dw + 1]
+
+
+def max_pool2d(input, kernel_size, stride=None, padding=0, *, kernels="fast"):
+    """The largest value of each window; the stride is the window's size unless given."""
+    return spatial.max_pool2d(input, kernel_size, stride, padding, kernels=kernels)
+
+
+def avg_pool2d(input, kernel_size, stride=None, padding=0, *, divisor_override=None, kernels="fast"):
+    """The mean of each window, padded zeros included. divisor_override: what its sum is divided by instead."""
+    out = spatial.avg_pool2d(input, kernel_size, stride, padding, kernels=kernels)
+    return out if divisor_override is None else out * window_factor(kernel_size, divisor_override)
+
+
+def window_factor(kernel_size, divisor):
+    """What makes a mean over a window a sum divided by `divisor`. Raises ValueError for 0."""
+    if divisor == 0:
+        raise ValueError("divisor_override must not be 0")
+    height, width = spatial.pair(kernel_size)
+    return height * width / divisor
