@@ -416,7 +416,7 @@ def refused(project, catalog, modules):
         ("UNIT = missing_name", "NameError: name 'missing_name' is not defined"),
         ("UNIT = 1 / 0", "ZeroDivisionError"),
         ("UNIT = exit(3)", "SystemExit"),
-        ("from __future__ import annotations\nUNIT = 1", "SyntaxError"),
+        ("*UNIT, *REST = []", "SyntaxError"),
     ],
 )
 def test_a_module_that_does_not_import_is_refused_with_its_cell(project, catalog, alpha, broken, reason):

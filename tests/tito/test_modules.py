@@ -176,6 +176,18 @@ def test_one_wrong_answer_fails_exactly_its_cell(workspace):
     assert not (workspace.root / CORE).exists()
 
 
+@pytest.mark.parametrize("command", ["test", "complete"])
+def test_a_future_that_the_export_cannot_hold_is_refused_before_points_are_given(workspace, command):
+    workspace.solve("01_alpha")
+    workspace.edit("01_alpha", "double", "#| export\nfrom __future__ import annotations\n" + "x = 1")
+    outcome = workspace.tito("module", command, "01", "--json")
+    assert outcome.exit_code == 1
+    error = outcome.document["error"]
+    assert error["code"] == "not-exportable"
+    assert error["message"].startswith("modules/01_alpha/alpha_dev.ipynb, cell 5, line 2: from __future__ import annot")
+    assert "put it into a cell of its own, with #| export, or leave it out" in error["message"]
+
+
 def test_the_course_tests_its_own_source(tito):
     data = tito("module", "test", "01", "--json").document["data"]
     assert (data["points"], data["max_points"], data["withheld"]) == (19, 19, 0)

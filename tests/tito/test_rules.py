@@ -58,6 +58,12 @@ REFUSED_BY_EXPORT = {
         "from tinytorch.core.gamma",
         "03_gamma is no prerequisite of 01_alpha",
     ),
+    "a future that cannot be exported": (
+        "def unit_box",
+        "from __future__ import annotations\ndef unit_box",
+        "from __future__",
+        "from __future__ import annotations stands with other code in a cell that is exported",
+    ),
     "star": ("import math", "from math import *", "from math", "star import"),
     "tito": ("import math", "import tito.catalog", "import tito", "imports tito"),
     "tests": ("import math", "from tests import x", "from tests", "imports tests"),
@@ -442,3 +448,10 @@ def test_code_that_python_cannot_even_read_is_a_syntax_error(project, catalog, a
     (problem,) = rules.export_problems(notebooks.load(project, alpha.notebook), alpha, catalog)
     assert problem.where.startswith("modules/01_alpha/alpha_dev.ipynb, cell 2")
     assert re.match("syntax error: .+", problem.message)
+
+
+def test_a_future_in_a_cell_of_imports_and_in_one_that_is_not_exported_is_in_place(project, alpha):
+    text = alpha.percent.read_text(encoding="utf-8")
+    text = text.replace("import math", "from __future__ import annotations\nimport math", 1)
+    text = text.replace("seen = [", "from __future__ import annotations\nseen = [", 1)
+    assert problems(project, alpha, text) == []

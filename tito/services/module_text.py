@@ -26,8 +26,8 @@ def module_text(module, cells):
     """The text of the file that `module` exports. cells: the sources of its exported cells, without directives."""
     cells = [with_relative_imports(without_scaffolding(cell)) for cell in cells]
     trees = [syntax.parse(cell) for cell in cells]
-    import_cells = [cell for cell, tree in zip(cells, trees, strict=True) if _only_imports(tree)]
-    code_cells = [cell for cell, tree in zip(cells, trees, strict=True) if not _only_imports(tree)]
+    import_cells = [cell for cell, tree in zip(cells, trees, strict=True) if syntax.only_imports(tree)]
+    code_cells = [cell for cell, tree in zip(cells, trees, strict=True) if not syntax.only_imports(tree)]
     names = [name for tree in trees for name, _, _ in syntax.definitions(tree)]
     parts = [docstring(module), import_block(import_cells), dunder_all(names), *code_cells]
     return spaced("\n\n".join(parts))
@@ -83,10 +83,6 @@ def dunder_all(names):
     indent = " " * 4
     body = textwrap.fill(", ".join(quoted) + ",", WIDTH, initial_indent=indent, subsequent_indent=indent)
     return f"__all__ = [\n{body}\n]"
-
-
-def _only_imports(tree):
-    return bool(tree.body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in tree.body)
 
 
 def import_block(cells):

@@ -4,10 +4,12 @@
 only a percent source of the course has to follow, and `unfinished` what the modules of this course hold besides.
 """
 
+import ast
 import re
 from dataclasses import dataclass
 from functools import partial
 
+from tito.errors import WorkError
 from tito.services import conventions, syntax
 from tito.services.notebooks import code_cells, exported_definitions, grade_id, is_exported, where
 
@@ -26,6 +28,18 @@ class Problem:
 def export_problems(source, module, catalog):
     """What export refuses."""
     return _problems(source, module, (partial(_imports, catalog=catalog), *EXPORT_RULES))
+
+
+def require_futures_in_place(source, module):
+    """Raise WorkError for a `from __future__` that a notebook runs and its export could not: said before points are."""
+    problems = _problems(source, module, (_futures_in_place,))
+    if problems:
+        raise WorkError(
+            "\n".join(f"{problem.where}: {problem.message}" for problem in problems),
+            f"change the cell, save it, then: tito module test {module.name}",
+            code="not-exportable",
+            data=problems,
+        )
 
 
 def check(source, module, catalog):
@@ -73,6 +87,23 @@ def _exported_syntax(source, module):
     for index, cell in code_cells(source.node):
         if is_exported(cell) and (mistake := syntax.mistake(cell.source)):
             yield index, *mistake
+
+
+def _futures_in_place(source, module):
+    """A cell of imports goes to the top of the file; the code of any other cell cannot take such an import along."""
+    for index, cell in code_cells(source.node):
+        tree = syntax.parsed(cell.source) if is_exported(cell) else None
+        if tree is None or syntax.only_imports(tree):
+            continue
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+                names = ", ".join(alias.name for alias in node.names)
+                yield (
+                    index,
+                    node.lineno,
+                    f"from __future__ import {names} stands with other code in a cell that is exported, but a file can "
+                    "have it at its top only: put it into a cell of its own, with #| export, or leave it out",
+                )
 
 
 def _imports(source, module, catalog):
@@ -129,6 +160,7 @@ def _grade_ids_unique(source, module):
 EXPORT_RULES = (
     _directives,
     _exported_syntax,
+    _futures_in_place,
     _defined_once,
     _markers_balance,
     _grade_ids_unique,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tito.errors import WorkError
-from tito.services import dependence, kernel, notebooks, views
+from tito.services import dependence, kernel, notebooks, rules, views
 from tito.services.pristine import in_words, read_pristine, restore
 from tito.services.verdicts import Judge
 
@@ -63,6 +63,7 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
     start = datetime.now()
     path = module.source(project)
     source = notebooks.load(project, path)
+    rules.require_futures_in_place(source, module)
     saved = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     pristine, warning = read_pristine(project, module)
     placed, changes = restore(source, pristine)

@@ -88,6 +88,10 @@ def _defined_names(node):
     return [name.id for name in names if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
 
 
+def only_imports(tree):
+    return bool(tree.body) and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in tree.body)
+
+
 def imports(tree, package="tinytorch.core"):
     """Every module that `tree` imports, at any depth; relative imports are resolved from inside `package`."""
     found = []
