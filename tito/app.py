@@ -32,7 +32,7 @@ SHOW_WARNING = warnings.showwarning
 app = typer.Typer(
     name="tito",
     help="Build your own machine-learning framework, module by module.",
-    epilog="Every command also takes --json (one JSON document) and -v, --verbose (the traceback of an error).",
+    epilog="Every command also takes --json (one JSON document) and -v, --verbose (what was running when it failed).",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -70,7 +70,7 @@ def main(arguments=None):
     if COMPLETION in os.environ:
         return _complete_a_word()
     arguments, as_json, verbose = _take_common_options(sys.argv[1:] if arguments is None else list(arguments))
-    console.configure(json=as_json)
+    console.configure(json=as_json, verbose=verbose)
     warnings.showwarning = _show_warning
     try:
         code = _report(arguments, verbose)
@@ -139,7 +139,7 @@ def _report_error(error, verbose):
     code, exit_code, message, hint = _describe(error)
     if getattr(error, "data", None) is not None:
         console.data = error.data
-    if verbose:
+    if verbose and exit_code == EXIT_BUG:
         import traceback
 
         traceback.print_exception(error)

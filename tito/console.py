@@ -23,11 +23,12 @@ class Console:
 
     def __init__(self):
         self.json = False
+        self.verbose = False
         self.data = None
 
-    def configure(self, *, json):
+    def configure(self, *, json, verbose=False):
         """Prepare the streams: UTF-8 whatever the locale, and nothing but the document on stdout with `json`."""
-        self.json, self.data = json, None
+        self.json, self.verbose, self.data = json, verbose, None
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 

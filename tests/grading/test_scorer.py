@@ -53,14 +53,15 @@ def test_a_wrong_answer_loses_its_points_in_the_tests_own_words(ada):
     result = ada.score({"double": "def double(x):\n    return 3 * x"})
     cell = by_name(result)["test-double"]
     assert (cell.status, cell.points, cell.message) == ("failed", 0, "expected 6, got 9")
-    assert cell.where.endswith("cell 5, line 1")
+    assert cell.where == "in `double` (cell 4)"
 
 
 def test_an_error_is_named_with_its_place_in_the_students_cell(ada):
     result = ada.score({"double": "def double(x):\n    y = x\n    return [][y]"})
     cell = by_name(result)["test-double"]
-    assert (cell.status, cell.message) == ("failed", "IndexError: list index out of range")
-    assert cell.where.endswith("cell 4, line 3")
+    message = "IndexError: list index out of range, from `assert double(3) == 6` in the test"
+    assert (cell.status, cell.message) == ("failed", message)
+    assert cell.where == "in `double`: `return [][y]` (cell 4, line 3)"
 
 
 # Cells mean what they mean in a notebook.
@@ -410,13 +411,26 @@ def test_wrong_answers_lose_marks(module_kit):
     assert {test: outcome.message for test, outcome in found.after.items() if outcome.status != "ok"} == {}
 
 
-@pytest.mark.parametrize("name", ["01_tensor", "07_training"])
-def test_a_kernel_says_the_same_cell_by_cell(name, tmp_path):
-    """Half of the answers are missing: every status but "crashed" occurs, each with its message and place."""
+def _every_third(answers, wrong, start):
+    """The answers, but one of three replaced by nothing, and another by one that divides by zero or is wrong."""
+    raising = {
+        key: code + "\n    1 / 0" if "return" not in code else code.replace("return", "return 1 / 0 or", 1)
+        for key, code in answers.items()
+    }
+    found = {}
+    for number, (key, code) in enumerate(answers.items(), start):
+        if number % 4 != 1:
+            found[key] = raising[key] if number % 4 == 3 else wrong[key][0][1] if number % 4 == 2 else code
+    return found
+
+
+@pytest.mark.parametrize(("name", "start"), [("01_tensor", 0), ("05_autograd", 2), ("07_training", 1)])
+def test_a_kernel_says_the_same_cell_by_cell(name, start, tmp_path):
+    """Right, wrong, raising and missing answers: each status with its message and place."""
     from tito.services.verdicts import Judge
 
     with scorer.kit(project(), catalog(), catalog()[name]) as kit:
-        answers = {key: code for number, (key, code) in enumerate(kit.answers.items()) if number % 3 != 1}
+        answers = _every_third(kit.answers, wrong_answers(name), start)
         path = submission(kit, tmp_path, answers)
         result = scorer.score(kit, path, sandbox=box(), second_try=False)
         source, ordered = scorer._order(kit, path)

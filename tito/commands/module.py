@@ -167,7 +167,8 @@ def _print_report(report):
 
 
 def _row(cell):
-    message = "\n".join(text for text in (cell.message, cell.where) if text)
+    shown = (cell.message, cell.where, *(cell.trace if console.verbose else ()))
+    message = "\n".join(text for text in shown if text)
     return cell.status, f"{cell.points:g}/{cell.max_points:g}", cell.grade_id, f"{cell.seconds:.2f}", message
 
 

@@ -41,8 +41,9 @@ class Outcome:
 
     status: "ok"; "error", with the name and the message of the exception; "timeout"; "died", where the kernel ended
     in this cell; "skipped", where an earlier cell had ended the run. `message` says why for the last three.
-    cell and line: where the exception was raised, or the cell that ended the run. Cells are counted from 0 among the
-    cells that were to run, lines from 1.
+    frames: (cell, line) of the exception's frames that are in cells, the innermost last, those of an exception that it
+    was raised from first. cell: the cell that ended the run. Cells are counted from 0 among the cells that were to run,
+    lines from 1.
     """
 
     status: str
@@ -50,7 +51,7 @@ class Outcome:
     error: str = ""
     message: str = ""
     cell: int | None = None
-    line: int | None = None
+    frames: tuple = ()
 
 
 def run_cells(sources, *, folder, cwd, limits, on_cell=None):
@@ -185,22 +186,21 @@ class _Session:
         if content["status"] == "ok":
             return Outcome("ok", took)
         # IPython prints the innermost frame last
-        frames = [match for text in content.get("traceback", []) if (match := FRAME.match(ANSI.sub("", text)))]
-        cell, line = self._place(*map(int, frames[-1].groups())) if frames else (None, None)
+        found = [match for text in content.get("traceback", []) if (match := FRAME.match(ANSI.sub("", text)))]
+        places = [self._place(*map(int, match.groups())) for match in found]
         return Outcome(
             "error",
             took,
             error=PUBLIC_NAMES.get(content.get("ename"), content.get("ename", "error")),
             message=COMPILED_FILE.sub("", content.get("evalue", ""))[:MESSAGE_LENGTH],
-            cell=cell,
-            line=line,
+            frames=tuple(place for place in places if place is not None),
         )
 
     def _place(self, count, line):
-        """(cell, line) of IPython's numbers; (None, None) where no cell of the notebook has them."""
+        """(cell, line) of IPython's numbers; None where no cell of the notebook has them."""
         cell = self.executed.get(count)
         if cell is None:
-            return None, None
+            return None
         source = self.client.nb.cells[cell].source
         # IPython drops the empty lines at the top of a cell before it counts
         return cell, line + source[: len(source) - len(source.lstrip())].count("\n")

@@ -11,7 +11,7 @@ from tito.services.verdicts import Judge
 
 @dataclass(frozen=True)
 class Cell:
-    """One graded cell. status: passed, failed, todo, crashed, timeout or blocked."""
+    """One graded cell. status: passed, failed, todo, crashed, timeout or blocked; trace: the lines that were running."""
 
     grade_id: str
     points: float
@@ -20,6 +20,7 @@ class Cell:
     message: str
     seconds: float
     where: str
+    trace: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def _cell(cell, verdict, outcome):
         message=verdict.message,
         seconds=round(outcome.seconds, 3),
         where=verdict.where,
+        trace=verdict.trace,
     )
 
 

@@ -106,6 +106,33 @@ def imports(tree, package="tinytorch.core"):
     return found
 
 
+def function_at(code, line):
+    """The function, "Class.method" for a method, that holds `line` of `code`; "" for the top level."""
+    names, node = [], parsed(code)
+    while node is not None:
+        inner = [one for one in ast.iter_child_nodes(node) if getattr(one, "lineno", line + 1) <= line]
+        node = next((one for one in inner if line <= one.end_lineno), None)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.append(node.name)
+    return ".".join(names)
+
+
+def statement_at(code, line):
+    """The text of the statement that holds `line` of `code`; of one with a body the line alone.
+
+    What an assertion says when it fails is left out.
+    """
+    lines = code.split("\n")
+    own = lines[line - 1].strip() if 1 <= line <= len(lines) else ""
+    tree = parsed(code)
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.stmt) and node.lineno <= line <= node.end_lineno and not hasattr(node, "body"):
+            if isinstance(node, ast.Assert):
+                return f"assert {ast.get_source_segment(code, node.test)}"
+            return "\n".join(lines[node.lineno - 1 : node.end_lineno]).strip()
+    return own
+
+
 def bound_and_needed(code):
     """The global names that running `code` binds, and those that it or its functions read. Raises SyntaxError."""
     top = symtable.symtable(code, "cell", "exec")

@@ -7,11 +7,12 @@ the answer ran and is wrong.
 
 import re
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 from tito.services import notebooks, syntax
 from tito.services.conventions import ASSEMBLY_TEST
 from tito.services.dependence import Dependence
+from tito.services.places import Places
 
 STUB = re.compile(r"(?P<grade_id>.+): write this cell")
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
@@ -22,11 +23,15 @@ BINDING = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?= *=[^=]|\(|:)", re.MU
 
 @dataclass(frozen=True)
 class Verdict:
-    """status: passed, failed, todo, crashed, timeout or blocked; message: why; where: the place, "" for none."""
+    """status: passed, failed, todo, crashed, timeout or blocked; message: why; where: the place, "" for none.
+
+    trace: the lines of the notebook that were running when the error was raised, the innermost last.
+    """
 
     status: str
     message: str = ""
     where: str = ""
+    trace: tuple = ()
 
 
 class Judge:
@@ -41,8 +46,9 @@ class Judge:
         self.placed = placed
         self.modules = modules
         self.outcomes = outcomes
-        self.source = source
         self.process = process
+        self.places = Places(placed, source)
+        self.known = {}  # position -> its verdict as if all that it needs was right
         authority = pristine or source.node
         self.questions = notebooks.questions(authority)
         self.originals = {notebooks.grade_id(cell): cell for cell in authority.cells if notebooks.is_solution(cell)}
@@ -54,8 +60,12 @@ class Judge:
             return self._blocked(position) or verdict
         return verdict
 
-    @cache  # noqa: B019 - a Judge lives as long as one run is looked at
     def _own_verdict(self, position):
+        if position not in self.known:
+            self.known[position] = self._judge(position)
+        return self.known[position]
+
+    def _judge(self, position):
         """The verdict on a graded cell as if all that it needs was right."""
         question = self.question(notebooks.grade_id(self.placed[position].cell))
         for own in self._positions(question):
@@ -65,25 +75,30 @@ class Judge:
         if outcome.status == "ok":
             return Verdict("passed")
         if outcome.status == "timeout":
-            return Verdict("timeout", outcome.message, self._place(position))
+            return Verdict("timeout", outcome.message, self._at(position))
         if outcome.status == "died":
-            return Verdict("crashed", f"{self.process} died ({outcome.message})", self._place(position))
+            return Verdict("crashed", f"{self.process} died ({outcome.message})", self._at(position))
         if outcome.status == "skipped":
             return Verdict("blocked", f"not run: {self._end(outcome)}")
-        where = self._raised_at(outcome, position)
-        return self._missing(outcome, position, question, where) or Verdict("failed", self._words(outcome), where)
+        return self._missing(outcome, position, question) or self._error("failed", outcome, position)
 
     def question(self, test):
         """The grade_id of the answer that `test` is about; None for the test of the module as a whole."""
         return None if (test or "").startswith(ASSEMBLY_TEST) else self.questions.get(test)
 
     def stopped(self, graded):
-        """What went wrong in cells without points, one line each. graded: the positions of the cells with points."""
-        return [
-            f"{self._raised_at(outcome, position)}: {self._words(outcome)}"
-            for position, outcome in enumerate(self.outcomes)
-            if position not in graded and outcome.status not in ("ok", "skipped")
-        ]
+        """What went wrong in cells without points, one line each, but for what only waits for an answer.
+
+        graded: the positions of the cells with points.
+        """
+        found = []
+        for position, outcome in enumerate(self.outcomes):
+            is_judged = position in graded or notebooks.grade_id(self.placed[position].cell) in self.originals
+            if outcome.status in ("ok", "skipped") or is_judged or self._missing(outcome, position, None):
+                continue
+            verdict = self._blocked(position) or self._error("crashed", outcome, position)
+            found.append(f"{self.places.cell(position)}: {verdict.message}, {verdict.where}")
+        return found
 
     @cached_property
     def _dependence(self):
@@ -99,7 +114,7 @@ class Judge:
         for earlier in sorted(needed - set(own)):
             answer = notebooks.grade_id(self.placed[earlier].cell)
             if answer in self.originals and answer != question and (reason := self._wrong(answer)):
-                return Verdict("blocked", f"blocked by {answer}: {reason}", self._place(earlier))
+                return Verdict("blocked", f"blocked by {answer}: {reason}", f"in {self.places.answer(earlier)}")
         return None
 
     def _wrong(self, answer):
@@ -118,32 +133,40 @@ class Judge:
 
     def _unanswered(self, own, question):
         """The verdict where the question's own solution cell, at `own`, did not run to its end."""
-        outcome = self.outcomes[own]
+        outcome, name = self.outcomes[own], self.places.name(own)
         if outcome.status == "timeout":
-            return Verdict("timeout", f"the answer in {self._name(own)} {outcome.message}", self._place(own))
+            return Verdict("timeout", f"the answer {name} {outcome.message}", self._at(own))
         if outcome.status == "died":
-            return Verdict("crashed", f"{self.process} died in {self._name(own)} ({outcome.message})", self._place(own))
-        where = self._raised_at(outcome, own)
-        return self._missing(outcome, own, question, where) or Verdict(
-            "crashed", f"the answer in {self._name(own)} stopped: {self._words(outcome)}", where
-        )
+            return Verdict("crashed", f"{self.process} died in the answer {name} ({outcome.message})", self._at(own))
+        found = self._missing(outcome, own, question)
+        return found or self._error("crashed", outcome, own, f"the answer {name} stopped: ")
 
-    def _missing(self, outcome, position, question, where):
+    def _error(self, status, outcome, position, before=""):
+        """The verdict on an error: its words, the student's own line, and the lines that were running."""
+        trace = tuple(self._frame_in_words(*frame) for frame in outcome.frames)
+        return Verdict(status, before + self._words(outcome, position), self._raised_at(outcome, position), trace)
+
+    def _frame_in_words(self, position, line):
+        function = syntax.function_at(self.placed[position].cell.source, line)
+        name = self.places.name(position) + (f", in {function}" if function else "")
+        return f"{name}, line {line}: {self.places.statement(position, line)}"
+
+    def _missing(self, outcome, position, question):
         """The verdict where the error of `outcome` only says that something is not there yet, else None."""
         if outcome.error == "NotImplementedError" and (stub := STUB.fullmatch(outcome.message)):
-            return self._unwritten(stub["grade_id"], question, where)
+            return self._unwritten(stub["grade_id"], question)
         if outcome.error == "NameError" and (undefined := UNDEFINED.search(outcome.message)):
             return self._undefined(undefined[1], position, question)
         return None
 
-    def _unwritten(self, grade_id, question, where):
+    def _unwritten(self, grade_id, question):
+        own = self._positions(grade_id)
+        where = f"in {self.places.answer(own[0])}" if own else ""
         if grade_id == question:
             return Verdict("todo", "not written yet", where)
         if grade_id not in self.originals:
             return None
-        own = self._positions(grade_id)
-        place = f" ({self._name(own[0])})" if own else ""
-        return Verdict("blocked", f"needs {grade_id}{place}, which is not written yet", where)
+        return Verdict("blocked", f"needs {grade_id}, which is not written yet", where)
 
     def _undefined(self, name, position, question):
         """Who should have defined `name` before `position`: a cell that stopped, or a question whose cell is gone."""
@@ -151,7 +174,8 @@ class Judge:
             outcome, cell = self.outcomes[earlier], self.placed[earlier].cell
             if outcome.status != "ok" and name in _bound_names(cell.source):
                 reason = f"{outcome.error}: {outcome.message}" if outcome.status == "error" else outcome.message
-                message = f"needs {name} of {self._name(earlier)}, which stopped: {reason}"
+                cell = self.places.name(earlier)
+                message = f"needs {name}{'' if cell == name else f' of {cell}'}, which stopped: {reason}"
                 return Verdict("blocked", message, self._raised_at(outcome, earlier))
         for grade_id, original in self.originals.items():
             if name in _bound_names(original.source) and not self._positions(grade_id):
@@ -159,25 +183,26 @@ class Judge:
                 return Verdict("todo" if grade_id == question else "blocked", message)
         return None
 
-    def _words(self, outcome):
-        """An assertion's own words; for other errors, what they are called as well."""
+    def _words(self, outcome, position):
+        """An assertion's own words; of other errors what they are called, and the line of the test, with the case."""
         if outcome.status != "error":
             return outcome.message
+        last = outcome.frames[-1] if outcome.frames else None
+        said = f"{outcome.error}: {outcome.message}" if outcome.message else outcome.error
         if outcome.error == "AssertionError":
-            return outcome.message or f"this does not hold: {self._line(outcome)}"
-        return f"{outcome.error}: {outcome.message}" if outcome.message else outcome.error
-
-    def _line(self, outcome):
-        if outcome.cell is None:
-            return "an assertion without a message"
-        lines = self.placed[outcome.cell].cell.source.splitlines()
-        return lines[outcome.line - 1].strip() if outcome.line <= len(lines) else "an assertion without a message"
+            held = f"this does not hold: {self.places.statement(*last)}" if last else "an assertion without a message"
+            said = outcome.message or held
+        test = self.places.test_frame(outcome.frames)
+        is_a_tests_own = outcome.error == "AssertionError" and not self.places.is_own(last)
+        if test is None or is_a_tests_own:
+            return said
+        return f"{said}, from `{self.places.statement(*test)}` in the test"
 
     def _end(self, outcome):
         """Why the run had ended before a skipped cell."""
         last = self.outcomes[outcome.cell]
         detail = f" ({last.message})" if last.status in ("died", "timeout") else ""
-        return f"{outcome.message} in {self._name(outcome.cell)}{detail}"
+        return f"{outcome.message} in {self.places.name(outcome.cell)}{detail}"
 
     def _positions(self, grade_id):
         if grade_id is None:
@@ -185,17 +210,19 @@ class Judge:
         return [number for number, one in enumerate(self.placed) if notebooks.grade_id(one.cell) == grade_id]
 
     def _raised_at(self, outcome, position):
-        return self._place(position if outcome.cell is None else outcome.cell, outcome.line)
+        """The student's own line that was running; else the answer that is wrong, or the line itself."""
+        frame = self.places.own_frame(outcome.frames)
+        if frame is not None:
+            return self.places.frame(*frame)
+        return self._at(position, outcome.frames[-1] if outcome.frames else None)
 
-    def _place(self, position, line=None):
-        one = self.placed[position]
-        if one.index is None:
-            return self._name(position) + (f", line {line}" if line else "")
-        return notebooks.where(self.source, one.index, line)
-
-    def _name(self, position):
-        one = self.placed[position]
-        return f"the restored cell {notebooks.grade_id(one.cell)}" if one.index is None else f"cell {one.index + 1}"
+    def _at(self, position, frame=None):
+        """The answer that a test is about; of a cell that is about none, the `frame` or the cell itself."""
+        grade_id = notebooks.grade_id(self.placed[position].cell)
+        own = self._positions(grade_id if grade_id in self.originals else self.question(grade_id))
+        if own:
+            return f"in {self.places.answer(own[0])}"
+        return self.places.frame(*frame) if frame else self.places.cell(position)
 
 
 def _bound_names(source):

@@ -13,6 +13,8 @@ import types
 OUTPUT = 20_000  # bytes that a cell may print
 FILE = "<cell {}>"
 MESSAGE = 4000
+FRAMES = 20  # of an exception, at most
+CHAIN = 5  # exceptions that were raised during one another, at most
 
 
 class Bounded(io.RawIOBase):
@@ -128,22 +130,36 @@ class Notebook:
             sys.modules["__main__"] = self.module
         return self.ipython
 
-    def place(self, trace):
-        """(number of the cell, line) of the innermost frame of a traceback that is in a cell; (None, None) without."""
-        found = (None, None)
-        while trace is not None:
-            number = self.numbers.get(trace.tb_frame.f_code.co_filename)
-            if number is not None:
-                found = (number, trace.tb_lineno)
-            trace = trace.tb_next
-        return found
+    def frames(self, error):
+        """The frames of an exception that are in cells: see frames_of."""
+        return frames_of(error, self.numbers)
 
     def describe(self, error):
-        """(name, message, cell, line) of what a cell raised."""
-        cell, line = self.place(error.__traceback__)
+        """(name, message, frames) of what a cell raised."""
+        frames = self.frames(error)
         if isinstance(error, SyntaxError) and error.filename in self.numbers:
-            cell, line = self.numbers[error.filename], error.lineno
-        return type(error).__name__, text_of(error), cell, line
+            frames = (*frames, (self.numbers[error.filename], error.lineno))
+        return type(error).__name__, text_of(error), frames
+
+
+def frames_of(error, numbers, inside=None):
+    """((number of the cell, line), …) of the frames of `error` that are in cells, the innermost last.
+
+    Those of the exception that it was raised from, or during, come first. numbers: {name of a file: number of its
+    cell}. inside(error): frames that belong below those of an exception's own traceback.
+    """
+    found, seen = [], set()
+    while error is not None and id(error) not in seen and len(seen) < CHAIN:
+        seen.add(id(error))
+        own, trace = [], error.__traceback__
+        while trace is not None:
+            number = numbers.get(trace.tb_frame.f_code.co_filename)
+            if number is not None:
+                own.append((number, trace.tb_lineno))
+            trace = trace.tb_next
+        found[:0] = own + list(inside(error) if inside else ())
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return tuple(found[-FRAMES:])
 
 
 def text_of(error):

@@ -3,6 +3,7 @@
 import inspect
 import types
 
+from .cells import FRAMES
 from .wire import EXCEPTIONS, TEXT, known_types
 
 NAME = 200
@@ -54,9 +55,15 @@ def _say(kind, message, arguments):
     return error
 
 
-def is_place(place):
-    """Whether `place` can be a cell and a line."""
-    return type(place) is tuple and len(place) == 2 and all(one is None or type(one) is int for one in place)
+def frames(found):
+    """What of `found` can be frames: pairs of a cell and a line."""
+    if type(found) is not tuple:
+        return ()
+    return tuple(one for one in found[-FRAMES:] if type(one) is tuple and len(one) == 2 and all(map(is_whole, one)))
+
+
+def is_whole(number):
+    return type(number) is int and 0 <= number < 2**31
 
 
 def name_of(value, np):

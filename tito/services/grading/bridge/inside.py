@@ -253,7 +253,7 @@ class Inner(Mirror):
         return self.compose(b"E") + writer.out
 
     def _put_error(self, writer, error):
-        """Its classes, name, message, arguments, number where it is the test's own (0), cell and line."""
+        """Its classes, name, message, arguments, number where it is the test's own (0), frames."""
         names = known_names(self.np)
         kinds = [names.get(kind) or f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(error).__mro__]
         writer.put(tuple(kinds[:50]))
@@ -263,8 +263,7 @@ class Inner(Mirror):
         plain = len(arguments) == len(error.args) and all(len(str(one)) < 4000 for one in arguments)
         writer.put(tuple(arguments) if plain else None)
         writer.put(next((number for number, mine in self.errors.items() if mine is error), 0))
-        cell, line = self.notebook.place(error.__traceback__)
-        writer.put((cell, line))
+        writer.put(self.notebook.frames(error))
 
     def serve(self):
         """Answer until the other side ends."""
@@ -343,10 +342,10 @@ class Inner(Mirror):
     # what is asked for by name
 
     def run(self, number, source):
-        """Run a cell: ("ok" | "error", name, message, cell, line, what it printed)."""
+        """Run a cell: ("ok" | "error", name, message, frames, what it printed)."""
         try:
             self.notebook.run(number, source)
-            outcome = ("ok", "", "", None, None)
+            outcome = ("ok", "", "", ())
         except BaseException as error:
             outcome = ("error", *self.notebook.describe(error))
         return (*outcome, self.printed.take())

@@ -277,6 +277,7 @@ class Outer(Mirror):
         self.handed = {}  # number -> (an object of the test, what may be done with it)
         self.handed_numbers = {}
         self.raised = {}  # number -> exception of the test
+        self.frames = {}  # id of an exception -> (the exception, its frames in the sandbox)
         self.named = {}  # name -> function that was handed over by its name
         self.kept = (b"", ())
         self.errors = np.geterr()
@@ -287,7 +288,7 @@ class Outer(Mirror):
 
     def forget(self):
         super().forget()
-        for book in (self.remote, self.handed, self.handed_numbers, self.raised, self.named):
+        for book in (self.remote, self.handed, self.handed_numbers, self.raised, self.frames, self.named):
             book.clear()
         self.kept = (b"", ())
 
@@ -509,14 +510,21 @@ class Outer(Mirror):
 
     def _get_error(self, reader):
         kinds, name, message = reader.get(), reader.text(), reader.text()
-        arguments, number, place = reader.get(), reader.get(), reader.get()
+        arguments, number, frames = reader.get(), reader.get(), crossing.frames(reader.get())
         if number and number in self.raised:
-            return self.raised[number]
+            return self._with_frames(self.raised[number], frames)
         if type(kinds) is not tuple or not all(type(one) is str for one in kinds):
             raise Unreadable("an error that is none")
         error = crossing.make_error(kinds, name, message, arguments, self.np)
-        error._place_ = place if crossing.is_place(place) else None
+        return self._with_frames(error, frames)
+
+    def _with_frames(self, error, frames):
+        self.frames[id(error)] = (error, frames)
         return error
+
+    def frames_of(self, error):
+        """The frames of `error` in the sandbox, as that says."""
+        return self.frames.get(id(error), (None, ()))[1]
 
 
 _set_number = Proxy._number_of_proxy_.__set__

@@ -20,13 +20,14 @@ if __name__ == "__main__":  # as a script: the folder above is the package's hom
     program.main()
     os._exit(0)
 
-from .cells import Printed, text_of
+from . import crossing
+from .cells import Printed, frames_of, text_of
 from .proxies import Broken, Ended, Outer
 from .wire import Closed, Pipe
 
 FILE = "<test cell {}>"
 MEMORY = 3 * 2**30
-OUTCOME = (str, str, str, object, object, str)  # of a cell in the sandbox
+OUTCOME = (str, str, str, tuple, str)  # of a cell in the sandbox
 
 
 class Tests:
@@ -36,6 +37,7 @@ class Tests:
         self.outer, self.printed = outer, printed
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
         self.imports = {}
+        self.files = {}  # name of a file -> number of the test cell
         self.lent = ()
 
     def start(self, imports):
@@ -49,15 +51,14 @@ class Tests:
         """Run a cell of the notebook in the sandbox."""
         found = self.outer.ask("run", number, source)
         fits = type(found) is tuple and len(found) == len(OUTCOME)
-        if not fits or not all(kind is object or type(one) is kind for one, kind in zip(found, OUTCOME, strict=True)):
+        if not fits or not all(type(one) is kind for one, kind in zip(found, OUTCOME, strict=True)):
             self.outer._break("the outcome of a cell")
-        status, error, message, cell, line, output = found
+        status, error, message, frames, output = found
         return {
             "status": "ok" if status == "ok" else "error",
             "error": error[:200],
             "message": message,
-            "cell": _whole(cell),
-            "line": _whole(line),
+            "frames": crossing.frames(frames),
             "output": output,
         }
 
@@ -72,13 +73,14 @@ class Tests:
     def test(self, number, source, fetch):
         """Run a test cell on proxies."""
         name = FILE.format(number)
-        answer = {"status": "ok", "error": "", "message": "", "cell": None, "line": None}
+        answer = {"status": "ok", "error": "", "message": "", "frames": ()}
+        self.files[name] = number
         try:
             code = compile(source, name, "exec")
             self._lend(fetch)
             exec(code, self.names)
         except BaseException as error:
-            answer.update(self._describe(error, number, name))
+            answer.update(self._describe(error))
         output = self.printed.take()
         with contextlib.suppress(Broken):
             inside = self.outer.ask("end")
@@ -105,20 +107,10 @@ class Tests:
         self.lent = ()
         self.outer.forget()
 
-    def _describe(self, error, number, name):
-        cell, line = getattr(error, "_place_", None) or (None, None)
-        if cell is None or cell == number:
-            trace, line = error.__traceback__, None
-            while trace is not None:
-                if trace.tb_frame.f_code.co_filename == name:
-                    cell, line = number, trace.tb_lineno
-                trace = trace.tb_next
+    def _describe(self, error):
+        frames = frames_of(error, self.files, self.outer.frames_of)
         kind = type.__getattribute__(type(error), "__name__")
-        return {"status": "error", "error": kind, "message": text_of(error), "cell": _whole(cell), "line": _whole(line)}
-
-
-def _whole(number):
-    return number if type(number) is int and 0 <= number < 2**31 else None
+        return {"status": "error", "error": kind, "message": text_of(error), "frames": frames}
 
 
 def _limit_memory():

@@ -231,14 +231,12 @@ class Rig:
         if status in ("broken", "gone"):
             message = answer.get("message") or "the answer sent back more than can be read"
             return Outcome("error", took, error="AssertionError", message=message)
-        cell, line = self._place(answer["cell"], answer["line"], step)
-        message = answer["message"][:MESSAGE_LENGTH]
-        return Outcome("error", took, error=answer["error"], message=message, cell=cell, line=line)
+        frames = tuple((cell, line) for cell, line in answer["frames"] if self._has(cell, line, step))
+        return Outcome("error", took, answer["error"], answer["message"][:MESSAGE_LENGTH], frames=frames)
 
-    def _place(self, cell, line, step):
-        """(cell, line) where the cell that ran has such a line or an earlier cell of the notebook has, else neither.
+    def _has(self, cell, line, step):
+        """Whether the cell that ran has such a line, or an earlier cell of the notebook.
 
         The sandbox may say anything, and the line of another test would be shown to the student.
         """
-        lines = step[1].count("\n") + 1 if cell == step[0] else self.lines.get(cell, 0)
-        return (cell, line) if line is not None and 1 <= line <= lines else (None, None)
+        return 1 <= line <= (step[1].count("\n") + 1 if cell == step[0] else self.lines.get(cell, 0))
