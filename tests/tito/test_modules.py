@@ -159,7 +159,8 @@ def test_the_untouched_stub_earns_no_point(workspace):
     assert [(cell["grade_id"], cell["max_points"], cell["status"]) for cell in data["cells"]] == [
         ("test-double", 4, "todo"), ("test-double-errors", 3, "todo"), ("test-Box", 7, "todo"),
     ]  # fmt: skip
-    assert set(data["cells"][0]) == {"grade_id", "points", "max_points", "status", "message", "seconds", "where"}
+    keys = {"grade_id", "points", "max_points", "status", "message", "seconds", "where", "trace"}
+    assert set(data["cells"][0]) == keys
 
 
 def test_one_wrong_answer_fails_exactly_its_cell(workspace):
@@ -170,7 +171,7 @@ def test_one_wrong_answer_fails_exactly_its_cell(workspace):
     assert "passed     4/4  test-double " in outcome.stdout
     assert "passed     3/3  test-double-errors " in outcome.stdout
     assert "failed     0/7  test-Box " in outcome.stdout
-    assert "sizes are whole\n    modules/01_alpha/alpha_dev.ipynb, cell 10, line 1\n" in outcome.stdout
+    assert "sizes are whole\n    in `Box` (cell 9)\n" in outcome.stdout
     assert "7 of 14 points; 5 more in tests that are withheld; 2 in answers that a person grades" in outcome.stdout
     assert "1 of 3 graded cells of 01_alpha did not pass: test-Box" in outcome.stderr
     assert not (workspace.root / CORE).exists()

@@ -121,7 +121,10 @@ def test(
     cell_seconds: CellSeconds = 60,
     total_seconds: TotalSeconds = 600,
 ):
-    """Run the notebook as it is saved, in a fresh process, and show what each graded cell earned."""
+    """Run the notebook as it is saved, in a fresh process, and show what each graded cell earned.
+
+    -v adds the lines of the notebook, yours and the test's, that were running when a test failed.
+    """
     from tito.services import modules, runner
 
     project, catalog = open_project()

@@ -11,7 +11,7 @@ from tito.services.verdicts import Judge
 
 @dataclass(frozen=True)
 class Cell:
-    """One graded cell. status: passed, failed, todo, crashed, timeout or blocked; trace: the lines that were running."""
+    """One graded cell. status: passed, failed, todo, crashed, timeout or blocked; trace: what ran when it failed."""
 
     grade_id: str
     points: float
