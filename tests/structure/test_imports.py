@@ -80,7 +80,8 @@ def allowed_in_tito(path):
     """commands -> services -> catalog, project, errors, never back."""
     if path.parts[:2] == ("services", "grading"):
         # inside.py and trusted.py are programs of their own, next to a student's code
-        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED, *NBGRADERS, "numpy", "IPython"}
+        more = {"numpy", "IPython", *(("child", "pytest") if path.name == "complete_child.py" else ())}
+        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED, *NBGRADERS, *more}
     if path.parts[0] == "services" and path.name in ("jupyter.py", "lab.py"):
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *JUPYTERLAB}
     if path.parts[0] == "services":
