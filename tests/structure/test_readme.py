@@ -67,3 +67,9 @@ def test_every_command_in_a_readme_exists():
         arguments = [sys.executable, "-m", "tito", *command, "--help"]
         done = subprocess.run(arguments, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, f"tito {' '.join(command)}: {done.stderr}"
+
+
+def test_every_module_says_the_same_of_how_it_is_opened():
+    pages = {module.name: (module.folder / "README.md").read_text(encoding="utf-8") for module in CATALOG}
+    said = {name: re.findall(r"^    tito module start \d\d +(.+)$", page, re.MULTILINE) for name, page in pages.items()}
+    assert said == {name: ["opens the notebook"] for name in pages}
