@@ -4,6 +4,7 @@ Exported from module 09_spatial by tito export. Edit the notebook of that module
 """
 
 import math
+from functools import wraps
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,10 +17,10 @@ __all__ = [
     "conv_output_size", "correlate", "pair", "pad", "output_shape", "conv2d_naive", "max_pool2d_naive",
     "conv2d_weight_gradient_naive", "conv2d_input_gradient_naive", "max_pool2d_gradient_naive", "avg_pool2d_naive",
     "avg_pool2d_gradient_naive", "by_loops", "by_product", "convolve_engines", "pool_max_engines", "pool_avg_engines",
-    "convolve", "convolve_gradient", "pool_max", "pool_max_gradient", "pool_avg", "pool_avg_gradient", "im2col",
-    "conv2d_product", "conv2d_product_gradients", "max_pool2d_views", "max_pool2d_views_gradient", "check_settings",
-    "check_channels", "check_pooling", "check_fit", "Conv2d", "conv2d", "pool2d", "max_pool2d", "avg_pool2d", "flatten",
-    "Pool2d", "MaxPool2d", "AvgPool2d", "Flatten", "conv_cost",
+    "convolve", "convolve_gradient", "pool_max", "pool_max_gradient", "ranked", "pool_avg", "pool_avg_gradient",
+    "im2col", "conv2d_product", "conv2d_product_gradients", "max_pool2d_views", "max_pool2d_views_gradient",
+    "check_settings", "check_channels", "check_pooling", "check_fit", "Conv2d", "of_single_images_too", "conv2d",
+    "pool2d", "max_pool2d", "avg_pool2d", "flatten", "Pool2d", "MaxPool2d", "AvgPool2d", "Flatten", "conv_cost",
 ]
 
 
@@ -187,7 +188,7 @@ pool_avg_engines.register(
     lambda x, **settings: avg_pool2d_naive(x, **settings),
     lambda grad, out, x, **settings: avg_pool2d_gradient_naive(grad, x.shape, **settings),
 )
-pool_avg_engines.register(  # nothing to multiply
+pool_avg_engines.register(  # there is nothing to multiply
     "product",
     lambda *arrays, **settings: pool_avg_engines["fast"].forward(*arrays, **settings),
     lambda *arrays, **settings: pool_avg_engines["fast"].gradient(*arrays, **settings),
@@ -218,15 +219,29 @@ def pool_max(x, *, kernel_size, stride, padding, kernels):
 
 @pool_max.gradient
 def pool_max_gradient(grad, out, x, *, kernel_size, stride, padding, kernels):
-    rule = pool_max_engines[kernels].gradient
-    return rule(grad, out, x, kernel_size=kernel_size, stride=stride, padding=padding)
+    """As in PyTorch: to the first of equal entries, to no padding, and to the last of several nan."""
+    engine, settings = pool_max_engines[kernels], {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    if np.isfinite(out).all():
+        return engine.gradient(grad, out, x, **settings)
+    order = ranked(x)
+    return engine.gradient(grad, engine.forward(order, **settings), order, **settings).astype(grad.dtype)
+
+
+def ranked(x):
+    """Finite numbers in the order of x: -inf stays above padding, and of several nan the last is the largest."""
+    ranks = np.unique(x, return_inverse=True)[1].reshape(x.shape).astype(np.float64)
+    is_nan = np.isnan(x)
+    ranks[is_nan] = x.size + np.arange(is_nan.sum())
+    return ranks
 
 
 @Op
 def pool_avg(x, *, kernel_size, stride, padding, kernels):
     """The mean of each window of x (N, C, H, W), padded zeros included; all settings are pairs."""
-    x = x.astype(result_dtype(x, floating=True), copy=False)
-    return pool_avg_engines[kernels].forward(x, kernel_size=kernel_size, stride=stride, padding=padding)
+    dtype = result_dtype(x, floating=True)
+    x = x.astype(np.result_type(dtype, np.float32), copy=False)  # a sum of float16 numbers may be too large for float16
+    means = pool_avg_engines[kernels].forward(x, kernel_size=kernel_size, stride=stride, padding=padding)
+    return means.astype(dtype, copy=False)
 
 
 @pool_avg.gradient
@@ -245,26 +260,27 @@ def im2col(x, kernel_size, stride=(1, 1), padding=(0, 0)):
 
 def conv2d_product(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
     """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) as one matrix product: (N, O, OH, OW)."""
-    o, _, kh, kw = weight.shape
-    pixels = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, -1).T
+    o, c, kh, kw = weight.shape
+    out = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, c * kh * kw).T
     if bias is not None:
-        pixels += bias
+        out += bias
     shape = output_shape(x.shape, (kh, kw), stride, padding)
-    return pixels.reshape(len(x), *shape, o).transpose(0, 3, 1, 2)
+    return out.reshape(len(x), *shape, o).transpose(0, 3, 1, 2)
 
 
 def conv2d_product_gradients(grad, x, weight, stride, padding):
     """The gradients of x (N, C, H, W), weight (O, C, kh, kw) and bias (O,), from grad (N, O, OH, OW)."""
     (n, c, h, w), (o, _, kh, kw), (sh, sw), (ph, pw) = x.shape, weight.shape, stride, padding
     oh, ow = grad.shape[2:]
-    pixels = grad.transpose(0, 2, 3, 1).reshape(-1, o)
-    for_weight = (pixels.T @ im2col(x, (kh, kw), stride, padding)).reshape(weight.shape)
-    columns = (pixels @ weight.reshape(o, -1)).reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)
+    grad_rows = grad.transpose(0, 2, 3, 1).reshape(n * oh * ow, o)
+    for_weight = (grad_rows.T @ im2col(x, (kh, kw), stride, padding)).reshape(weight.shape)
+    for_rows = grad_rows @ weight.reshape(o, c * kh * kw)
+    planes = for_rows.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)
     padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), grad.dtype)
     for u in range(kh):
         for v in range(kw):
-            padded[:, :, u : u + sh * oh : sh, v : v + sw * ow : sw] += columns[:, :, u, v]
-    return padded[:, :, ph : ph + h, pw : pw + w], for_weight, pixels.sum(axis=0)
+            padded[:, :, u : u + sh * oh : sh, v : v + sw * ow : sw] += planes[:, :, u, v]
+    return padded[:, :, ph : ph + h, pw : pw + w], for_weight, grad_rows.sum(axis=0)
 
 
 def max_pool2d_views(x, kernel_size, stride, padding=(0, 0)):
@@ -294,9 +310,9 @@ def check_settings(layer, kernel_size, stride, padding):
 
 
 def check_channels(layer, *numbers):
-    """Raise ValueError naming the layer for numbers of channels that are not integers, or negative."""
-    if not all(isinstance(number, (int, np.integer)) and number >= 0 for number in numbers):
-        raise ValueError(f"{layer}: the numbers of channels {numbers} must be integers of at least 0")
+    """Raise ValueError naming the layer for numbers of channels that are not integers of at least 1."""
+    if not all(isinstance(number, (int, np.integer)) and number >= 1 for number in numbers):
+        raise ValueError(f"{layer}: the numbers of channels {numbers} must be integers of at least 1")
 
 
 def check_pooling(layer, kernel_size, stride, padding):
@@ -332,7 +348,7 @@ class Conv2d(Module):
         check_settings(self, self.kernel_size, self.stride, self.padding)
         check_channels(self, in_channels, out_channels)
         kh, kw = self.kernel_size
-        std = math.sqrt(2 / max(in_channels * kh * kw, 1))
+        std = math.sqrt(2 / (in_channels * kh * kw))
         self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
         self.bias = Parameter(zeros(out_channels)) if bias else None
 
@@ -352,21 +368,32 @@ class Conv2d(Module):
         return text + ("" if self.has_bias else ", bias=False")
 
 
+def of_single_images_too(function):
+    """`function`, which takes a batch, also for one image (C, H, W)."""
+
+    @wraps(function)
+    def called(x, *arguments, **settings):
+        if x.ndim != 3:
+            return function(x, *arguments, **settings)
+        return function(x.unsqueeze(0), *arguments, **settings).squeeze(0)
+
+    return called
+
+
+@of_single_images_too
 def conv2d(x, weight, bias=None, stride=1, padding=0, *, kernels="fast"):
     """The convolution of images (N, C, H, W) or (C, H, W) with weight (O, C, kh, kw) and bias (O,).
 
     stride, padding: integers or pairs. Raises ValueError naming the shapes where they do not fit.
     """
-    stride, padding = pair(stride), pair(padding)
-    if x.ndim not in (3, 4) or weight.ndim != 4 or x.shape[-3] != weight.shape[1]:
+    if (x.ndim, weight.ndim) != (4, 4) or x.shape[1] != weight.shape[1]:
         raise ValueError(f"conv2d: an input of shape {x.shape} does not fit a weight of shape {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"conv2d: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
-    check_settings("conv2d", weight.shape[2:], stride, padding)
-    images = x if x.ndim == 4 else x.reshape(1, *x.shape)
-    check_fit("conv2d", images.shape, weight.shape[2:], stride, padding)
-    out = convolve(images, weight, bias, stride=stride, padding=padding, kernels=kernels)
-    return out if x.ndim == 4 else out.squeeze(0)
+    settings = {"stride": pair(stride), "padding": pair(padding)}
+    for check in (check_settings, lambda *what, **how: check_fit(what[0], x.shape, what[1], **how)):
+        check("conv2d", weight.shape[2:], **settings)
+    return convolve(x, weight, bias, kernels=kernels, **settings)
 
 
 def pool2d(name, operation, x, kernel_size, stride, padding, kernels):
@@ -376,10 +403,9 @@ def pool2d(name, operation, x, kernel_size, stride, padding, kernels):
     check_pooling(name, kernel_size, stride, padding)
     if x.ndim not in (3, 4):
         raise ValueError(f"{name}: images have the shape (N, C, H, W) or (C, H, W), not {x.shape}")
-    images = x if x.ndim == 4 else x.reshape(1, *x.shape)
-    check_fit(name, images.shape, kernel_size, stride, padding)
-    out = operation(images, kernel_size=kernel_size, stride=stride, padding=padding, kernels=kernels)
-    return out if x.ndim == 4 else out.squeeze(0)
+    check_fit(name, (1, *x.shape)[-4:], kernel_size, stride, padding)
+    pool = of_single_images_too(operation)
+    return pool(x, kernel_size=kernel_size, stride=stride, padding=padding, kernels=kernels)
 
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, *, kernels="fast"):
