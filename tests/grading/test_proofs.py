@@ -37,7 +37,6 @@ REFUSED_YET = {
     },
     "05_autograd": {"gradcheck: checks inputs that want no gradient", "gradcheck: nan passes"},
     "07_training": {"confusion_matrix: as many classes as the targets show"},
-    "09_spatial": {"im2col: fails on an empty batch"},
 }
 # wrong answers that pass the visible tests of their own question and fail one elsewhere, as "flaw -> test"; likewise
 BLAMED_YET = {

@@ -102,11 +102,9 @@ LISTED = {
         chatty=("test-batch_indices-hidden",),
     ),
     "09_spatial": Listed(
-        provided=351,
-        tests=424,
-        wordy=("conv_output_size", "im2col", "Conv2d"),
-        crowded=("im2col", "conv_cost"),
-        long_tests=("test-Conv2d",),
+        provided=474,
+        tests=483,
+        wordy=("im2col",),
     ),
 }
 

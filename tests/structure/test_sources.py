@@ -10,7 +10,6 @@ from tito.services import leaks, notebooks, rules, strip
 NOT_YET = {
     "01_tensor",
     #
-    #
     "03_layers",
     #
     "04_losses",
@@ -20,8 +19,6 @@ NOT_YET = {
     "07_training",
     #
     "08_dataloader",
-    #
-    "09_spatial",
 }
 
 

@@ -28,7 +28,7 @@ def conv_output_size(size, kernel_size, stride=1, padding=0):
     """The number of places of a window along one axis. Raises ValueError where it does not fit even once."""
     room = size + 2 * padding - kernel_size
     if room < 0:
-        raise ValueError(f"a kernel of size {kernel_size} does not fit into {room + kernel_size} pixels with padding")
+        raise ValueError(f"a kernel of size {kernel_size} does not fit into {room + kernel_size} pixels")
     return room // stride + 1
 
 
@@ -43,7 +43,7 @@ def correlate(image, kernel):
 
 
 def pair(value):
-    """`(value, value)` for a single setting, or the settings of a tuple or list; `check_settings` looks at them."""
+    """`(value, value)` for a single setting, or the settings of a tuple or list; unchecked."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value, value)
 
 
@@ -65,7 +65,7 @@ def output_shape(x_shape, kernel_size, stride, padding):
 
 
 def conv2d_naive(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
-    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) and bias (O,) or None, by loops: (N, O, OH, OW)."""
+    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) and bias (O,) or None: (N, O, OH, OW)."""
     (n_images, n_in, _, _), (n_out, _, kh, kw), (sh, sw) = x.shape, weight.shape, stride
     height, width = output_shape(x.shape, (kh, kw), stride, padding)
     padded = pad(x, padding)
@@ -98,7 +98,7 @@ def max_pool2d_naive(x, kernel_size, stride, padding=(0, 0)):
 
 
 def conv2d_weight_gradient_naive(grad, x, kernel_size, stride, padding):
-    """The gradients (O, C, kh, kw) of the weight and (O,) of the bias, from grad (N, O, OH, OW) and x (N, C, H, W)."""
+    """The gradients of weight (O, C, kh, kw) and bias (O,), from grad (N, O, OH, OW) and x (N, C, H, W)."""
     (kh, kw), (sh, sw) = kernel_size, stride
     padded = pad(x, padding)
     for_weight = np.zeros((grad.shape[1], x.shape[1], kh, kw), x.dtype)
@@ -111,7 +111,7 @@ def conv2d_weight_gradient_naive(grad, x, kernel_size, stride, padding):
 
 
 def conv2d_input_gradient_naive(grad, weight, x_shape, stride, padding):
-    """The gradient of x, which has `x_shape` (N, C, H, W), from grad (N, O, OH, OW) and weight (O, C, kh, kw)."""
+    """The gradient of x, of `x_shape` (N, C, H, W), from grad (N, O, OH, OW) and weight (O, C, kh, kw)."""
     (_, _, kh, kw), (sh, sw), (ph, pw) = weight.shape, stride, padding
     n_images, channels, height, width = x_shape
     padded = np.zeros((n_images, channels, height + 2 * ph, width + 2 * pw), grad.dtype)
@@ -168,7 +168,7 @@ def by_product(grad, out, x, weight, bias, *, stride, padding, needs):
 # a lambda finds your function when it is called: it may be written later, and changed
 convolve_engines = Engines("convolve", "spatial", instead="product")
 convolve_engines.register("loops", lambda *arrays, **settings: conv2d_naive(*arrays, **settings), by_loops)
-convolve_engines.register("product", lambda *arrays, **settings: conv2d_product(*arrays, **settings), by_product)
+convolve_engines.register("product", lambda *arrays, **how: conv2d_product(*arrays, **how), by_product)
 
 pool_max_engines = Engines("pool_max", "spatial", instead="product")
 pool_max_engines.register(
@@ -197,7 +197,7 @@ pool_avg_engines.register(  # there is nothing to multiply
 
 @Op
 def convolve(x, weight, bias=None, *, stride, padding, kernels):
-    """x (N, C, H, W) under the windows of weight (O, C, kh, kw), plus bias (O,) or None; stride, padding are pairs."""
+    """x (N, C, H, W) under windows of weight (O, C, kh, kw), plus bias (O,) or None; settings are pairs."""
     dtype = result_dtype(x, weight, floating=True)
     x, weight = x.astype(dtype, copy=False), weight.astype(dtype, copy=False)
     return convolve_engines[kernels].forward(x, weight, bias, stride=stride, padding=padding)
@@ -220,7 +220,8 @@ def pool_max(x, *, kernel_size, stride, padding, kernels):
 @pool_max.gradient
 def pool_max_gradient(grad, out, x, *, kernel_size, stride, padding, kernels):
     """As in PyTorch: to the first of equal entries, to no padding, and to the last of several nan."""
-    engine, settings = pool_max_engines[kernels], {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    engine = pool_max_engines[kernels]
     if np.isfinite(out).all():
         return engine.gradient(grad, out, x, **settings)
     order = ranked(x)
@@ -228,7 +229,7 @@ def pool_max_gradient(grad, out, x, *, kernel_size, stride, padding, kernels):
 
 
 def ranked(x):
-    """Finite numbers in the order of x: -inf stays above padding, and of several nan the last is the largest."""
+    """Finite numbers in the order of x: -inf stays above padding, and the last nan is the largest."""
     ranks = np.unique(x, return_inverse=True)[1].reshape(x.shape).astype(np.float64)
     is_nan = np.isnan(x)
     ranks[is_nan] = x.size + np.arange(is_nan.sum())
@@ -239,7 +240,7 @@ def ranked(x):
 def pool_avg(x, *, kernel_size, stride, padding, kernels):
     """The mean of each window of x (N, C, H, W), padded zeros included; all settings are pairs."""
     dtype = result_dtype(x, floating=True)
-    x = x.astype(np.result_type(dtype, np.float32), copy=False)  # a sum of float16 numbers may be too large for float16
+    x = x.astype(np.result_type(dtype, np.float32), copy=False)  # float16 may be too small for the sum
     means = pool_avg_engines[kernels].forward(x, kernel_size=kernel_size, stride=stride, padding=padding)
     return means.astype(dtype, copy=False)
 
@@ -303,7 +304,8 @@ def max_pool2d_views_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
 
 def check_settings(layer, kernel_size, stride, padding):
     """Raise ValueError naming the layer unless sizes and strides are positive and padding is not negative."""
-    for name, values, least in (("kernel_size", kernel_size, 1), ("stride", stride, 1), ("padding", padding, 0)):
+    settings = ("kernel_size", kernel_size, 1), ("stride", stride, 1), ("padding", padding, 0)
+    for name, values, least in settings:
         is_integer = all(isinstance(value, (int, np.integer)) for value in values)
         if not is_integer or len(values) != 2 or min(values) < least:
             raise ValueError(f"{layer}: {name} {values} must be two integers of at least {least}")
@@ -316,14 +318,14 @@ def check_channels(layer, *numbers):
 
 
 def check_pooling(layer, kernel_size, stride, padding):
-    """What check_settings does, and that padding is at most half of the window, or one could see nothing else."""
+    """What check_settings does, and that padding is at most half of the window, or one could see nothing."""
     check_settings(layer, kernel_size, stride, padding)
     if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
         raise ValueError(f"{layer}: padding {padding} is more than half of the window {kernel_size}")
 
 
 def check_fit(layer, x_shape, kernel_size, stride, padding):
-    """Raise ValueError naming the layer and both shapes where no window fits into images of shape (N, C, H, W)."""
+    """Raise ValueError naming the layer and both shapes where no window fits into images (N, C, H, W)."""
     try:
         output_shape(x_shape, kernel_size, stride, padding)
     except ValueError as error:
@@ -333,9 +335,9 @@ def check_fit(layer, x_shape, kernel_size, stride, padding):
 class Conv2d(Module):
     """Convolution of images (N, C, H, W) or (C, H, W), with weight (out, in, kh, kw) and bias (out,).
 
-    kernel_size, stride, padding: integers or pairs (height, width). Weights start normal with standard deviation
-    √(2 / fan_in) (He et al. 2015), biases at 0. `kernels` says whose code runs: "fast", "product" or "loops". Raises
-    ValueError naming the layer and both shapes for an input that does not fit.
+    kernel_size, stride, padding: integers or pairs (height, width). Weights start normal with deviation
+    √(2 / fan_in) (He et al. 2015), biases at 0. `kernels` says whose code runs: "fast", "product" or "loops".
+    Raises ValueError naming the layer and both shapes for an input that does not fit.
     """
 
     engines = convolve_engines
@@ -363,7 +365,8 @@ class Conv2d(Module):
         return out if x.ndim == 4 else out.squeeze(0)
 
     def extra_repr(self):
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += f", stride={self.stride}"
         text += f", padding={self.padding}" if any(self.padding) else ""
         return text + ("" if self.has_bias else ", bias=False")
 
@@ -389,7 +392,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, *, kernels="fast"):
     if (x.ndim, weight.ndim) != (4, 4) or x.shape[1] != weight.shape[1]:
         raise ValueError(f"conv2d: an input of shape {x.shape} does not fit a weight of shape {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"conv2d: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
+        raise ValueError(f"conv2d: a bias {bias.shape} does not fit a weight of shape {weight.shape}")
     settings = {"stride": pair(stride), "padding": pair(padding)}
     for check in (check_settings, lambda *what, **how: check_fit(what[0], x.shape, what[1], **how)):
         check("conv2d", weight.shape[2:], **settings)

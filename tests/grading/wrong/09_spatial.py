@@ -11,11 +11,11 @@
 + return (room + stride) / stride
 
 # %% conv_output_size: the message leaves the padding out
-- raise ValueError(f"a kernel of size {kernel_size} does not fit into {room + kernel_size} pixels with padding")
+- raise ValueError(f"a kernel of size {kernel_size} does not fit into {room + kernel_size} pixels")
 + raise ValueError(f"a kernel of size {kernel_size} does not fit into {size} pixels")
 
 # %% conv_output_size: returns 0 where nothing fits
-- raise ValueError(f"a kernel of size {kernel_size} does not fit into {room + kernel_size} pixels with padding")
+- raise ValueError(f"a kernel of size {kernel_size} does not fit into {room + kernel_size} pixels")
 + return 0
 
 # %% correlate: flips the kernel
@@ -222,43 +222,43 @@
 + return windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * oh * ow, -1)
 
 # %% conv2d_product: reshaped where the axes should move
-- return pixels.reshape(len(x), *shape, o).transpose(0, 3, 1, 2)
-+ return pixels.reshape(len(x), o, *shape)
+- return out.reshape(len(x), *shape, o).transpose(0, 3, 1, 2)
++ return out.reshape(len(x), o, *shape)
 
 # %% conv2d_product: weight reshaped instead of transposed
-- pixels = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, -1).T
-+ pixels = im2col(x, (kh, kw), stride, padding) @ weight.reshape(-1, o)
+- out = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, c * kh * kw).T
++ out = im2col(x, (kh, kw), stride, padding) @ weight.reshape(c * kh * kw, o)
 
 # %% conv2d_product: forgets the padding
-- pixels = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, -1).T
-+ pixels = im2col(x, (kh, kw), stride) @ weight.reshape(o, -1).T
+- out = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, c * kh * kw).T
++ out = im2col(x, (kh, kw), stride) @ weight.reshape(o, c * kh * kw).T
 
 - shape = output_shape(x.shape, (kh, kw), stride, padding)
 + shape = output_shape(x.shape, (kh, kw), stride, (0, 0))
 
 # %% conv2d_product: kernels flipped
-- pixels = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, -1).T
-+ pixels = im2col(x, (kh, kw), stride, padding) @ weight[:, :, ::-1, ::-1].reshape(o, -1).T
+- out = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, c * kh * kw).T
++ out = im2col(x, (kh, kw), stride, padding) @ weight[:, :, ::-1, ::-1].reshape(o, c * kh * kw).T
 
 # %% conv2d_product: computes in float64
-- pixels = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, -1).T
-+ pixels = im2col(x.astype(np.float64), (kh, kw), stride, padding) @ weight.reshape(o, -1).T
+- out = im2col(x, (kh, kw), stride, padding) @ weight.reshape(o, c * kh * kw).T
++ out = im2col(x.astype(np.float64), (kh, kw), stride, padding) @ weight.reshape(o, c * kh * kw).T
 
 # %% conv2d_product_gradients: the padding stays
-- return padded[:, :, ph : ph + h, pw : pw + w], for_weight, pixels.sum(axis=0)
-+ return padded, for_weight, pixels.sum(axis=0)
+- return padded[:, :, ph : ph + h, pw : pw + w], for_weight, grad_rows.sum(axis=0)
++ return padded, for_weight, grad_rows.sum(axis=0)
 
 # %% conv2d_product_gradients: the gradient of the weight with its kernels flipped
-- return padded[:, :, ph : ph + h, pw : pw + w], for_weight, pixels.sum(axis=0)
-+ return padded[:, :, ph : ph + h, pw : pw + w], for_weight[:, :, ::-1, ::-1], pixels.sum(axis=0)
+- return padded[:, :, ph : ph + h, pw : pw + w], for_weight, grad_rows.sum(axis=0)
++ return padded[:, :, ph : ph + h, pw : pw + w], for_weight[:, :, ::-1, ::-1], grad_rows.sum(axis=0)
 
 # %% conv2d_product_gradients: adds the columns at stride 1
-- padded[:, :, u : u + sh * oh : sh, v : v + sw * ow : sw] += columns[:, :, u, v]
-+ padded[:, :, u : u + oh, v : v + ow] += columns[:, :, u, v]
+- padded[:, :, u : u + sh * oh : sh, v : v + sw * ow : sw] += planes[:, :, u, v]
++ padded[:, :, u : u + oh, v : v + ow] += planes[:, :, u, v]
 
 # %% conv2d_product_gradients: the weight's axes are taken in another order than the columns'
-- columns = (pixels @ weight.reshape(o, -1)).reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)
-+ columns = (pixels @ weight.reshape(o, -1)).reshape(n, oh, ow, kh, kw, c).transpose(0, 5, 3, 4, 1, 2)
+- planes = for_rows.reshape(n, oh, ow, c, kh, kw).transpose(0, 3, 4, 5, 1, 2)
++ planes = for_rows.reshape(n, oh, ow, kh, kw, c).transpose(0, 5, 3, 4, 1, 2)
 
 # %% max_pool2d_views: padded with zeros
 - windows = sliding_window_view(pad(x, padding, -np.inf), kernel_size, axis=(2, 3))
@@ -290,8 +290,8 @@
 + winner = kh * kw - 1 - winner
 
 # %% Conv2d: fan-in without the window
-- std = math.sqrt(2 / max(in_channels * kh * kw, 1))
-+ std = math.sqrt(2 / max(in_channels, 1))
+- std = math.sqrt(2 / (in_channels * kh * kw))
++ std = math.sqrt(2 / in_channels)
 
 # %% Conv2d: bias starts at 1
 - self.bias = Parameter(zeros(out_channels)) if bias else None
@@ -443,3 +443,56 @@ def max_pool2d_views_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
     from tinytorch.kernels import spatial
     settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
     return spatial.pool_max_gradient(grad, spatial.pool_max(x, **settings), x, **settings)
+
+# %% conv2d_product: is the loops under another name
+conv2d_product = conv2d_naive
+
+# %% conv2d_product: calls the loops
+def conv2d_product(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
+    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) as one matrix product: (N, O, OH, OW)."""
+    return conv2d_naive(x, weight, bias, stride, padding)
+
+# %% conv2d_product: asks the operation for its loops
+def conv2d_product(x, weight, bias=None, stride=(1, 1), padding=(0, 0)):
+    """The convolution of x (N, C, H, W) with weight (O, C, kh, kw) as one matrix product: (N, O, OH, OW)."""
+    return convolve_engines["loops"].forward(x, weight, bias, stride, padding)
+
+# %% conv2d_product: leaves the number of kernels of an empty batch to NumPy
+- return out.reshape(len(x), *shape, o).transpose(0, 3, 1, 2)
++ return out.reshape(len(x), *shape, -1).transpose(0, 3, 1, 2)
+
+# %% conv2d_product_gradients: calls the loops
+def conv2d_product_gradients(grad, x, weight, stride, padding):
+    """The gradients of x (N, C, H, W), weight (O, C, kh, kw) and bias (O,), from grad (N, O, OH, OW)."""
+    for_x = conv2d_input_gradient_naive(grad, weight, x.shape, stride, padding)
+    return for_x, *conv2d_weight_gradient_naive(grad, x, weight.shape[2:], stride, padding)
+
+# %% conv2d_product_gradients: takes the rows of the forward for those of grad
+- for_weight = (grad_rows.T @ im2col(x, (kh, kw), stride, padding)).reshape(weight.shape)
+- for_rows = grad_rows @ weight.reshape(o, c * kh * kw)
++ rows = im2col(x, (kh, kw), stride, padding)
++ for_weight = (grad_rows.T @ rows).reshape(weight.shape)
++ for_rows = (rows @ weight.reshape(o, c * kh * kw).T) @ weight.reshape(o, c * kh * kw)
+
+# %% max_pool2d_views: calls the loops
+def max_pool2d_views(x, kernel_size, stride, padding=(0, 0)):
+    """The largest value in each window of x (N, C, H, W), without a loop: (N, C, OH, OW)."""
+    return max_pool2d_naive(x, kernel_size, stride, padding)
+
+
+def max_pool2d_views_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
+    """The gradient of x (N, C, H, W): each window's grad to the first of its largest entries."""
+    return max_pool2d_gradient_naive(grad, x, kernel_size, stride, padding)
+
+# %% max_pool2d_views: leaves the window of an empty batch to NumPy
+- winner = windows.reshape(*grad.shape, kh * kw).argmax(axis=-1)
++ winner = windows.reshape(*grad.shape, -1).argmax(axis=-1)
+
+# %% conv2d_input_gradient_naive: cuts from ph to -ph, which is nothing without padding
+- return padded[:, :, ph : ph + height, pw : pw + width]
++ return padded[:, :, ph : -ph, pw : -pw]
+
+# %% Conv2d: the same weights in every layer, whatever the seed
+- self.weight = Parameter(normal_(zeros(out_channels, in_channels, kh, kw), std=std))
++ drawn = np.random.default_rng(0).standard_normal((out_channels, in_channels, kh, kw))
++ self.weight = Parameter(zeros(out_channels, in_channels, kh, kw) + (drawn * std).astype(np.float32))
