@@ -215,12 +215,24 @@ def test_the_next_port_is_said(terminal):
         assert f"port 8888 is taken by another program, so this one is {port}" in said
 
 
-def test_a_jupyterlab_that_fails_is_reported_with_the_reason_from_its_log(terminal, workspace):
-    (workspace.root / "jupyterlab.py").write_text("print('no luck')\nraise SystemExit(7)\n", encoding="utf-8")
-    failed = terminal("module", "start", "1")
+@pytest.mark.parametrize(
+    ("last_line", "message", "hint"),
+    [
+        ("[C 2026-11-27 02:39:56.521 ServerApp] no luck", "JupyterLab does not run: no luck", "/.tito/jupyter.log"),
+        ("", "exit code 7", "/.tito/jupyter.log"),
+        ("OSError: [Errno 30] Read-only file system: '/h/.local'", "/h/.local is on a file system that is", "copy the"),
+        ("OSError: [Errno 28] No space left on device", "the disk is full", "free some space"),
+    ],
+)
+def test_a_jupyterlab_that_fails_is_reported_with_the_reason_from_its_log(
+    terminal, workspace, last_line, message, hint
+):
+    fake = f"print({last_line!r})\nraise SystemExit(7)\n"
+    (workspace.root / "jupyterlab.py").write_text(fake, encoding="utf-8")
+    failed = terminal("module", "start", "1", COLUMNS="200")
     assert failed.end() == 3
-    assert "JupyterLab ended with exit code 7: no luck" in failed.text
-    assert ".tito/jupyter.log" in failed.text.replace("\n", "")
+    assert message in failed.text
+    assert hint in failed.text.split("next:")[1]
 
 
 # Without JupyterLab.

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from tito.errors import ProjectError, UsageError
+from tito.errors import ProjectError, UsageError, machine_problem
 from tito.services import views
 
 USUAL_PORT = 8888
@@ -28,6 +28,7 @@ STOP_SECONDS = 15
 CONFIGURATION = Path(__file__).resolve().parents[1] / "jupyter"
 WITH_FOLDER = {"code", "code-insiders", "codium", "cursor"}  # these take a folder to open the file in
 LOG_PREFIX = re.compile(r"^\[\w [^]]*\] *")
+SYSTEM_ERROR = re.compile(r"\[Errno (?P<number>\d+)\][^:]*(?:: '(?P<path>[^']+)')?$")
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 
@@ -201,12 +202,12 @@ def _wait_for(project, process, log):
 def _failure(process, log):
     """JupyterLab ended by itself: with the last line of its log, where that says why."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    reason = f": {LOG_PREFIX.sub('', lines[-1])}" if lines else ""
-    return ProjectError(
-        f"JupyterLab ended with exit code {process.returncode}{reason}",
-        f"read {log}; another editor: tito module view M --editor code",
-        code="jupyterlab",
-    )
+    reason = LOG_PREFIX.sub("", lines[-1]) if lines else f"exit code {process.returncode}, and not a word in {log}"
+    hint = f"read {log}; another editor: tito module view M --editor code"
+    if found := SYSTEM_ERROR.search(reason):
+        problem = machine_problem(OSError(int(found["number"]), "", found["path"]))
+        reason, hint = problem or (reason, hint)
+    return ProjectError(f"JupyterLab does not run: {reason}", hint, code="jupyterlab")
 
 
 def _stop(process):
