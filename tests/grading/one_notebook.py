@@ -5,12 +5,15 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from nbformat import v4
+
 from tito.catalog import read_catalog
 from tito.project import read_project
 from tito.services import notebooks
 from tito.services.grading.sandbox import find as sandbox
 from tito.services.grading.sandbox.find import Limits
-from tito.services.grading.scoring import scorer
+from tito.services.grading.scoring import kits, scorer
+from tito.services.grading.scoring.scorer import Task
 
 ROOT = Path(__file__).resolve().parents[2]
 META = '"schema_version": 3, "task": false'
@@ -99,19 +102,17 @@ def notebook(folder, source=SOURCE):
     """Yield a Kit of `source`."""
     path = folder / "course.py"
     path.write_text(source, encoding="utf-8")
-    with scorer.kit(project(), catalog(), next(iter(catalog())), source=path) as kit:
+    with kits.make(project(), catalog(), next(iter(catalog())), sandbox=box(), source=path) as kit:
         yield kit
 
 
 class HandedIn:
     """What a student hands in: the stub with `answers` ({grade_id: code}) and free cells {grade_id before it: code}."""
 
-    def __init__(self, kit, folder):
-        self.kit, self.path = kit, folder / "handed_in.ipynb"
+    def __init__(self, kit):
+        self.kit = kit
 
-    def score(self, answers=None, *, behind=None, change=None, seconds=20, cell_seconds=10, **settings):
-        from nbformat import v4
-
+    def task(self, answers=None, *, behind=None, change=None, seconds=20, cell_seconds=10, limits=None, **settings):
         answers = {**RIGHT, **(answers or {})}
         node = copy.deepcopy(self.kit.handed)
         for cell in node.cells:
@@ -122,11 +123,14 @@ class HandedIn:
             node.cells.insert(place + 1, v4.new_code_cell(code))
         if change:
             change(node)
-        notebooks.write(node, self.path)
-        limits = settings.pop("limits", None) or Limits(seconds=seconds)
-        return scorer.score(
-            self.kit, self.path, student="ada", sandbox=box(), limits=limits, cell_seconds=cell_seconds, **settings
-        )
+        return Task("ada", as_bytes(node), limits or Limits(seconds=seconds), cell_seconds, **settings)
+
+    def score(self, answers=None, *, cancel=None, **settings):
+        return scorer.score(self.kit, self.task(answers, **settings), cancel).result
+
+
+def as_bytes(node):
+    return v4.writes(node).encode("utf-8", "replace")
 
 
 def earned(result):

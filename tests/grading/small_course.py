@@ -23,6 +23,9 @@ from tito.services import notebooks, pristine, strip
 from tito.services.grading.book.course import Course
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.intake.received import write_submissions
+from tito.services.grading.sandbox.find import Sandbox
+from tito.services.grading.scoring import executors
+from tito.services.grading.scoring.scorer import Scored
 
 ANSWERS = tiny_course.ANSWERS["01_alpha"]
 # answers to `double` that lose points; the stand-in scorer goes by their comments
@@ -102,35 +105,37 @@ class SmallCourse:
 
 
 @dataclass
-class StandIn:
-    """In place of the scorer. asked: who was scored, in order."""
+class StandIn(executors.Threads):
+    """An executor with another scorer. asked: who was scored, in order; isolation: what its sandbox is."""
 
     asked: list = field(default_factory=list)
     seconds: float = 0.0
     before: object = None
+    isolation: str = "bubblewrap"
+
+    def sandbox(self, project):
+        return Sandbox(self.isolation, "" if self.isolation != "none" else "none here")
 
     @contextmanager
-    def kit(self, project, catalog, module, source=None):
-        yield SimpleNamespace(
-            project=project, catalog=catalog, module=module, source=notebooks.load(project, source), view=project.root
-        )
+    def kit(self, project, catalog, module, *, sandbox, source=None):
+        yield SimpleNamespace(module=module.name, notebook=module.notebook.name, source=notebooks.load(project, source))
 
-    def restored(self, kit, path):
-        source = notebooks.load(kit.project, path)
+    def place(self, kit, data):
+        source = notebooks.parse(data, kit.notebook)
         placed, _ = pristine.restore(source, kit.source.node)
         source.node.cells = [one.cell for one in placed]
         for number, cell in enumerate(source.node.cells):
             cell.id = f"cell-{number}"
         return source.node
 
-    def score(self, kit, path, *, student="", sandbox=None, cell_seconds=30, cancel=None):
-        self.asked.append(student)
+    def score(self, kit, task, cancel=None):
+        self.asked.append(task.student)
         if self.before:
-            self.before(student)
+            self.before(task.student)
         end = time.monotonic() + self.seconds
         while time.monotonic() < end and not (cancel and cancel.is_set()):
             time.sleep(0.01)
-        node = self.restored(kit, path)
+        node = self.place(kit, task.notebook)
         answers = {notebooks.grade_id(cell): cell.source for cell in node.cells if notebooks.is_solution(cell)}
         if any("fault" in answer for answer in answers.values()):
             raise RuntimeError("the scorer stumbled")
@@ -143,9 +148,10 @@ class StandIn:
         outputs = {
             index: "[0, 2, 4]\n" for index, cell in notebooks.code_cells(node) if cell.source.startswith("seen =")
         }
-        return SubmissionResult(
-            student, kit.module.name, "graded", cells=tuple(cells), outputs=outputs, isolation="none", seconds=0.5
+        result = SubmissionResult(
+            task.student, kit.module, "graded", cells=tuple(cells), outputs=outputs, isolation="none", seconds=0.5
         )
+        return Scored(result, node)
 
 
 def _score_cell(cell, question, answers):
@@ -160,10 +166,3 @@ def _score_cell(cell, question, answers):
     if "# wrong" in answer:
         return CellScore(name, question, 0, worth, "failed", "expected <8>, got 9", "cell 6, line 3", hidden=hidden)
     return CellScore(name, question, worth, worth, "passed", hidden=hidden)
-
-
-NO_SANDBOX = SimpleNamespace(
-    find=lambda project, allow_none=False: SimpleNamespace(kind="none", detail="none here"),
-    installation=lambda: "sudo apt-get install bubblewrap",
-)
-ISOLATED = SimpleNamespace(find=lambda project, allow_none=False: SimpleNamespace(kind="bubblewrap", detail=""))

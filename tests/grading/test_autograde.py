@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from small_course import FAULT, ISOLATED, NO_SANDBOX, WRONG, StandIn, released
+from small_course import FAULT, WRONG, StandIn, released
 
 from tito.errors import Interrupted, ProjectError, UsageError
 from tito.project import Project
@@ -33,7 +33,7 @@ def small(tmp_path):
 
 def grade(small, scorer=None, **options):
     scorer = scorer or StandIn()
-    outcome = autograde(small.project, small.catalog, small.module, Options(**options), scorer=scorer, sandbox=ISOLATED)
+    outcome = autograde(small.project, small.catalog, small.module, Options(**options), executor=scorer)
     return {row.student: row for row in outcome.rows}
 
 
@@ -109,10 +109,10 @@ def test_deleted_and_copied_cells_do_not_disturb_nbgrader(small):
 @pytest.mark.parametrize("printed", ["nan", "1e308", "-5", "7"])
 def test_what_a_student_prints_is_no_score(small, printed):
     class Printing(StandIn):
-        def score(self, kit, path, **more):
-            result = super().score(kit, path, **more)
-            result.outputs.update(dict.fromkeys(range(20), printed))
-            return result
+        def score(self, kit, task, cancel=None):
+            scored = super().score(kit, task, cancel)
+            scored.result.outputs.update(dict.fromkeys(range(20), printed))
+            return scored
 
     small.solved("bob", double=WRONG)
     grade(small, Printing())
@@ -122,10 +122,10 @@ def test_what_a_student_prints_is_no_score(small, printed):
 @pytest.mark.parametrize("points", [float("nan"), 1e308, -1])
 def test_an_impossible_score_is_a_fault_and_no_score(small, points):
     class Lying(StandIn):
-        def score(self, kit, path, **more):
-            result = super().score(kit, path, **more)
-            object.__setattr__(result.cells[0], "points", points)
-            return result
+        def score(self, kit, task, cancel=None):
+            scored = super().score(kit, task, cancel)
+            object.__setattr__(scored.result.cells[0], "points", points)
+            return scored
 
     small.solved("ada")
     row = grade(small, Lying())["ada"]
@@ -219,14 +219,14 @@ def test_an_unknown_student_is_a_mistake_of_the_command_line(small):
 
 def test_without_isolation_only_one_submission_runs(small):
     small.solved("ada")
-    autograde(small.project, small.catalog, small.module, scorer=StandIn(), sandbox=NO_SANDBOX)
+    autograde(small.project, small.catalog, small.module, executor=StandIn(isolation="none"))
     small.solved("bob")
     small.solved("cy")
     with pytest.raises(ProjectError, match="not isolated.*2 of them") as refused:
-        autograde(small.project, small.catalog, small.module, scorer=StandIn(), sandbox=NO_SANDBOX)
+        autograde(small.project, small.catalog, small.module, executor=StandIn(isolation="none"))
     assert "--no-sandbox" in refused.value.hint
     options = Options(no_sandbox=True)
-    done = autograde(small.project, small.catalog, small.module, options, scorer=StandIn(), sandbox=NO_SANDBOX)
+    done = autograde(small.project, small.catalog, small.module, options, executor=StandIn(isolation="none"))
     assert [row.status for row in done.rows] == ["graded"] * 3
 
 
@@ -238,7 +238,7 @@ def test_a_workspace_does_not_grade(small):
 
 def test_a_module_that_was_not_released_is_refused(small):
     with pytest.raises(ProjectError, match="not released") as refused:
-        autograde(small.project, small.catalog, small.catalog.find("beta"), scorer=StandIn(), sandbox=ISOLATED)
+        autograde(small.project, small.catalog, small.catalog.find("beta"), executor=StandIn())
     assert refused.value.hint == "tito grade release 02_beta"
 
 
@@ -248,15 +248,15 @@ def test_submissions_run_at_once_and_no_more_than_there_are_jobs(small):
     together, most, guard = set(), [], threading.Lock()
 
     class Watching(StandIn):
-        def score(self, kit, path, *, student="", **more):
+        def score(self, kit, task, cancel=None):
             with guard:
-                together.add(student)
+                together.add(task.student)
                 most.append(len(together))
             try:
-                return super().score(kit, path, student=student, **more)
+                return super().score(kit, task, cancel)
             finally:
                 with guard:
-                    together.discard(student)
+                    together.discard(task.student)
 
     grade(small, Watching(seconds=0.2), jobs=3)
     assert max(most) == 3
@@ -404,6 +404,6 @@ def test_memory_is_bounded_by_jobs_and_not_by_the_class(small):
         assert total == 8
 
     autograde(
-        small.project, small.catalog, small.module, Options(jobs=2), on_done=watch, scorer=scorer, sandbox=ISOLATED
+        small.project, small.catalog, small.module, Options(jobs=2), on_done=watch, executor=scorer
     )
     assert done == list(range(1, 9))

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
+from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 from tito.errors import UsageError, WorkError
 from tito.services.grading.reports.exports import as_csv, export
@@ -23,7 +23,7 @@ def small(tmp_path):
 
 
 def grade(small, **options):
-    autograde(small.project, small.catalog, small.module, Options(**options), scorer=StandIn(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, Options(**options), executor=StandIn())
 
 
 def rows_of(small, **options):

@@ -6,7 +6,7 @@ import zipfile
 from html.parser import HTMLParser
 
 import pytest
-from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
+from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 from tito.errors import ProjectError, UsageError
 from tito.services import leaks, notebooks
@@ -23,7 +23,7 @@ def small(tmp_path):
 
 def grade(small, **options):
     options = Options(**options)
-    autograde(small.project, small.catalog, small.module, options, scorer=StandIn(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, options, executor=StandIn())
 
 
 def page_of(small, student):
@@ -74,15 +74,15 @@ def test_a_page_shows_points_messages_answers_and_what_is_withheld_by_its_points
 
 def test_a_message_of_a_withheld_test_is_withheld(small):
     class Telling(StandIn):
-        def score(self, kit, path, **more):
-            result = super().score(kit, path, **more)
-            for cell in result.cells:
+        def score(self, kit, task, cancel=None):
+            scored = super().score(kit, task, cancel)
+            for cell in scored.result.cells:
                 object.__setattr__(cell, "message", f"told by {cell.grade_id}")
                 object.__setattr__(cell, "where", f"line of {cell.grade_id}")
-            return result
+            return scored
 
     small.solved("bob", double=WRONG)
-    autograde(small.project, small.catalog, small.module, scorer=Telling(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, executor=Telling())
     text = text_of(page_of(small, "bob"))
     assert "told by test-double-errors" in text
     assert "hidden" not in text
@@ -211,16 +211,16 @@ def test_who_is_not_graded_gets_no_page(small):
     assert list(feedback(small.project, small.module).pages) == ["ada"]
 
 
-def test_where_it_failed_is_a_place_in_the_students_own_file(small):
+def test_where_it_failed_is_said(small):
     class Placing(StandIn):
-        def score(self, kit, path, **more):
-            result = super().score(kit, path, **more)
-            for cell in result.cells:
-                object.__setattr__(cell, "where", f"{kit.project.relative(path)}, cell 6, line 2")
-            return result
+        def score(self, kit, task, cancel=None):
+            scored = super().score(kit, task, cancel)
+            for cell in scored.result.cells:
+                object.__setattr__(cell, "where", f"{kit.notebook}, cell 6, line 2")
+            return scored
 
     small.solved("bob", double=WRONG)
-    autograde(small.project, small.catalog, small.module, scorer=Placing(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, executor=Placing())
     page = page_of(small, "bob")
     assert "<br>alpha_dev.ipynb, cell 6, line 2" in page and "assignments/" not in page
 
@@ -236,14 +236,14 @@ def test_what_is_printed_below_a_withheld_test_is_not_shown(small):
     """An answer can keep the arguments of a withheld test; a later cell could print them."""
 
     class Printing(StandIn):
-        def score(self, kit, path, **more):
-            result = super().score(kit, path, **more)
-            cells = enumerate(self.restored(kit, path).cells)
-            result.outputs.update({index: f"printed in {index}" for index, cell in cells if cell.cell_type == "code"})
-            return result
+        def score(self, kit, task, cancel=None):
+            scored = super().score(kit, task, cancel)
+            code = [index for index, cell in enumerate(scored.notebook.cells) if cell.cell_type == "code"]
+            scored.result.outputs.update({index: f"printed in {index}" for index in code})
+            return scored
 
     small.solved("ada")
-    autograde(small.project, small.catalog, small.module, scorer=Printing(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, executor=Printing())
     cells = list(enumerate(small.graded("ada")["cells"]))
     names = {index: cell["metadata"].get("nbgrader", {}).get("grade_id", "") for index, cell in cells}
     first = next(index for index, name in names.items() if name.endswith("-hidden"))

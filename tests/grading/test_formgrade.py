@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from nbformat import v4
-from small_course import ISOLATED, StandIn, released
+from small_course import StandIn, released
 
 from tito.errors import ProjectError
 from tito.project import Project
@@ -102,7 +102,7 @@ def hostile(node):
 
 def test_the_formgrader_runs_and_shows_our_scores_and_nothing_that_runs(small):
     small.solved("bob", written=ATTACKS, change=hostile)
-    autograde(small.project, small.catalog, small.module, scorer=StandIn(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, executor=StandIn())
     with Running(small) as running:
         assert "Manage Assignments" in running.request("/formgrader/manage_assignments")
         assert "bob" in running.request("/formgrader/api/students")
@@ -125,7 +125,7 @@ def test_the_formgrader_runs_and_shows_our_scores_and_nothing_that_runs(small):
 
 def test_what_it_saves_is_what_feedback_and_exports_read(small):
     small.solved("bob")
-    autograde(small.project, small.catalog, small.module, scorer=StandIn(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, executor=StandIn())
     with Running(small) as running:
         (shown,) = json.loads(running.request("/formgrader/api/submitted_notebooks/01_alpha/alpha_dev"))
         grades = json.loads(running.request(f"/formgrader/api/grades?submission_id={shown['id']}"))

@@ -10,11 +10,10 @@ import urllib.request
 
 import pytest
 from said import typed
-from small_course import FAULT, ISOLATED, SECOND, WRONG, StandIn, released
+from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 import tito.project
-import tito.services.grading.sandbox
-import tito.services.grading.scoring
+from tito.services.grading.scoring import executors
 
 
 @pytest.fixture
@@ -26,8 +25,7 @@ def small(tmp_path):
 def grade(small, monkeypatch):
     """grade(*arguments): `tito grade …` typed in the course folder, with the stand-in in place of the scorer."""
     monkeypatch.setattr(tito.project, "require_own_tito", lambda project: None)
-    monkeypatch.setattr(tito.services.grading.scoring, "scorer", StandIn(), raising=False)
-    monkeypatch.setattr(tito.services.grading.sandbox, "find", ISOLATED, raising=False)
+    monkeypatch.setattr(executors, "Threads", StandIn)
 
     def run(*arguments):
         return typed(small.root, "grade", *arguments)

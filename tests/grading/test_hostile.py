@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +19,7 @@ from tito.services import notebooks
 from tito.services.grading.book.results import STATUSES, CellScore, SubmissionResult
 from tito.services.grading.proof import attacks, selftest
 from tito.services.grading.sandbox import find as sandbox
+from tito.services.grading.scoring import kits, scorer
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)
@@ -36,24 +37,22 @@ def source(module="02"):
 @pytest.fixture(scope="module")
 def outcomes():
     """{name: a future of what became of the attack}, all of them on their way."""
-    from tito.services.grading.scoring import scorer
-
     if FOUND.kind == "none":
         pytest.skip("there is no sandbox on this machine")
-    with scorer_kits(scorer) as kits, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with made_kits() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         yield {
-            name: pool.submit(selftest.run_attack, PROJECT, attack, kits[attack.module], scorer, FOUND)
+            name: pool.submit(selftest.run_attack, PROJECT, attack, made[attack.module], scorer.score)
             for name, attack in CORPUS.items()
         }
 
 
 @contextmanager
-def scorer_kits(scorer):
-    from contextlib import ExitStack
-
+def made_kits():
     with ExitStack() as stack:
-        modules = sorted({attack.module for attack in CORPUS.values()})
-        yield {name: stack.enter_context(scorer.kit(PROJECT, CATALOG, CATALOG.find(name))) for name in modules}
+        made = {}
+        for name in sorted({attack.module for attack in CORPUS.values()}):
+            made[name] = stack.enter_context(kits.make(PROJECT, CATALOG, CATALOG.find(name), sandbox=FOUND))
+        yield made
 
 
 @pytest.mark.parametrize("name", CORPUS)
@@ -164,20 +163,20 @@ def test_the_trap_notices_what_was_left_behind():
 
 
 class Grader:
-    """A scorer that gives everything full points."""
+    """An executor that gives everything full points."""
 
     def __init__(self, error=None):
         self.error, self.limits = error, {}
 
     @contextmanager
-    def kit(self, project, catalog, module):
-        yield SimpleNamespace(source=notebooks.load(project, module.percent), module=module)
+    def kit(self, project, catalog, module, *, sandbox):
+        yield SimpleNamespace(source=notebooks.load(project, module.percent), module=module.name)
 
-    def score(self, kit, path, *, student, limits, cell_seconds, **options):
-        self.limits[student] = (limits, cell_seconds)
+    def score(self, kit, task, cancel=None):
+        self.limits[task.student] = (task.limits, task.cell_seconds)
         if self.error:
             raise self.error
-        return result(CORPUS[student])
+        return scorer.Scored(result(CORPUS[task.student]), None)
 
 
 def test_the_selftest_says_what_was_held_and_what_was_not():
@@ -186,7 +185,7 @@ def test_the_selftest_says_what_was_held_and_what_was_not():
         PROJECT,
         CATALOG,
         names=("honest_reference", "honest_wrong"),
-        scorer=Grader(),
+        executor=Grader(),
         sandbox=SimpleNamespace(kind="bubblewrap", detail=""),
         on_done=lambda *counts: done.append(counts),
     )
@@ -197,18 +196,18 @@ def test_the_selftest_says_what_was_held_and_what_was_not():
 
 @pytest.mark.parametrize("error", [RuntimeError("broken pipe"), ProjectError("the sandbox does not start")])
 def test_a_grader_that_fails_has_not_held(error):
-    options = {"scorer": Grader(error), "sandbox": SimpleNamespace(kind="bubblewrap", detail="")}
+    options = {"executor": Grader(error), "sandbox": SimpleNamespace(kind="bubblewrap", detail="")}
     found = selftest.selftest(PROJECT, CATALOG, names=("honest_reference",), **options)
     assert str(error) in found.attacks[0].problems[0] and not found.passed
 
 
 def test_the_selftest_needs_a_sandbox_and_names_that_exist(monkeypatch):
     with pytest.raises(UsageError, match="no attack is called honest"):
-        selftest.selftest(PROJECT, CATALOG, names=("honest",), scorer=Grader(), sandbox=FOUND)
+        selftest.selftest(PROJECT, CATALOG, names=("honest",), executor=Grader(), sandbox=FOUND)
     nothing = sandbox.Sandbox("none", "nothing is installed")
     monkeypatch.setattr(sandbox, "_found", {(PROJECT.root, True): nothing})
     with pytest.raises(ProjectError, match="nothing is installed") as raised:
-        selftest.selftest(PROJECT, CATALOG, scorer=Grader())
+        selftest.selftest(PROJECT, CATALOG, executor=Grader())
     assert raised.value.exit_code == 3
 
 

@@ -1,7 +1,7 @@
 """The class at a glance: counts that add up, a picture with its text, no student's code."""
 
 import pytest
-from small_course import FAULT, ISOLATED, WRONG, StandIn, released
+from small_course import FAULT, WRONG, StandIn, released
 from test_feedback import Outline, text_of
 
 from tito.services.grading.reports.report import report
@@ -14,7 +14,7 @@ def small(tmp_path):
 
 
 def page_of(small):
-    autograde(small.project, small.catalog, small.module, scorer=StandIn(), sandbox=ISOLATED)
+    autograde(small.project, small.catalog, small.module, executor=StandIn())
     done = report(small.project, small.module)
     return done, done.path.read_text(encoding="utf-8")
 

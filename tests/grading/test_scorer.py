@@ -3,16 +3,18 @@
 import copy
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from answers import right_answers, wrong_answers
 from nbformat import v4
-from one_notebook import HandedIn, box, by_name, catalog, earned, notebook, project
+from one_notebook import HandedIn, as_bytes, box, by_name, catalog, earned, notebook, project
 
 from tito.services import dependence, kernel, notebooks, pristine
 from tito.services.grading.sandbox.find import MIB, Limits
-from tito.services.grading.scoring import placing, plans, scorer
+from tito.services.grading.scoring import kits, placing, plans, scorer
+from tito.services.grading.scoring.scorer import Task
 
 ALL = {"test-double": 3, "test-double-hidden": 1, "test-total": 2, "test-total-hidden": 1, "test-module": 1}
 
@@ -25,7 +27,7 @@ def kit(tmp_path_factory):
 
 @pytest.fixture
 def ada(kit, tmp_path):
-    return HandedIn(kit, tmp_path)
+    return HandedIn(kit)
 
 
 # What is right earns its points.
@@ -176,17 +178,18 @@ changes = pytest.mark.parametrize(
 @changes
 @pytest.mark.parametrize("factor", [2, 3])
 def test_tests_run_as_the_course_has_them_and_where(kit, ada, change, kind, name, factor):
-    result = ada.score({"double": f"def double(x):\n    return {factor} * x"}, change=change, second_try=False)
+    task = ada.task({"double": f"def double(x):\n    return {factor} * x"}, change=change, second_try=False)
+    scored = scorer.score(kit, task)
+    result, placed = scored.result, scored.notebook
     (made,), (warning,) = result.changes, result.warnings
     assert (result.status, made.kind, made.grade_id) == ("tampered", kind, name)
     assert warning in result.detail and name in warning
     right = factor == 2
     assert result.points == (8 if right else 1), earned(result)
     assert result.max_points == 8 and set(earned(result)) == set(ALL)
-    restored = scorer.restored(kit, ada.path)
-    names = [notebooks.grade_id(cell) for cell in restored.cells if notebooks.is_test(cell)]
-    assert names == list(ALL)
-    assert "15838" in next(cell for cell in restored.cells if "expected_secret" in cell.source).source
+    names = [notebooks.grade_id(cell) for cell in placed.cells if notebooks.is_test(cell)]
+    assert names == list(ALL) and placed == scorer.place(kit, task.notebook)
+    assert "15838" in next(cell for cell in placed.cells if "expected_secret" in cell.source).source
 
 
 @changes
@@ -231,16 +234,11 @@ def test_cells_of_ones_own_between_an_answer_and_its_test_count(ada):
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"cells": 3, "nbformat": 4}', b"\xff\xfe", b'{"nbformat": 9, "cells": []}']
 )
-def test_a_file_that_is_no_notebook_is_unreadable_and_no_accident(kit, tmp_path, content):
-    path = tmp_path / "broken.ipynb"
-    path.write_bytes(content)
-    result = scorer.score(kit, path, sandbox=box())
+def test_a_file_that_is_no_notebook_is_unreadable_and_no_accident(kit, content):
+    scored = scorer.score(kit, Task("ada", content))
+    result = scored.result
     assert result.status == "unreadable" and result.detail and result.points == 0 and set(earned(result)) == set(ALL)
-    assert len(scorer.restored(kit, path).cells) == len(kit.handed.cells)
-
-
-def test_a_file_that_is_not_there_is_missing(kit, tmp_path):
-    assert scorer.score(kit, tmp_path / "none.ipynb", sandbox=box()).status == "missing"
+    assert scored.notebook == scorer.place(kit, content) and len(scored.notebook.cells) == len(kit.handed.cells)
 
 
 # What a submission does to its process costs one question.
@@ -295,12 +293,11 @@ def test_it_can_be_cancelled(ada):
     assert (result.status, result.detail) == ("ungraded", "interrupted")
 
 
-def test_limits_of_the_processes_do_not_meet_between_submissions(kit, tmp_path):
+def test_limits_of_the_processes_do_not_meet_between_submissions(kit):
     results = {}
 
     def run(name):
-        (tmp_path / name).mkdir()
-        results[name] = HandedIn(kit, tmp_path / name).score(seconds=60)
+        results[name] = HandedIn(kit).score(seconds=60)
 
     threads = [threading.Thread(target=run, args=(f"student{number}",)) for number in range(4)]
     for thread in threads:
@@ -363,47 +360,44 @@ def test_a_test_fetches_what_the_notebook_made_and_imports_the_rest():
 
 @pytest.fixture(scope="module", params=[module.name for module in catalog()])
 def module_kit(request):
-    with scorer.kit(project(), catalog(), catalog()[request.param]) as made:
+    with kits.make(project(), catalog(), catalog()[request.param], sandbox=box()) as made:
         yield made
 
 
-def submission(kit, folder, answers):
+def submission(kit, answers):
     node = copy.deepcopy(kit.handed)
     for cell in node.cells:
         if notebooks.grade_id(cell) in answers:
             cell.source = answers[notebooks.grade_id(cell)]
-    path = folder / "handed_in.ipynb"
-    notebooks.write(node, path)
-    return path
+    return Task("ada", as_bytes(node))
 
 
 def student(name):
     return {cell: versions[0][1] for cell, versions in right_answers(name).items()}
 
 
-def test_the_reference_earns_full_marks(module_kit, tmp_path):
-    result = scorer.score(module_kit, submission(module_kit, tmp_path, module_kit.answers), sandbox=box())
+def test_the_reference_earns_full_marks(module_kit):
+    result = scorer.score(module_kit, submission(module_kit, module_kit.answers)).result
     assert {cell.grade_id: cell.message for cell in result.cells if cell.status != "passed"} == {}
     assert result.points == result.max_points > 0 and result.status == "graded"
 
 
-def test_the_untouched_notebook_earns_nothing(module_kit, tmp_path):
-    result = scorer.score(module_kit, submission(module_kit, tmp_path, {}), sandbox=box())
+def test_the_untouched_notebook_earns_nothing(module_kit):
+    result = scorer.score(module_kit, submission(module_kit, {})).result
     assert result.points == 0 and {cell.status for cell in result.cells} <= {"todo", "blocked"}
     assert result.second_points == 0
 
 
-def test_other_right_answers_earn_full_marks(module_kit, tmp_path):
-    path = submission(module_kit, tmp_path, student(module_kit.module.name))
-    result = scorer.score(module_kit, path, sandbox=box())
+def test_other_right_answers_earn_full_marks(module_kit):
+    result = scorer.score(module_kit, submission(module_kit, student(module_kit.module))).result
     assert {cell.grade_id: cell.message for cell in result.cells if cell.status != "passed"} == {}
 
 
 def test_wrong_answers_lose_marks(module_kit):
     from swapping import run_wrong_versions
 
-    wrong = wrong_answers(module_kit.module.name)
-    found = run_wrong_versions(module_kit, box(), wrong)
+    wrong = wrong_answers(module_kit.module)
+    found = run_wrong_versions(module_kit, wrong)
     assert len(found.wrong) == sum(map(len, wrong.values()))
     broken = [(question, flaw) for question, flaw, _, outcome in found.wrong if outcome.status != "ok"]
     passed = [(q, flaw) for q, flaw, tests, _ in found.wrong if all(one.status == "ok" for one in tests.values())]
@@ -425,19 +419,19 @@ def _every_third(answers, wrong, start):
 
 
 @pytest.mark.parametrize(("name", "start"), [("01_tensor", 0), ("05_autograd", 2), ("07_training", 1)])
-def test_a_kernel_says_the_same_cell_by_cell(name, start, tmp_path):
+def test_a_kernel_says_the_same_cell_by_cell(name, start):
     """Right, wrong, raising and missing answers: each status with its message and place."""
     from tito.services.verdicts import Judge
 
-    with scorer.kit(project(), catalog(), catalog()[name]) as kit:
+    with kits.make(project(), catalog(), catalog()[name], sandbox=box()) as kit:
         answers = _every_third(kit.answers, wrong_answers(name), start)
-        path = submission(kit, tmp_path, answers)
-        result = scorer.score(kit, path, sandbox=box(), second_try=False)
-        source, ordered = scorer._order(kit, path)
+        task = replace(submission(kit, answers), second_try=False)
+        result = scorer.score(kit, task).result
+        source, ordered = scorer._order(kit, task.notebook)
         running = [one for one in ordered.placed if scorer._runs(one.cell)]
         sources = [one.cell.source for one in running]
         limits = kernel.Limits(60, 300)
-        outcomes = kernel.run_cells(sources, folder=kit.view, cwd=kit.module.folder, limits=limits)
+        outcomes = kernel.run_cells(sources, folder=kit.view, cwd=catalog()[name].folder, limits=limits)
         judge = Judge(running, outcomes, source, kit.source.node, dependence.read_modules(kit.view))
     verdicts = {
         notebooks.grade_id(one.cell): judge.verdict(number)

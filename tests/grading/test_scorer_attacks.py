@@ -16,7 +16,7 @@ def kit(tmp_path_factory):
 
 @pytest.fixture
 def ada(kit, tmp_path):
-    return HandedIn(kit, tmp_path)
+    return HandedIn(kit)
 
 
 LIAR = """

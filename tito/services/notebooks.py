@@ -37,13 +37,23 @@ def load(project, path):
     """The notebook in `path`, a percent source or an .ipynb file. Raises WorkError (code "unreadable")."""
     path = Path(path)
     label = project.relative(path)
-    text = _read_text(path, label)
+    data = _read_bytes(path, label)
     if path.suffix == ".ipynb":
-        node, starts = _parse_notebook(text, label, path), None
-    else:
-        node, starts = _parse_percent(text, label)
+        return parse(data, label, path)
+    node, starts = _parse_percent(_decoded(data, label, path), label)
     _set_ids(node)
     return Source(path, label, node, starts)
+
+
+def parse(data, label, path=None):
+    """The notebook in `data`, the bytes of an .ipynb file. label: what messages call it; path: of the file, if any.
+
+    Raises WorkError (code "unreadable").
+    """
+    path = path or Path(label)
+    node = _parse_notebook(_decoded(data, label, path), label, path)
+    _set_ids(node)
+    return Source(path, label, node, None)
 
 
 def where(source, index, line=None):
@@ -184,14 +194,19 @@ def _start_over(path):
     return "restore the file"
 
 
-def _read_text(path, label):
+def _read_bytes(path, label):
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes()
     except FileNotFoundError:
         hint = f"tito module start {path.parent.name}" if path.suffix == ".ipynb" else "restore the file"
         raise _unreadable(label, "does not exist", hint) from None
     except OSError as error:
         raise _unreadable(label, f"cannot be read: {error.strerror}", "check the file and its permissions") from error
+
+
+def _decoded(data, label, path):
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _unreadable(label, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
     if not text.strip():

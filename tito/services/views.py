@@ -24,25 +24,40 @@ LEFT_OVER_SECONDS = 86_400  # a view this old belongs to a process that was kill
 
 @contextmanager
 def view(project, modules, extra=None, without_kernels_of=None):
-    """A temporary folder with a copy of `tinytorch` whose core holds the exports of `modules`, as far as built.
+    """Yield a folder with a copy of `tinytorch`, see fill; it is gone afterwards."""
+    with folder(project) as made:
+        fill(made, project, modules, extra, without_kernels_of)
+        yield made
 
-    extra: {file name: text} put into core besides. without_kernels_of: the module whose provided kernels, which could
-    stand in for its answers, are left out; whoever imports them is told why. The folder is below `project.state`, on
-    the file system of the package, so that a file can be moved from one to the other in one step.
+
+@contextmanager
+def folder(project):
+    """Yield a new folder, which is gone afterwards.
+
+    It is below `project.state`, on the file system of the package, so that a file can be moved from one to the other
+    in one step.
     """
     parent = project.state / "views"
     parent.mkdir(parents=True, exist_ok=True)
     _sweep(parent)
-    folder = Path(tempfile.mkdtemp(prefix="view-", dir=parent))
+    made = Path(tempfile.mkdtemp(prefix="view-", dir=parent))
     try:
-        _copy_package(project, modules, folder / "tinytorch")
-        if without_kernels_of is not None:
-            _leave_out_kernels(folder / "tinytorch" / "kernels" / without_kernels_of.short, without_kernels_of)
-        for name, text in (extra or {}).items():
-            atomic_write(folder / "tinytorch" / "core" / name, text)
-        yield folder
+        yield made
     finally:
-        remove_tree(folder)
+        remove_tree(made)
+
+
+def fill(target, project, modules, extra=None, without_kernels_of=None):
+    """Put into `target` a copy of `tinytorch` whose core holds the exports of `modules`, as far as built.
+
+    extra: {file name: text} put into core besides. without_kernels_of: the module whose provided kernels, which could
+    stand in for its answers, are left out; whoever imports them is told why.
+    """
+    _copy_package(project, modules, target / "tinytorch")
+    if without_kernels_of is not None:
+        _leave_out_kernels(target / "tinytorch" / "kernels" / without_kernels_of.short, without_kernels_of)
+    for name, text in (extra or {}).items():
+        atomic_write(target / "tinytorch" / "core" / name, text)
 
 
 def _sweep(parent):

@@ -6,12 +6,12 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tito.errors import TitoError, UsageError
 from tito.services.grading.proof import attacks
 from tito.services.grading.sandbox.find import MIB, Limits, find
+from tito.services.grading.scoring.executors import Threads
+from tito.services.grading.scoring.scorer import Task
 
 CELL_SECONDS = 20
 SECONDS = 90
@@ -45,25 +45,24 @@ class Selftest:
         return bool(self.attacks) and all(one.held for one in self.attacks)
 
 
-def selftest(project, catalog, *, names=(), jobs=2, on_done=None, scorer=None, sandbox=None):
+def selftest(project, catalog, *, names=(), jobs=2, on_done=None, executor=None, sandbox=None):
     """Grade the corpus, or the attacks `names` of it. on_done(done, total): called after each.
 
     Raises ProjectError (code "not-isolated") where there is no sandbox, UsageError for a name that is none.
     """
     start = time.monotonic()
-    if scorer is None:
-        from tito.services.grading.scoring import scorer
+    executor = executor or Threads()
     isolation = sandbox or find(project)
     corpus = _chosen(attacks.read_corpus(project), names)
     with ExitStack() as stack:
         kits = {
-            name: stack.enter_context(scorer.kit(project, catalog, catalog.find(name)))
+            name: stack.enter_context(executor.kit(project, catalog, catalog.find(name), sandbox=isolation))
             for name in sorted({attack.module for attack in corpus})
         }
         done, lock, cancel = [], threading.Lock(), threading.Event()
 
         def run(attack):
-            held = run_attack(project, attack, kits[attack.module], scorer, isolation, cancel)
+            held = run_attack(project, attack, kits[attack.module], executor.score, cancel)
             with lock:
                 done.append(held)
                 if on_done:
@@ -87,7 +86,7 @@ def _chosen(corpus, names):
     return [attack for attack in corpus if not names or attack.name in names]
 
 
-def run_attack(project, attack, kit, scorer, sandbox, cancel=None):
+def run_attack(project, attack, kit, score, cancel=None):
     """Hand in one attack, grade it, and look what came of it."""
     start, token = time.monotonic(), uuid.uuid4().hex
     limits = Limits(
@@ -95,19 +94,11 @@ def run_attack(project, attack, kit, scorer, sandbox, cancel=None):
         memory=attack.limits.get("memory", MEMORY),
         processes=attack.limits.get("processes", Limits.processes),
     )
-    with attacks.Trap() as trap, TemporaryDirectory(prefix="tito-attack-") as folder:
-        path = Path(folder) / "submission.ipynb"
-        path.write_bytes(attacks.submission(attack, kit.source, trap.values(project, token)))
+    with attacks.Trap() as trap:
+        data = attacks.submission(attack, kit.source, trap.values(project, token))
+        task = Task(attack.name, data, limits, attack.limits.get("cell_seconds", CELL_SECONDS))
         try:
-            result = scorer.score(
-                kit,
-                path,
-                student=attack.name,
-                sandbox=sandbox,
-                limits=limits,
-                cell_seconds=attack.limits.get("cell_seconds", CELL_SECONDS),
-                cancel=cancel,
-            )
+            result = score(kit, task, cancel).result
         except TitoError as error:
             problems, status = [f"it was not graded: {error.message}"], "ungraded"
         except Exception as error:  # whatever an attack does to the grader is an answer to the question

@@ -164,10 +164,6 @@ class _Page:
             said.append(f"<p>{SECOND_TRY.format(first=first, second=second, which=which)}</p>")
         return "\n".join(said)
 
-    def _own(self, text):
-        """`text` with the student's file under its own name, not where the instructor has it."""
-        return text.replace(f"assignments/submitted/{self.student.id}/{self.module.name}/", "")
-
     def _points(self, score):
         """What counts for a test: a person's points, where there are some."""
         grade = self.submission.grades.get(score.grade_id)
@@ -199,7 +195,7 @@ class _Page:
         rows = []
         for score in self.by_question[question]:
             points = self._points(score)
-            said = "" if score.hidden else self._own("\n".join(filter(None, (score.message, score.where))))
+            said = "" if score.hidden else "\n".join(filter(None, (score.message, score.where)))
             status = "" if score.hidden else STATUS_WORDS.get(score.status, score.status)
             if score.second is not None and counted(score, self.second_try) > score.points:
                 said = "\n".join(filter(None, [said, f"first try {number(score.points)}, second try counts"]))

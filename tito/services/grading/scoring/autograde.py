@@ -1,6 +1,6 @@
 """Scores all submissions of a module, in parallel and isolated, and records them one after the other.
 
-Threads score (each submission has processes of its own); the main thread alone writes: the record that tito keeps,
+An executor scores; this thread alone writes: the record that tito keeps,
 then nbgrader's gradebook. Only what changed since the last run is scored again. A fault of the system's own makes a
 submission "ungraded": it stays out of the gradebook and is scored again by the next run.
 """
@@ -8,20 +8,18 @@ submission "ungraded": it stays out of the gradebook and is scored again by the 
 import os
 import signal
 import threading
-from collections import deque
-from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tito.errors import Interrupted, ProjectError, TitoError
+from tito.services.files import digest
 from tito.services.grading.book import gradebook, records
 from tito.services.grading.book.course import require_course
-from tito.services.grading.book.results import SubmissionResult
 from tito.services.grading.intake.received import Received, submitted_notebook
-from tito.services.grading.scoring import keys, recorder
-
-WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
+from tito.services.grading.sandbox.find import installation
+from tito.services.grading.scoring import executors, keys, recorder
+from tito.services.grading.scoring.scorer import Task
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,10 @@ class Options:
     cell_seconds: float = 30
 
 
-def autograde(project, catalog, module, options=None, *, on_done=None, scorer=None, sandbox=None):
+def autograde(project, catalog, module, options=None, *, on_done=None, executor=None):
     """Score and record the submissions of `module`; returns an Outcome with a row for every student.
 
-    on_done(done, total): called after each submission. scorer, sandbox: the modules of these names unless given.
+    on_done(done, total): called after each submission. executor: where submissions run, threads here unless given.
     Raises ProjectError where the course is not in order, another tito is at work, or nothing isolates a whole class;
     Interrupted after Ctrl-C, with what was scored until then kept.
     """
@@ -88,12 +86,8 @@ def autograde(project, catalog, module, options=None, *, on_done=None, scorer=No
     if not source.is_file():
         reason = f"{project.relative(source)} does not exist: {module.name} was not released from this course folder"
         raise ProjectError(reason, f"tito grade release {module.name}", code="not-released")
-    if scorer is None:
-        from tito.services.grading.scoring import scorer
-    if sandbox is None:
-        from tito.services.grading.sandbox import find as sandbox
     with course.locked(f"tito grade autograde {module.name}"):
-        run = _Run(project, catalog, module, options, course, source, scorer, sandbox)
+        run = _Run(project, catalog, module, options, course, source, executor or executors.Threads())
         rows = run.rows(on_done)
     return Outcome(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
 
@@ -101,12 +95,13 @@ def autograde(project, catalog, module, options=None, *, on_done=None, scorer=No
 class _Run:
     """One run over the submissions of a module."""
 
-    def __init__(self, project, catalog, module, options, course, source, scorer, sandbox):
+    def __init__(self, project, catalog, module, options, course, source, executor):
         self.project, self.catalog, self.module, self.options = project, catalog, module, options
         self.course, self.source = course, source
-        self.scorer, self.sandbox = scorer, sandbox
+        self.executor = executor
         self.counts = "second" if options.second_try else "first"
         self.isolation = ""
+        self.refused = []  # (student, why the file was not taken)
         self.cancel = threading.Event()
         self.class_key = keys.class_key(project, catalog, module, source)
         self.received = Received(course, module)
@@ -117,7 +112,7 @@ class _Run:
         paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
         digests = {student: records.file_digest(path) for student, path in paths.items() if path}
         rows = {student: Row(student, "missing") for student in students}
-        waiting, unrecorded = deque(), []
+        waiting, unrecorded = [], []
         for student, submitted in digests.items():
             record = self._kept(student, submitted)
             if record is None:
@@ -125,10 +120,10 @@ class _Run:
                 continue
             rows[student] = _row(record.result)  # the record itself is not kept: a class has many
             if not self._is_recorded(student, record):
-                unrecorded.append(student)
+                unrecorded.append((student, paths[student]))
         if waiting or unrecorded:
             total = len(waiting) + len(unrecorded)
-            for done, row in enumerate(self._graded(waiting, unrecorded, digests), 1):
+            for done, row in enumerate(self._graded(waiting, unrecorded), 1):
                 rows[row.student] = row
                 if on_done:
                     on_done(done, total)
@@ -148,97 +143,74 @@ class _Run:
         graded = self.course.autograded / student / self.module.name / self.module.notebook.name
         return record.recorded == self.counts and student in self.recorded and graded.is_file()
 
-    def _graded(self, waiting, unrecorded, digests):
+    def _graded(self, waiting, unrecorded):
         """Yield a row for each submission as it is scored and recorded."""
-        isolating = self._sandbox(len(waiting)) if waiting else None
+        sandbox = self._sandbox(len(waiting))
         with (
             recorder.recording(self.course, self.module) as writer,
-            self.scorer.kit(self.project, self.catalog, self.module, source=self.source) as kit,
+            self.executor.kit(self.project, self.catalog, self.module, sandbox=sandbox, source=self.source) as kit,
         ):
-            for student in unrecorded:
+            for student, path in unrecorded:
                 record = records.read_record(self.course, self.module, student)
-                yield self._record(writer, kit, student, record, fresh=False)
-            with futures.ThreadPoolExecutor(self._jobs()) as pool, _interruptible(self.cancel):
-                total, done = len(waiting), 0
-                for student, result in self._scored(pool, waiting, kit, isolating):
-                    now = datetime.now().astimezone().isoformat(timespec="seconds")
-                    record = records.Record(self._key(digests[student]), digests[student], now, result)
-                    yield self._record(writer, kit, student, record, fresh=True)
+                yield self._record(writer, student, record, self.executor.place(kit, path.read_bytes()), fresh=False)
+            taken, done = {}, 0
+            with _interruptible(self.cancel):
+                tasks = self._tasks(waiting, taken)
+                for scored in self.executor.run(kit, tasks, jobs=self._jobs(), cancel=self.cancel):
+                    yield self._keep(writer, scored, taken.pop(scored.result.student))
                     done += 1
-                if self.cancel.is_set() and done < total:
+                if self.cancel.is_set() and done + len(self.refused) < len(waiting):
                     raise Interrupted(
-                        f"{done} of {total} submissions are graded and kept; run it again to go on with the others"
+                        f"{done} of {len(waiting)} submissions are graded and kept; run it again to go on with the "
+                        "others"
                     )
+            for student, reason in self.refused:
+                yield self._keep(writer, executors.ungraded(kit, student, reason), "")
+
+    def _tasks(self, waiting, taken):
+        """Yield a Task for each submission and note its digest in `taken`.
+
+        A file is read when it is needed, and once: what is recorded is what was scored.
+        """
+        for student, path in waiting:
+            try:
+                if path.is_symlink():  # to the solution, for example
+                    raise ProjectError(f"{self.course.label(path)} is a link; put the file itself there")
+                data = path.read_bytes()
+            except (ProjectError, OSError) as error:
+                self.refused.append((student, str(error)))
+                continue
+            taken[student] = digest(data)
+            yield Task(student, data, cell_seconds=self.options.cell_seconds)
+
+    def _keep(self, writer, scored, submitted):
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        record = records.Record(self._key(submitted), submitted, now, scored.result)
+        return self._record(writer, scored.result.student, record, scored.notebook, fresh=True)
 
     def _jobs(self):
         return max(1, self.options.jobs or os.cpu_count() or 1)
 
     def _sandbox(self, count):
         """What isolates. Raises ProjectError where nothing does and more than one submission is to run."""
-        found = self.sandbox.find(self.project, allow_none=True)
+        found = self.executor.sandbox(self.project)
         if found.kind == "none" and count > 1 and not self.options.no_sandbox:
             raise ProjectError(
                 f"not isolated: {found.detail or 'there is no sandbox on this machine'}. A submission is a program of "
                 f"somebody else's, and {count} of them would run with your rights",
-                f"{self.sandbox.installation()}; or take the risk: --no-sandbox",
+                f"{installation()}; or take the risk: --no-sandbox",
                 code="not-isolated",
             )
-        self.isolation = found.kind
+        self.isolation = found.kind if count else ""
         return found
 
-    def _scored(self, pool, waiting, kit, isolating):
-        """Yield (student, result) as they come. As many again as there are threads wait for one, so that none is idle
-        while a result is written; no more, so that memory does not grow with the class.
-        """
-        running = {}
-        while running or waiting:
-            while waiting and len(running) < 2 * self._jobs() and not self.cancel.is_set():
-                student, path = waiting.popleft()
-                running[pool.submit(self._score, kit, isolating, student, path)] = student
-            if not running:
-                return
-            done, _ = futures.wait(running, timeout=WAIT_SECONDS, return_when=futures.FIRST_COMPLETED)
-            for future in done:
-                student = running.pop(future)
-                # Ctrl-C on a terminal reaches what runs as well: what came after it says nothing about a submission
-                if not self.cancel.is_set():
-                    yield student, future.result()
-
-    def _score(self, kit, isolating, student, path):
-        if self.cancel.is_set():
-            return self._ungraded(student, "interrupted")
-        try:
-            if path.is_symlink():  # to the solution, for example
-                raise ProjectError(f"{self.course.label(path)} is a link; put the file itself there")
-            result = self.scorer.score(
-                kit,
-                path,
-                student=student,
-                sandbox=isolating,
-                cell_seconds=self.options.cell_seconds,
-                cancel=self.cancel,
-            )
-        except TitoError as error:
-            return self._ungraded(student, error.message)
-        except (Exception, KeyboardInterrupt) as error:
-            return self._ungraded(student, f"a fault in tito: {type(error).__name__}: {error}")
-        if any(cell.status == "ungraded" for cell in result.cells) and result.status != "ungraded":
-            reasons = [f"{cell.grade_id}: {cell.message}" for cell in result.cells if cell.status == "ungraded"]
-            return replace(result, status="ungraded", detail=reasons[0])
-        return result
-
-    def _ungraded(self, student, detail):
-        return SubmissionResult(student=student, module=self.module.name, status="ungraded", detail=detail)
-
-    def _record(self, writer, kit, student, record, *, fresh):
+    def _record(self, writer, student, record, notebook, *, fresh):
         """Keep a record and put it into the gradebook; the row of the student."""
         result = record.result
         records.write_record(self.course, self.module, student, record)
         if result.status != "ungraded":
-            path = submitted_notebook(self.course, self.module, student)
             try:
-                node = self.scorer.restored(kit, path)
-                writer.record(student, node, result, second_try=self.options.second_try)
+                writer.record(student, notebook, result, second_try=self.options.second_try)
             except TitoError as error:
                 result = replace(result, status="ungraded", detail=error.message)
                 records.write_record(self.course, self.module, student, replace(record, result=result))

@@ -5,17 +5,14 @@ See inside.py and proxies.py for the two ends of the conversation, trusted.py fo
 
 import copy
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from tito.errors import WorkError
-from tito.services import dependence, notebooks, strip, syntax, views
+from tito.services import dependence, notebooks, syntax
 from tito.services.grading.book.results import CellScore, SubmissionResult
-from tito.services.grading.sandbox import fonts
-from tito.services.grading.scoring import plans
+from tito.services.grading.sandbox.find import Limits
 from tito.services.grading.scoring.placing import order
-from tito.services.grading.scoring.session import Cancelled, Rig
+from tito.services.grading.scoring.session import Cancelled, Rig, Step
 from tito.services.pristine import in_words
 from tito.services.verdicts import Judge
 
@@ -23,98 +20,56 @@ SHOWN = 4000  # characters of what a cell printed
 
 
 @dataclass(frozen=True)
-class Kit:
-    """What all submissions of a module are scored with.
+class Task:
+    """A submission to score: whose it is, and the bytes of the notebook.
 
-    source: the notebook with solutions and hidden tests; view: the folder with tinytorch and what the module needs of
-    it. handed: the notebook as it was handed out; tests: {grade_id: test cell}; plans: {grade_id: names that the test
-    fetches}; imports: what the tests import; answers: {grade_id: source of the reference's answer}.
+    limits: of the sandbox, its `seconds` those of the whole submission; cell_seconds: of each cell. second_try: also
+    score what failed with the reference in place of earlier wrong answers.
     """
 
-    project: object
-    module: object
-    source: notebooks.Source
-    view: Path
-    handed: dict = field(repr=False, default=None)
-    tests: dict = field(repr=False, default_factory=dict)
-    plans: dict = field(repr=False, default_factory=dict)
-    imports: tuple = ()
-    answers: dict = field(repr=False, default_factory=dict)
-    fonts: Path | None = None
+    student: str
+    notebook: bytes = field(repr=False)
+    limits: Limits = Limits()
+    cell_seconds: float = 30
+    second_try: bool = True
 
 
-@contextmanager
-def kit(project, catalog, module, source=None):
-    """Yield the Kit of `module`. source: the notebook with solutions and hidden tests, the module's own where None."""
-    found = notebooks.load(project, source or module.percent)
-    cells = [cell for _, cell in notebooks.code_cells(found.node)]
-    tests = {notebooks.grade_id(cell): cell for cell in cells if notebooks.is_test(cell) and notebooks.grade_id(cell)}
-    if not tests:
-        raise WorkError(f"{found.label} has no graded cell to run", "restore the file", code="no-tests")
-    needed, imports = plans.read(cells)
-    with views.view(project, catalog.prerequisites(module), without_kernels_of=module) as view:
-        yield Kit(
-            project=project,
-            module=module,
-            source=found,
-            view=view,
-            handed=strip.strip(found.node, found),
-            tests=tests,
-            plans=needed,
-            imports=imports,
-            answers={notebooks.grade_id(cell): cell.source for cell in cells if notebooks.is_solution(cell)},
-            fonts=fonts.prepare(project),
-        )
+@dataclass(frozen=True)
+class Scored:
+    """What became of a task. notebook: the submission as it was graded, every test as the course has it and where;
+    None where nothing was graded.
+    """
+
+    result: SubmissionResult
+    notebook: dict | None = field(repr=False)
 
 
-def restored(kit, path):
-    """The submission in `path` as it is graded; a submission that cannot be read is the notebook as handed out."""
-    try:
-        placed = _order(kit, path)[1].placed
-        node = copy.deepcopy(kit.handed)
-        node.cells = [copy.deepcopy(one.cell) for one in placed]
-    except WorkError:
-        node = copy.deepcopy(kit.handed)
-        node.cells = [copy.deepcopy(kit.tests.get(notebooks.grade_id(cell), cell)) for cell in node.cells]
-    for number, cell in enumerate(node.cells):
-        cell.id = f"cell-{number}"
-    return node
+def score(kit, task, cancel=None):
+    """Score a Task with a Kit. Returns Scored.
 
-
-def _order(kit, path):
-    source = notebooks.load(kit.project, path)
-    return source, order(source, kit.handed, kit.tests)
-
-
-def score(
-    kit, path, *, student="", sandbox, limits=None, cell_seconds=30, second_try=True, cancel=None
-) -> SubmissionResult:
-    """Score the submission in the notebook `path`.
-
-    sandbox: where it runs (see sandbox.find); limits: of the sandbox, its `seconds` those of the submission;
-    cell_seconds: of each cell. second_try: also score what failed with the reference in place of earlier wrong answers.
     cancel: an Event that ends it, with the status "ungraded". Raises TitoError for what is the machine's fault, never
     for what a submission does.
     """
     begin = time.monotonic()
-    result = SubmissionResult(student=student, module=kit.module.name, status="graded", isolation=sandbox.kind)
+    result = SubmissionResult(task.student, kit.module, "graded", isolation=kit.sandbox.kind)
     try:
-        source, ordered = _order(kit, path)
+        source, ordered = _order(kit, task.notebook)
     except WorkError as error:
-        status = "unreadable" if Path(path).exists() else "missing"
-        return replace(result, status=status, detail=error.message, cells=_nothing(kit, error.message))
-    rig = Rig(kit, sandbox, limits, cell_seconds, cancel)
+        result = replace(result, status="unreadable", detail=error.message, cells=_nothing(kit, error.message))
+        return Scored(result, _as_handed_out(kit))
+    rig = Rig(kit, task.limits, task.cell_seconds, cancel)
     try:
         scored = _Submission(kit, source, ordered.placed, rig)
         cells, outputs = scored.first()
-        if second_try:
+        if task.second_try:
             cells = scored.second(cells)
     except Cancelled:
-        return replace(result, status="ungraded", detail="interrupted", seconds=time.monotonic() - begin)
+        seconds = time.monotonic() - begin
+        return Scored(replace(result, status="ungraded", detail="interrupted", seconds=seconds), None)
     finally:
         rig.close()
     status, detail = _status(scored, ordered, cells)
-    return replace(
+    result = replace(
         result,
         status=status,
         detail=detail,
@@ -123,6 +78,36 @@ def score(
         changes=ordered.changes,
         seconds=round(time.monotonic() - begin, 3),
     )
+    return Scored(result, _as_graded(kit, ordered))
+
+
+def place(kit, data):
+    """The submission `data` as it is graded; one that cannot be read is the notebook as handed out."""
+    try:
+        return _as_graded(kit, _order(kit, data)[1])
+    except WorkError:
+        return _as_handed_out(kit)
+
+
+def _order(kit, data):
+    source = notebooks.parse(data, kit.notebook)
+    return source, order(source, kit.handed, kit.tests)
+
+
+def _as_graded(kit, ordered):
+    return _numbered(kit, [one.cell for one in ordered.placed])
+
+
+def _as_handed_out(kit):
+    return _numbered(kit, [kit.tests.get(notebooks.grade_id(cell), cell) for cell in kit.handed.cells])
+
+
+def _numbered(kit, cells):
+    node = copy.copy(kit.handed)
+    node.cells = [copy.deepcopy(cell) for cell in cells]
+    for number, cell in enumerate(node.cells):
+        cell.id = f"cell-{number}"
+    return node
 
 
 def _status(scored, ordered, cells):
@@ -164,7 +149,7 @@ class _Submission:
 
     def _step(self, number):
         cell = self.running[number].cell
-        return (number, cell.source, self._test(cell))
+        return Step(number, cell.source, self._test(cell))
 
     def first(self):
         """The scores of the tests, and {place: what the cell there printed}."""
@@ -216,12 +201,13 @@ class _Submission:
         steps, last = [], self._last_tests(wrong)
         for number in range(len(self.running)):
             step = self._step(number)
-            if step[2] is None or step[2] in again:
+            if step.test is None or step.test in again:
                 steps.append(step)
             if number in last:
-                steps.append((number + len(self.running), self.kit.answers[last[number]], None))
+                steps.append(Step(number + len(self.running), self.kit.answers[last[number]]))
         outcomes, _ = self.rig.run(steps, fresh=True)
-        passed = {step[2] for step, outcome in zip(steps, outcomes, strict=True) if outcome.status == "ok" and step[2]}
+        ran = zip(steps, outcomes, strict=True)
+        passed = {step.test for step, outcome in ran if step.test and outcome.status == "ok"}
         return tuple(
             replace(cell, second=cell.max_points if cell.grade_id in passed else 0) if cell.grade_id in again else cell
             for cell in cells

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from tito.errors import ProjectError
 from tito.services import views
@@ -33,6 +34,14 @@ REASONS |= {"disk": "it filled the disk", "output": "it wrote too much", "killed
 RESTARTS = 200
 
 
+class Step(NamedTuple):
+    """A cell that runs. number: by which errors name it; test: grade_id of a test, None for a cell of the notebook."""
+
+    number: int
+    source: str
+    test: str | None = None
+
+
 class Cancelled(Exception):
     """The caller wants no score any more."""
 
@@ -40,7 +49,7 @@ class Cancelled(Exception):
 class Session:
     """One sandbox and its trusted process."""
 
-    def __init__(self, kit, sandbox, limits, cancel):
+    def __init__(self, kit, limits, cancel):
         self.cancel = cancel
         if os.name != "posix":
             raise ProjectError("submissions are scored on Linux and macOS only", "use WSL on Windows", code="sandbox")
@@ -48,7 +57,7 @@ class Session:
         if kit.fonts:
             readable[kit.fonts] = FONTS
         program = [sys.executable, "-P", "-s", f"{INSIDE}/inside.py", VIEW, FONTS if kit.fonts else ""]
-        self.inside = sandbox.start(program, readable=readable, limits=limits)
+        self.inside = kit.sandbox.start(program, readable=readable, limits=limits)
         self.said = tempfile.TemporaryFile()  # noqa: SIM115
         descriptors = []
         try:
@@ -125,17 +134,11 @@ class Session:
 
 
 class Rig:
-    """Runs steps in sessions, as many as it takes.
+    """Runs Steps in sessions, as many as it takes."""
 
-    A step is (number, source, test): the number by which errors name the cell, and the grade_id of a test, None for a
-    cell of the notebook.
-    """
-
-    def __init__(self, kit, sandbox, limits, cell_seconds, cancel):
-        from tito.services.grading.sandbox.find import Limits
-
-        self.kit, self.sandbox, self.cell_seconds, self.cancel = kit, sandbox, cell_seconds, cancel
-        self.limits = limits or Limits()
+    def __init__(self, kit, limits, cell_seconds, cancel):
+        self.kit, self.limits, self.cell_seconds, self.cancel = kit, limits, cell_seconds, cancel
+        self.lines = {}  # how many lines each cell of the notebook has, by its number
         self.deadline = None
         self.session = None
         self.has_tested = False  # whether a test has called the answers of this session
@@ -157,15 +160,15 @@ class Rig:
         outcomes, printed, culprits = [], {}, set()
         self.lines = {}
         for place, step in enumerate(steps):
-            if step[2] is None:
-                self.lines[step[0]] = step[1].count("\n") + 1
+            if step.test is None:
+                self.lines[step.number] = step.source.count("\n") + 1
             if self.session is None and not self._start(steps[:place], culprits):
                 outcomes.append(self._skipped(place))
                 continue
             outcome, output = self._try(step, steps[:place], culprits)
             outcomes.append(outcome)
-            printed[step[0]] = output
-            if self.session is None and step[2] is None:
+            printed[step.number] = output
+            if self.session is None and step.test is None:
                 culprits.add(place)
         return outcomes, printed
 
@@ -180,13 +183,13 @@ class Rig:
         """Start a session and run the steps `before` again, without tests and culprits; False where time is over."""
         while self._left() > 0 and self.restarts < RESTARTS:
             self.restarts += 1
-            self.session = Session(self.kit, self.sandbox, self.limits, self.cancel)
+            self.session = Session(self.kit, self.limits, self.cancel)
             self.has_tested = False
-            for place, (number, source, test) in enumerate(before):
-                if test is not None:
-                    self.session.run(self.cell_seconds, do="define", source=source)
+            for place, step in enumerate(before):
+                if step.test is not None:
+                    self.session.run(self.cell_seconds, do="define", source=step.source)
                 elif place not in culprits:
-                    self._run((number, source, None))
+                    self._run(step)
                     if self.session is None:
                         culprits.add(place)
                         break
@@ -201,19 +204,19 @@ class Rig:
         found = self._run(step)
         if self.session is None and tested and found[0].status != "timeout" and self._start(before, culprits):
             found = self._run(step)
-        self.has_tested = self.session is not None and (self.has_tested or step[2] is not None)
+        self.has_tested = self.session is not None and (self.has_tested or step.test is not None)
         return found
 
     def _run(self, step):
         """(Outcome, output) of one step; where it ended the session, that is None afterwards."""
-        number, source, test = step
         if self.cancel and self.cancel.is_set():
             raise Cancelled
         seconds = max(0.0, min(self.cell_seconds, self._left()))
-        if test is None:
-            answer = self.session.run(seconds, do="cell", number=number, source=source)
+        command = {"number": step.number, "source": step.source}
+        if step.test is None:
+            answer = self.session.run(seconds, do="cell", **command)
         else:
-            answer = self.session.run(seconds, do="test", number=number, source=source, fetch=self.kit.plans[test])
+            answer = self.session.run(seconds, do="test", **command, fetch=self.kit.plans[step.test])
         outcome = self._outcome(answer, seconds, step)
         if answer["status"] not in ("ok", "error"):
             self.close()
@@ -239,4 +242,5 @@ class Rig:
 
         The sandbox may say anything, and the line of another test would be shown to the student.
         """
-        return 1 <= line <= (step[1].count("\n") + 1 if cell == step[0] else self.lines.get(cell, 0))
+        return 1 <= line <= (step.source.count("
+") + 1 if cell == step.number else self.lines.get(cell, 0))

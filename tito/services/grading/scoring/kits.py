@@ -1,0 +1,129 @@
+"""What all submissions of a module are scored with: a folder, so that any process that can read it can score.
+
+kit.json            the module, what its tests fetch and import, and where the project is
+source.ipynb        the notebook with solutions and hidden tests
+handed.ipynb        the notebook as it was handed out
+view/               tinytorch, with the exports that the module needs and no others: all of the kit that a sandbox shows
+fonts/              matplotlib's list of fonts, where it is installed: a sandbox shows it, too
+"""
+
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from tito.errors import ProjectError, WorkError
+from tito.project import read_project
+from tito.services import notebooks, strip, views
+from tito.services.files import atomic_write
+from tito.services.grading.sandbox import fonts
+from tito.services.grading.sandbox.find import Sandbox, find
+from tito.services.grading.scoring import plans
+
+OPEN = 4  # kits that a process keeps in memory
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The folder of a kit, and what was read from it. Pickled, it is the folder alone.
+
+    module: its name; notebook: the name of the file that students hand in; sandbox: what isolates where the kit was
+    read. source: the notebook with solutions and hidden tests; handed: as it was handed out; tests: {grade_id: test
+    cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; answers: {grade_id: source
+    of the reference's answer}.
+    """
+
+    folder: Path
+    module: str
+    notebook: str
+    sandbox: Sandbox
+    source: notebooks.Source = field(repr=False)
+    handed: dict = field(repr=False)
+    tests: dict = field(repr=False)
+    plans: dict = field(repr=False)
+    imports: tuple = ()
+    answers: dict = field(repr=False, default_factory=dict)
+
+    @property
+    def view(self):
+        return self.folder / "view"
+
+    @property
+    def fonts(self):
+        return self.folder / "fonts" if (self.folder / "fonts").is_dir() else None
+
+    def __reduce__(self):
+        return read, (self.folder,)
+
+
+@contextmanager
+def make(project, catalog, module, *, sandbox, source=None):
+    """Yield the Kit of `module`, whose folder is gone afterwards. sandbox: where submissions run, see sandbox.find.
+
+    source: the notebook with solutions and hidden tests, the module's own where None. Raises WorkError where it cannot
+    be read or has nothing to run.
+    """
+    found = notebooks.load(project, source or module.percent)
+    cells = [cell for _, cell in notebooks.code_cells(found.node)]
+    if not _tests(found.node):
+        raise WorkError(f"{found.label} has no graded cell to run", "restore the file", code="no-tests")
+    needed, imports = plans.read(cells)
+    about = {
+        "module": module.name,
+        "notebook": module.notebook.name,
+        "project": str(project.root),
+        "isolated": sandbox.kind != "none",
+        "plans": needed,
+        "imports": imports,
+    }
+    with views.folder(project) as folder:
+        atomic_write(folder / "kit.json", json.dumps(about))
+        notebooks.write(found.node, folder / "source.ipynb")
+        notebooks.write(strip.strip(found.node, found), folder / "handed.ipynb")
+        views.fill(folder / "view", project, catalog.prerequisites(module), without_kernels_of=module)
+        if prepared := fonts.prepare(project):
+            shutil.copytree(prepared, folder / "fonts")
+        yield _load(folder, sandbox)
+
+
+@lru_cache(OPEN)
+def read(folder):
+    """The Kit in `folder`, made by another process. Raises ProjectError where that isolates and this one cannot."""
+    about = _about(folder)
+    sandbox = find(read_project(Path(about["project"])), allow_none=not about["isolated"])
+    return _load(folder, sandbox)
+
+
+def _about(folder):
+    try:
+        return json.loads((folder / "kit.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(f"{folder} is no kit, or its run has ended", code="kit") from None
+
+
+def _load(folder, sandbox):
+    about = _about(folder)
+    source, handed = (
+        notebooks.parse((folder / name).read_bytes(), name) for name in ("source.ipynb", "handed.ipynb")
+    )
+    cells = [cell for _, cell in notebooks.code_cells(source.node)]
+    return Kit(
+        folder=folder,
+        module=about["module"],
+        notebook=about["notebook"],
+        sandbox=sandbox,
+        source=source,
+        handed=handed.node,
+        tests=_tests(source.node),
+        plans=about["plans"],
+        imports=tuple(about["imports"]),
+        answers={notebooks.grade_id(cell): cell.source for cell in cells if notebooks.is_solution(cell)},
+    )
+
+
+def _tests(node):
+    """{grade_id: cell} of the graded tests of a notebook, in order."""
+    cells = (cell for _, cell in notebooks.code_cells(node))
+    return {name: cell for cell in cells if notebooks.is_test(cell) and (name := notebooks.grade_id(cell))}
