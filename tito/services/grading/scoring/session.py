@@ -242,5 +242,4 @@ class Rig:
 
         The sandbox may say anything, and the line of another test would be shown to the student.
         """
-        return 1 <= line <= (step.source.count("
-") + 1 if cell == step.number else self.lines.get(cell, 0))
+        return 1 <= line <= (step.source.count("\n") + 1 if cell == step.number else self.lines.get(cell, 0))
