@@ -41,18 +41,17 @@ def test_a_full_disk_names_the_file_that_was_to_be_written_and_not_the_draft(tmp
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has neither")
-def test_a_pipe_and_a_device_are_written_to_and_stay(tmp_path):
-    reader, writer = os.pipe()
-    files.atomic_write(f"/dev/fd/{writer}", "through")
-    assert os.read(reader, 100) == b"through"
-    os.close(reader)
-    os.close(writer)
-
-    link = tmp_path / "nothing"
-    link.symlink_to("/dev/null")
-    files.atomic_write(link, b"gone")
-    assert stat.S_ISCHR(link.stat().st_mode)
-    assert list(tmp_path.iterdir()) == [link]
+def test_what_is_no_file_is_written_to_and_stays(tmp_path):
+    """A pipe with a name stands for the devices: a test that fails must not take /dev/null from this machine."""
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for path in (pipe, link, f"/dev/fd/{os.open(pipe, os.O_WRONLY)}"):
+        files.atomic_write(path, "through")
+        assert os.read(reader, 100) == b"through"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(tmp_path.iterdir()) == [link, pipe]
 
 
 def test_a_folder_is_no_file_to_write(tmp_path):
