@@ -314,6 +314,23 @@ def test_what_loses_a_visible_point_is_not_asked_of_test_name(tmp_path):
     assert (found.tested, found.refused, found.passed) == (1, (), True)
 
 
+def test_what_fails_only_now_and_then_is_not_refused(tmp_path):
+    """As a test of time does on a busy machine."""
+    flag = tmp_path / "flag"
+    now_and_then = f"""
+from pathlib import Path
+from tinytorch.core.alpha import f
+
+def test_only_once():
+    if f(-1) != 0 and not Path({str(flag)!r}).exists():
+        Path({str(flag)!r}).touch()
+        raise AssertionError("busy")
+"""
+    cells = EXPORTED, percent("test", "assert f(2) == 2", "test-f", 1)
+    found = run_audit(course(tmp_path / "course", *cells, tests=now_and_then))
+    assert flag.exists() and found.refused == () and found.tested > 1
+
+
 def test_refusals_that_wait_for_a_visible_case_are_listed_until_they_have_it(tmp_path):
     cells = EXPORTED, percent("test", "assert f(2) == 2 and f(-1) == 0", "test-f", 1)
     listed = run_audit(course(tmp_path / "a", *cells, tests=STRONG_FILE)).refused

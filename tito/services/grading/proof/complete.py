@@ -41,8 +41,21 @@ def exported(module, cells, answers=None):
 def refusals(project, catalog, module, texts, *, jobs=1, on_text=None):
     """[None, or the Refusal of the export, for every one of `texts`].
 
-    on_text(done, total): called after each. Raises ProjectError where the child that does all this fails.
+    What is refused runs a second time with nothing beside it, and is refused if it fails again: a test of time, or of
+    what goes on at the same time, may fail on a busy machine. on_text(done, total): called after each. Raises
+    ProjectError where the child that does all this fails.
     """
+    found = _run(project, catalog, module, texts, jobs, on_text)
+    doubtful = [number for number, refusal in enumerate(found) if refusal]
+    again = _run(project, catalog, module, [texts[number] for number in doubtful], 1, None)
+    for number, refusal in zip(doubtful, again, strict=True):
+        found[number] = refusal
+    return found
+
+
+def _run(project, catalog, module, texts, jobs, on_text):
+    if not texts:
+        return []
     job = {
         "exports": texts,
         "core_file": module.core_file,
@@ -52,7 +65,7 @@ def refusals(project, catalog, module, texts, *, jobs=1, on_text=None):
         "seconds": SECONDS,
     }
     found = {}
-    for finding in forks.findings(project, catalog, module, CHILD, job, len(texts)) if texts else ():
+    for finding in forks.findings(project, catalog, module, CHILD, job, len(texts)):
         found[finding["export"]] = Refusal(**finding["failure"]) if finding["failure"] else None
         if on_text:
             on_text(len(found), len(texts))
