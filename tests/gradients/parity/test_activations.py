@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from close import MANY as MANY_TERMS
+from close import RTOL, agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import arrays, axes, shapes
@@ -31,21 +33,8 @@ ELEMENTWISE = {
         lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
     ),
 }
-RTOL = {"float64": 1e-9, "float32": 1e-5}
 every_function = pytest.mark.parametrize("name", ELEMENTWISE)
 both_dtypes = pytest.mark.parametrize("dtype", [np.float64, np.float32])
-
-
-def assert_close(ours, theirs, factor=1, scale=0.0):
-    """Within rtol, times `factor`; the absolute part is a tenth of rtol, of the largest entry or of `scale`.
-
-    scale: the size of what cancels where entries are small differences, as in gelu's 1 + erf(x) for negative x.
-    """
-    expected = theirs.detach().numpy()
-    assert ours.shape == expected.shape and ours.dtype == expected.dtype
-    rtol = factor * RTOL.get(expected.dtype.name, 0)  # integers: equal
-    largest = np.abs(expected[np.isfinite(expected)]).max(initial=scale)
-    np.testing.assert_allclose(ours, expected, rtol=rtol, atol=rtol / 10 * largest)
 
 
 def theirs(array, requires_grad=False):
@@ -68,7 +57,7 @@ class TestValues:
         array = data.draw(arrays(data.draw(shapes()), -12.0, 12.0, dtype))
         ours, reference = ELEMENTWISE[name]
         scale = np.abs(array).max(initial=0) if name.startswith("gelu") else 0
-        assert_close(ours(Tensor.wrap(array)).numpy(), reference(theirs(array)), scale=scale)
+        agree(ours(Tensor.wrap(array)).numpy(), reference(theirs(array)), scale=scale)
 
     @both_dtypes
     @MANY
@@ -76,12 +65,12 @@ class TestValues:
     def test_softmax(self, dtype, drawn):
         array, axis = drawn
         array = array.astype(dtype)
-        assert_close(F.softmax(Tensor.wrap(array), dim=axis).numpy(), torch.softmax(theirs(array), dim=axis))
+        agree(F.softmax(Tensor.wrap(array), dim=axis).numpy(), torch.softmax(theirs(array), dim=axis))
 
     @both_dtypes
     def test_softmax_over_many_scores(self, dtype):
         scores = np.random.default_rng(0).normal(0, 4, (3, 20_000)).astype(dtype)
-        assert_close(F.softmax(Tensor.wrap(scores), dim=1).numpy(), torch.softmax(theirs(scores), dim=1), factor=10)
+        agree(F.softmax(Tensor.wrap(scores), dim=1).numpy(), torch.softmax(theirs(scores), dim=1), terms=MANY_TERMS)
 
     @every_function
     @pytest.mark.parametrize("dtype", [np.int32, np.int64])
@@ -91,7 +80,7 @@ class TestValues:
         tensor = theirs(array)
         if name.startswith("gelu"):  # PyTorch's takes no integers
             tensor = tensor.to(torch.float32)
-        assert_close(ours(Tensor(array)).numpy(), reference(tensor))
+        agree(ours(Tensor(array)).numpy(), reference(tensor))
 
 
 class TestEdges:
@@ -107,7 +96,7 @@ class TestEdges:
     def test_far_from_zero(self, name, dtype):
         ours, reference = ELEMENTWISE[name]
         array = np.array([-1e30, -1e4, -1000, -89, -20, -0.0, 0, 1e-30, 20, 89, 1000, 1e4, 1e30], dtype)
-        assert_close(ours(Tensor.wrap(array)).numpy(), reference(theirs(array)))
+        agree(ours(Tensor.wrap(array)).numpy(), reference(theirs(array)))
 
     @every_function
     @both_dtypes
@@ -130,13 +119,13 @@ class TestEdges:
         numbers = [[1000, 1000, -1000], [-1e30, 0, 1e30], [-inf, 0, 1], [-inf, -inf, 5]]
         array = np.array([*numbers, [-inf] * 3, [inf, 0, 0], [math.nan, 0, 0]], dtype)
         for axis in (0, 1):
-            assert_close(F.softmax(Tensor.wrap(array), dim=axis).numpy(), torch.softmax(theirs(array), dim=axis))
+            agree(F.softmax(Tensor.wrap(array), dim=axis).numpy(), torch.softmax(theirs(array), dim=axis))
 
     @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
     def test_softmax_of_nothing(self, shape):
         array = np.zeros(shape, np.float32)
         for axis in range(-len(shape), len(shape)):
-            assert_close(F.softmax(Tensor.wrap(array), dim=axis).numpy(), torch.softmax(theirs(array), dim=axis))
+            agree(F.softmax(Tensor.wrap(array), dim=axis).numpy(), torch.softmax(theirs(array), dim=axis))
 
     def test_missing_axis(self):
         for dim in (2, -3):
@@ -180,7 +169,7 @@ class TestCalls:
     def test_call(self, call):
         ours = eval(call, {"torch": tinytorch, "nn": nn, "F": F, "x": Tensor(self.ARRAY)})
         reference = {"torch": torch, "nn": torch.nn, "F": torch.nn.functional, "x": theirs(self.ARRAY)}
-        assert_close(ours.numpy(), eval(call, reference))
+        agree(ours.numpy(), eval(call, reference))
 
     @pytest.mark.parametrize("layer", LAYERS)
     def test_repr(self, layer):
@@ -227,4 +216,4 @@ class TestGradients:
         x, expected = Tensor.wrap(array).requires_grad_(), theirs(array, requires_grad=True)
         ours(x).backward(weights)
         reference(expected).backward(theirs(weights))
-        assert_close(x.grad, expected.grad, factor=2, scale=np.abs(weights).max(initial=0))
+        agree(x.grad, expected.grad, scale=np.abs(weights).max(initial=0))

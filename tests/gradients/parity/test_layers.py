@@ -4,7 +4,9 @@ import copy
 import importlib.util
 import inspect
 import math
+from functools import partial
 
+import close
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,14 +30,7 @@ with_gradients = pytest.mark.skipif(
 )
 
 
-def agree(ours, theirs, rtol=None):
-    """The same shape, dtype and numbers: rtol 1e-9 in float64 and 1e-4 in float32, atol scaled to the largest entry."""
-    ours, theirs = np.asarray(ours), theirs.detach().numpy()
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    rtol = rtol or (1e-9 if ours.dtype == np.float64 else 1e-4)
-    finite = np.abs(theirs[np.isfinite(theirs)])
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * finite.max(initial=0))
+agree = partial(close.agree, terms=close.MANY)
 
 
 def dense(x, requires_grad=False):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from close import agree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import arrays, axes, shapes
@@ -26,16 +27,6 @@ INF = math.inf
 with_gradients = pytest.mark.skipif(
     importlib.util.find_spec("tinytorch.core.autograd") is None, reason="gradients arrive with module 05"
 )
-
-
-def agree(ours, theirs, rtol=None):
-    """The same shape, dtype and numbers: rtol 1e-9 in float64 and 1e-5 in float32, atol scaled to the largest entry."""
-    ours, theirs = np.asarray(ours), theirs.detach().numpy()
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    rtol = rtol or (1e-9 if ours.dtype == np.float64 else 1e-5)
-    finite = np.abs(theirs[np.isfinite(theirs)])
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * finite.max(initial=0))
 
 
 def both(array, dtype=np.float64, requires_grad=False):
@@ -84,7 +75,7 @@ def check_gradients(ours, theirs, leaves, rtol=None):
     ours.backward(weights)
     theirs.backward(torch.from_numpy(weights))
     for mine, other in leaves:
-        agree(mine.grad, other.grad, rtol)
+        agree(mine.grad, other.grad, rtol=rtol)
 
 
 @MANY

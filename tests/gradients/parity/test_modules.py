@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from close import agree
 from torch_samples import internal
 
 module_db = internal("common_modules").module_db
@@ -41,14 +42,6 @@ def ours(value):
     if isinstance(value, torch.Tensor):
         return Tensor(value.detach().numpy(), value.requires_grad, value.detach().numpy().dtype)
     return value
-
-
-def agree(got, expected):
-    expected = expected.detach().numpy()
-    assert got.shape == expected.shape
-    assert got.dtype == expected.dtype
-    largest = np.abs(expected).max(initial=0)
-    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9 * largest)
 
 
 def run(info, sample):

@@ -3,6 +3,7 @@
 import inspect
 import math
 
+import close
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,11 +97,9 @@ def walk(pair, optimizers, schedules=None, steps=STEPS, max_norm=None, norm_type
             np.testing.assert_allclose(schedules[0].get_last_lr(), schedules[1].get_last_lr(), rtol=1e-9, atol=1e-12)
 
 
-def agree(pair, rtol=1e-9):
+def agree(pair, rtol=None):
     for parameter, other in zip(pair[0].parameters(), pair[1].parameters(), strict=True):
-        wanted = other.detach().numpy()
-        assert parameter.dtype == wanted.dtype
-        np.testing.assert_allclose(parameter.numpy(), wanted, rtol=rtol, atol=rtol * np.abs(wanted).max())
+        close.agree(parameter.numpy(), other, rtol=rtol)
 
 
 def make(name, pair, options, second=None):

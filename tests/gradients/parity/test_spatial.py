@@ -2,7 +2,9 @@
 
 import math
 import warnings
+from functools import partial
 
+import close
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -57,14 +59,7 @@ def in_order(array, order):
     return array
 
 
-def agree(got, expected):
-    """The same shape and dtype; float64 to 1e-9, float32 to 1e-4, relative to the entry or to the largest one."""
-    expected = expected.detach().numpy()
-    assert got.dtype == expected.dtype
-    assert got.shape == expected.shape
-    rtol = 1e-9 if expected.dtype == np.float64 else 1e-4
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0)
-    np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol * scale)
+agree = partial(close.agree, terms=close.MANY)
 
 
 def leaf(array):

@@ -10,6 +10,7 @@ import math
 import operator
 import pickle
 
+import close
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,17 +48,8 @@ def dtype_name(theirs):
 
 
 def agree(ours, theirs, terms=1):
-    """The same shape, dtype and numbers: rtol 1e-9 in float64; 1e-5 in float32, 1e-4 where many `terms` were summed."""
     assert type(ours) is Tensor
-    assert ours.shape == tuple(theirs.shape)
-    assert str(ours.dtype) == dtype_name(theirs)
-    ours, theirs = ours.numpy(), theirs.numpy()
-    if ours.dtype.kind != "f":
-        np.testing.assert_array_equal(ours, theirs)
-        return
-    rtol = {2: 1e-2, 4: 1e-5 if terms < 100 else 1e-4, 8: 1e-9}[ours.dtype.itemsize]
-    finite = np.abs(theirs[np.isfinite(theirs)].astype(np.float64))
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * finite.max(initial=0))
+    close.agree(ours.numpy(), theirs, terms=terms)
 
 
 @st.composite
