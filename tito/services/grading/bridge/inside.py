@@ -28,6 +28,7 @@ if __name__ == "__main__":  # as a script: the folder above is the package's hom
 
 from .cells import Notebook, Printed, text_of
 from .mirror import Mirror, Shared
+from .protocol import Message, Value
 from .wire import EXTENDED, Closed, Pipe, Unsendable, known_names
 
 METHODS = (types.FunctionType, types.BuiltinFunctionType, types.MethodDescriptorType)
@@ -129,8 +130,12 @@ class Inner(Mirror):
         self.named = {}  # id of a function that the test named -> its name
         self.calls = {}  # id of what stands for a test's object -> its number
         self.kept = b""  # changes that no message has taken along yet
-        self.readers |= {b"H": self._get_handle, b"X": self._get_callback, b"!": self._get_error}
-        self.readers |= {b"m": self._get_method, b"@": self._get_named}
+        self.readers |= {
+            Value.HANDLE: self._get_handle,
+            Value.HANDED: self._get_callback,
+            Value.EXCEPTION: self._get_error,
+        }
+        self.readers |= {Value.METHOD: self._get_method, Value.NAMED: self._get_named}
 
     def forget(self):
         super().forget()
@@ -142,19 +147,19 @@ class Inner(Mirror):
 
     def put_other(self, writer, value):
         if id(value) in self.calls:
-            writer.tag(b"X", self.calls[id(value)][0])
+            writer.tag(Value.HANDED, self.calls[id(value)][0])
         elif id(value) in self.named:
-            writer.out += b"@"
+            writer.out += Value.NAMED
             writer.text(self.named[id(value)][0])
         elif id(value) in self.handle_numbers:
-            writer.tag(b"H", self.handle_numbers[id(value)])
+            writer.tag(Value.HANDLE, self.handle_numbers[id(value)])
         else:
             number = self._handle(value)
             if isinstance(value, type):
-                writer.tag(b"C", number)
+                writer.tag(Value.CLASS, number)
                 self._put_class(writer, value)
             else:
-                writer.tag(b"K", number)
+                writer.tag(Value.INSTANCE, number)
                 writer.put(type(value))
 
     def _handle(self, value):
@@ -250,7 +255,7 @@ class Inner(Mirror):
         """The frame that says what was raised."""
         writer = self.writer()
         self._put_error(writer, error)
-        return self.compose(b"E") + writer.out
+        return self.compose(Message.RAISED) + writer.out
 
     def _put_error(self, writer, error):
         """Its classes, name, message, arguments, number where it is the test's own (0), frames."""
@@ -285,7 +290,7 @@ class Inner(Mirror):
         work, values, settings = self._request(frame)
         try:
             with settings:
-                return self.compose(b"R", work(*values))
+                return self.compose(Message.RESULT, work(*values))
         except BaseException as error:
             return self._raised(error)
 
@@ -296,7 +301,7 @@ class Inner(Mirror):
         for letter, number in reader.get():
             self.release(letter, number)
         name, settings, values = reader.get(), reader.get(), reader.get()
-        assert kind == b"Q"
+        assert kind == Message.ASK
         own = {"run": self.run, "names": self.look_up, "end": self.end}
         return own.get(name) or WORK[name], values, self._settings(settings)
 
@@ -320,13 +325,13 @@ class Inner(Mirror):
         with self.turn:
             if not self.busy:
                 raise RuntimeError("this belongs to a test that is over")
-            self.pipe.send(self.compose(b"B", what, number, values))
+            self.pipe.send(self.compose(Message.CALL_BACK, what, number, values))
             while True:
                 try:
                     frame = self.pipe.receive()
                 except Closed:
                     os._exit(0)
-                if frame[:1] == b"Q":
+                if frame[:1] == Message.ASK:
                     self.pipe.send(self.answer(frame))
                     continue
                 reader = self.reader(frame)
@@ -335,7 +340,7 @@ class Inner(Mirror):
                 for letter, gone in reader.get():
                     self.release(letter, gone)
                 value = reader.get()
-                if kind == b"x":
+                if kind == Message.RAISED_BACK:
                     raise value
                 return value
 

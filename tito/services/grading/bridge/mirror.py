@@ -9,6 +9,7 @@ import math
 import sys
 from operator import is_
 
+from .protocol import Change, Value
 from .wire import Reader, Unreadable, Unsendable, Writer, is_plain, put_numpy
 
 ARRAY_BYTES = 256 * 2**20
@@ -195,8 +196,17 @@ class Mirror:
         self.fresh = []
         generator = np.random.Generator
         self.kinds = {list: Sequence, dict: Mapping, np.ndarray: None, generator: Draws}
-        readers = {b"L": self._get_list, b"D": self._get_dict, b"G": self._get_draws, b"R": self._get_known}
-        self.readers = readers | {b"A": self._get_view, b"P": self._get_patch, b"0": self._get_empty}
+        readers = {
+            Value.LIST: self._get_list,
+            Value.DICT: self._get_dict,
+            Value.GENERATOR: self._get_draws,
+            Value.SHARED: self._get_known,
+        }
+        self.readers = readers | {
+            Value.VIEW: self._get_view,
+            Value.PATCH: self._get_patch,
+            Value.EMPTY: self._get_empty,
+        }
         # the references to a thing that nobody but this book holds
         probe = Shared(0, [])
         self.lonely = sys.getrefcount(probe.thing)
@@ -220,13 +230,13 @@ class Mirror:
         if kind in self.kinds:
             known = self.numbers.get(id(value))
             if known is not None:
-                writer.tag(b"R", known)
+                writer.tag(Value.SHARED, known)
             elif kind is self.np.ndarray:
                 self._put_array(writer, value)
             elif kind is self.np.random.Generator:
                 self._put_draws(writer, value)
             else:
-                self._put_new(writer, b"L" if kind is list else b"D", self.kinds[kind], value)
+                self._put_new(writer, Value.LIST if kind is list else Value.DICT, self.kinds[kind], value)
         elif not put_numpy(writer, value, self.np):
             self.put_other(writer, value)
 
@@ -261,7 +271,7 @@ class Mirror:
         if type(value.bit_generator) is not self.np.random.PCG64:
             self.put_other(writer, value)
         else:
-            self._put_new(writer, b"G", Draws, value)
+            self._put_new(writer, Value.GENERATOR, Draws, value)
 
     def _put_array(self, writer, array):
         if not is_plain(array.dtype):
@@ -271,7 +281,7 @@ class Mirror:
         entry = View(self.number(), array)
         if not array.size:
             self._share(entry)
-            writer.tag(b"0", entry.number)
+            writer.tag(Value.EMPTY, entry.number)
             self._put_form(writer, array, None)
             return
         block, new = self._block(array)
@@ -279,7 +289,7 @@ class Mirror:
             self._put_patch(writer, Patch(entry.number, array))
             return
         self._share(entry)
-        writer.tag(b"A", entry.number, block.number, _address(array) - _address(block.packed()))
+        writer.tag(Value.VIEW, entry.number, block.number, _address(array) - _address(block.packed()))
         self._put_form(writer, array, None if array.flags.c_contiguous else array.strides)
         writer.put(new)
         if new:
@@ -315,20 +325,20 @@ class Mirror:
 
     def _put_patch(self, writer, entry):
         self._share(entry)
-        writer.tag(b"P", entry.number)
+        writer.tag(Value.PATCH, entry.number)
         self._put_form(writer, entry.thing, entry.thing.strides)
         entry.seen = entry.look()
         entry.put(writer)
 
     def put_changes(self, writer):
         """Put what changed here since the last message."""
-        for letter, book in ((b"B", self.blocks), (b"S", self.shared)):
+        for letter, book in ((Change.BLOCK, self.blocks), (Change.SHARED, self.shared)):
             for entry in list(book.values()):
                 if entry.differs():
                     entry.seen = entry.look()
                     writer.tag(letter, entry.number)
                     entry.put(writer)
-        writer.tag(b".")
+        writer.tag(Change.END)
 
     # reading
 
@@ -336,10 +346,10 @@ class Mirror:
         return Reader(data, self.readers, self.np)
 
     def get_changes(self, reader):
-        while (letter := reader.letter()) != b".":
-            if letter not in (b"B", b"S"):
+        while (letter := reader.letter()) != Change.END:
+            if letter not in (Change.BLOCK, Change.SHARED):
                 raise Unreadable("a message without a beginning")
-            entry = (self.blocks if letter == b"B" else self.shared).get(reader.number())
+            entry = (self.blocks if letter == Change.BLOCK else self.shared).get(reader.number())
             if entry is None or isinstance(entry, View):
                 raise Unreadable("news of something that was never shared")
             entry.read(reader)
@@ -456,7 +466,10 @@ class Mirror:
         An array over memory that somebody else holds is kept: it may be looked at through another one.
         """
         gone = []
-        for book, numbers, letter in ((self.shared, self.numbers, b"S"), (self.blocks, self.block_numbers, b"B")):
+        for book, numbers, letter in (
+            (self.shared, self.numbers, Change.SHARED),
+            (self.blocks, self.block_numbers, Change.BLOCK),
+        ):
             for entry in list(book.values()):
                 both = book is self.shared and id(entry.thing) in self.block_numbers  # two entries hold it
                 if sys.getrefcount(entry.thing) <= self.lonely + both and not self._is_borrowed(entry):
@@ -469,7 +482,7 @@ class Mirror:
         return entry.number * self.step > 0 and isinstance(entry, Block) and entry.thing.base is not None
 
     def release(self, letter, number):
-        book, numbers = (self.shared, self.numbers) if letter == b"S" else (self.blocks, self.block_numbers)
+        book, numbers = (self.shared, self.numbers) if letter == Change.SHARED else (self.blocks, self.block_numbers)
         entry = book.pop(number, None)
         if entry is not None:
             numbers.pop(id(entry.thing), None)

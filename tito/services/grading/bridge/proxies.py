@@ -10,6 +10,7 @@ import warnings
 
 from . import crossing
 from .mirror import Mirror
+from .protocol import Change, Message, Value
 from .wire import EXTENDED, TEXT, Closed, Unreadable, Unsendable, known_types
 
 NESTED = 60  # calls of a test's functions inside each other
@@ -283,8 +284,12 @@ class Outer(Mirror):
         self.errors = np.geterr()
         self.filters = list(warnings.filters)
         self.stand_ins = {}  # known type -> class of the proxies of its instances
-        self.readers |= {b"H": self._get_handle, b"K": self._get_instance, b"C": self._get_class}
-        self.readers |= {b"X": self._get_handed, b"@": self._get_named}
+        self.readers |= {
+            Value.HANDLE: self._get_handle,
+            Value.INSTANCE: self._get_instance,
+            Value.CLASS: self._get_class,
+        }
+        self.readers |= {Value.HANDED: self._get_handed, Value.NAMED: self._get_named}
 
     def forget(self):
         super().forget()
@@ -296,7 +301,7 @@ class Outer(Mirror):
 
     def ask(self, work, *values):
         """Let the sandbox do something and return what came of it; what it raised is raised here."""
-        return self._converse(b"Q", work, self._settings(), values)
+        return self._converse(Message.ASK, work, self._settings(), values)
 
     def _converse(self, kind, *values):
         if self.broken:
@@ -308,11 +313,11 @@ class Outer(Mirror):
                 reader = self.reader(frame)
                 letter = reader.letter()
                 self.get_changes(reader)
-                if letter == b"B":
+                if letter == Message.CALL_BACK:
                     what, number, given = reader.get(), reader.get(), reader.get()
-                elif letter == b"E":
+                elif letter == Message.RAISED:
                     error = self._get_error(reader)
-                elif letter == b"R":
+                elif letter == Message.RESULT:
                     value = reader.get()
                 else:
                     raise Unreadable("a message of no known kind")
@@ -324,9 +329,9 @@ class Outer(Mirror):
                 self._break(str(unreadable))
             except Exception as other:  # whatever else can go wrong while something is built
                 self._break(f"a {type(other).__name__}")
-            if letter == b"R":
+            if letter == Message.RESULT:
                 return value
-            if letter == b"E":
+            if letter == Message.RAISED:
                 raise error
             self._call_back(what, number, given)
 
@@ -343,7 +348,7 @@ class Outer(Mirror):
         gone = (*gone, *self.lonely_numbers())
         kept += changes.out[:-1]
         writer = self.writer()
-        writer.out += kind + kept + b"."
+        writer.out += kind + kept + Change.END
         try:
             writer.put(gone)
             for value in values:
@@ -378,17 +383,17 @@ class Outer(Mirror):
             self._break("calls nested too deep")
         self.nested += 1
         try:
-            answer = (b"r", self._do(what, thing, given))
+            answer = (Message.RETURNED, self._do(what, thing, given))
         except Broken:
             raise
         except BaseException as error:
-            answer = (b"x", error)
+            answer = (Message.RAISED_BACK, error)
         finally:
             self.nested -= 1
         try:
             self._send(*answer)
         except TypeError as error:
-            self._send(b"x", error)
+            self._send(Message.RAISED_BACK, error)
 
     def _do(self, what, thing, given):
         if what == "call":
@@ -403,17 +408,17 @@ class Outer(Mirror):
     def put_other(self, writer, value):
         kind = type(value)
         if isinstance(kind, Remote):
-            self._put_remote(writer, b"H", value._number_of_proxy_, value)
+            self._put_remote(writer, Value.HANDLE, value._number_of_proxy_, value)
         elif kind is Remote:
-            self._put_remote(writer, b"H", value._number_of_class_, value)
+            self._put_remote(writer, Value.HANDLE, value._number_of_class_, value)
         elif kind is Method:
-            self._put_remote(writer, b"m", value.owner._number_of_proxy_, value.owner)
+            self._put_remote(writer, Value.METHOD, value.owner._number_of_proxy_, value.owner)
             writer.text(value.__name__)
         elif isinstance(value, BaseException):
             self._put_error(writer, value)
         elif (name := crossing.name_of(value, self.np)) is not None:
             self.named[name] = value
-            writer.out += b"@"
+            writer.out += Value.NAMED
             writer.text(name)
         else:
             self._put_callback(writer, value)
@@ -428,7 +433,7 @@ class Outer(Mirror):
         if not number:
             number = self.number()
             self.raised[number] = error
-        writer.tag(b"!", number)
+        writer.tag(Value.EXCEPTION, number)
         names = set(known_types(self.np).values())
         writer.put(next(kind for kind in type(error).__mro__ if kind in names))
         writer.text("" if isinstance(error, AssertionError) else str(error)[:TEXT])  # a verdict is nobody's business
@@ -444,7 +449,7 @@ class Outer(Mirror):
             self.handed[number] = (value, abilities)
             self.handed_numbers[id(value)] = number
         plain = "function" in abilities
-        writer.tag(b"X", number)
+        writer.tag(Value.HANDED, number)
         writer.text(getattr(value, "__name__", "function") if plain else type(value).__name__)
         writer.text(" ".join(abilities))
         writer.put(crossing.parameters(value) if plain and not known else None)

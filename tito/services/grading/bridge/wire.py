@@ -9,6 +9,8 @@ import os
 import re
 import struct
 
+from .protocol import Value
+
 FRAME_BYTES = 64 * 2**20
 DEPTH = 100
 ITEMS = 2_000_000  # values in one frame
@@ -139,49 +141,55 @@ class Writer:
 
 def _put_int(writer, value):
     if value in SMALL:
-        writer.out += b"i" + NUMBER.pack(value)
+        writer.out += Value.INT + NUMBER.pack(value)
     else:
-        writer.out += b"I"
+        writer.out += Value.LONG
         writer.raw(value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True))
 
 
 def _put_float(writer, value):
-    writer.out += b"f" + FLOAT.pack(value)
+    writer.out += Value.FLOAT + FLOAT.pack(value)
 
 
 def _put_complex(writer, value):
-    writer.out += b"c" + COMPLEX.pack(value.real, value.imag)
+    writer.out += Value.COMPLEX + COMPLEX.pack(value.real, value.imag)
 
 
 def _put_str(writer, value):
-    writer.out += b"s"
+    writer.out += Value.STR
     writer.text(value)
 
 
 def _put_bytes(writer, value):
-    writer.out += b"b"
+    writer.out += Value.BYTES
     writer.raw(value)
 
 
 def _collection(letter):
     def put(writer, value):
         writer.out += letter
-        writer.items(list(value) if letter in b"SZ" else value)
+        writer.items(list(value) if letter in (Value.SET, Value.FROZENSET) else value)
 
     return put
 
 
 def _put_range(writer, value):
-    writer.out += b"r"
+    writer.out += Value.RANGE
     writer.items((value.start, value.stop, value.step))
 
 
 def _put_slice(writer, value):
-    writer.out += b"l"
+    writer.out += Value.SLICE
     writer.items((value.start, value.stop, value.step))
 
 
-CONSTANTS = {b"N": None, b"T": True, b"F": False, b"E": ..., b"n": NotImplemented}
+CONSTANTS = {
+    Value.NONE: None,
+    Value.TRUE: True,
+    Value.FALSE: False,
+    Value.ELLIPSIS: ...,
+    Value.NOT_IMPLEMENTED: NotImplemented,
+}
 
 
 def _constant(writer, value):
@@ -189,16 +197,16 @@ def _constant(writer, value):
 
 
 PLAIN = {
-    bool: lambda writer, value: writer.tag(b"T" if value else b"F"),
+    bool: lambda writer, value: writer.tag(Value.TRUE if value else Value.FALSE),
     int: _put_int,
     float: _put_float,
     complex: _put_complex,
     str: _put_str,
     bytes: _put_bytes,
     bytearray: lambda writer, value: _put_bytes(writer, bytes(value)),
-    tuple: _collection(b"t"),
-    set: _collection(b"S"),
-    frozenset: _collection(b"Z"),
+    tuple: _collection(Value.TUPLE),
+    set: _collection(Value.SET),
+    frozenset: _collection(Value.FROZENSET),
     range: _put_range,
     slice: _put_slice,
     type(None): _constant,
@@ -210,14 +218,14 @@ PLAIN = {
 def put_numpy(writer, value, np):
     """Put a NumPy scalar, a dtype or a type of the list; False where `value` is none of them."""
     if isinstance(value, np.generic) and value.dtype.kind in SCALAR_KINDS and type(value) is value.dtype.type:
-        writer.out += b"y"
+        writer.out += Value.SCALAR
         writer.text(value.dtype.str)
         writer.raw(value.tobytes())
     elif isinstance(value, np.dtype) and is_plain(value):
-        writer.out += b"d"
+        writer.out += Value.DTYPE
         writer.text(value.str)
     elif isinstance(value, type) and value in (names := known_names(np)):
-        writer.out += b"g"
+        writer.out += Value.TYPE
         writer.text(names[value])
     else:
         return False
@@ -364,20 +372,20 @@ def _get_known(reader):
 
 
 READERS = {
-    b"i": Reader.number,
-    b"I": lambda reader: int.from_bytes(reader.raw(), "little", signed=True),
-    b"f": _get_float,
-    b"c": _get_complex,
-    b"s": Reader.text,
-    b"b": Reader.raw,
-    b"t": lambda reader: tuple(reader.items()),
-    b"S": _get_hashed(set),
-    b"Z": _get_hashed(frozenset),
-    b"r": _get_range,
-    b"l": lambda reader: slice(*reader.three()),
-    b"y": _get_scalar,
-    b"d": Reader.dtype,
-    b"g": _get_known,
+    Value.INT: Reader.number,
+    Value.LONG: lambda reader: int.from_bytes(reader.raw(), "little", signed=True),
+    Value.FLOAT: _get_float,
+    Value.COMPLEX: _get_complex,
+    Value.STR: Reader.text,
+    Value.BYTES: Reader.raw,
+    Value.TUPLE: lambda reader: tuple(reader.items()),
+    Value.SET: _get_hashed(set),
+    Value.FROZENSET: _get_hashed(frozenset),
+    Value.RANGE: _get_range,
+    Value.SLICE: lambda reader: slice(*reader.three()),
+    Value.SCALAR: _get_scalar,
+    Value.DTYPE: Reader.dtype,
+    Value.TYPE: _get_known,
 }
 
 _known = {}
