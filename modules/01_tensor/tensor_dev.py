@@ -24,6 +24,7 @@ check_home()
 
 # %% nbgrader={"grade": false, "grade_id": "provided-imports", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
+import contextvars
 import functools
 import importlib
 import inspect
@@ -1354,9 +1355,18 @@ def eye(n, m=None, dtype=np.float32, requires_grad=False):
 
 
 class Random:
-    """The generator behind `randn` and `rand`, in one place so that `manual_seed` reaches every user of it."""
+    """The generator behind `randn` and `rand`, in one place so that `manual_seed` reaches every user of it.
+
+    own: a generator that takes its place in one thread for a while; module 08 gives every batch its own.
+    """
 
     generator = np.random.default_rng()
+    own = contextvars.ContextVar("own", default=None)
+
+
+def random_generator():
+    """Where random numbers come from here and now: a generator of this thread's own, else what manual_seed set."""
+    return Random.generator if Random.own.get() is None else Random.own.get()
 
 
 def manual_seed(seed):
@@ -1367,13 +1377,13 @@ def manual_seed(seed):
 
 def randn(*shape, dtype=np.float32, requires_grad=False, generator=None):
     """Normal random numbers with mean 0 and variance 1. generator: a numpy.random.Generator of one's own."""
-    numbers = (generator or Random.generator).standard_normal(as_shape(shape), dtype=dtype)
+    numbers = (generator or random_generator()).standard_normal(as_shape(shape), dtype=dtype)
     return Tensor(numbers, requires_grad, dtype)
 
 
 def rand(*shape, dtype=np.float32, requires_grad=False, generator=None):
     """Random numbers spread evenly over [0, 1). generator: a numpy.random.Generator of one's own."""
-    numbers = (generator or Random.generator).random(as_shape(shape), dtype=dtype)
+    numbers = (generator or random_generator()).random(as_shape(shape), dtype=dtype)
     return Tensor(numbers, requires_grad, dtype)
 
 # %% [markdown]

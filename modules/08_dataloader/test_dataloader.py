@@ -23,7 +23,7 @@ from tinytorch.core.dataloader import (
     read_cifar10_batch,
     read_idx,
 )
-from tinytorch.core.tensor import Tensor, manual_seed
+from tinytorch.core.tensor import Tensor, manual_seed, rand, randn
 from tinytorch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, random_split
 
 CODES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
@@ -493,3 +493,52 @@ def test_a_cifar10_file_is_checked_record_by_record(tmp_path):
         path.write_bytes(bytes(size))
         with pytest.raises(ValueError, match=rf"file\.bin, byte {size // 3073 * 3073}: "):
             read_cifar10_batch(path)
+
+
+class Noisy(Dataset):
+    """Draws through the package while an example is fetched."""
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, index):
+        return rand(3).numpy() + index, index
+
+
+def epochs(prefetch, **settings):
+    """Two epochs with seed 3, while the training loop draws as well, at its own pace."""
+    manual_seed(3)
+    batches, dataset = [], settings.get("dataset", Noisy())
+    for _ in range(2):
+        for x, _ in DataLoader(dataset, 8, prefetch=prefetch, collate_fn=settings.get("collate")):
+            batches.append(x.numpy().copy())
+            randn(5)
+    return batches
+
+
+def test_a_seed_fixes_what_dataset_collate_and_transform_draw_however_far_the_thread_is_ahead():
+    def collate(samples):
+        x, y = default_collate(samples)
+        return Tensor(x.numpy() * randn(1).item()), y
+
+    images = ImageDataset(np.ones((24, 1, 2, 2)), np.arange(24), lambda x: x + randn(1).item())
+    for settings in ({}, {"collate": collate}, {"dataset": images}):
+        expected = epochs(0, **settings)
+        assert not np.array_equal(expected[0], expected[3]), "each epoch draws anew"
+        for prefetch in (1, 2, 3):
+            for _ in range(3):
+                np.testing.assert_array_equal(epochs(prefetch, **settings), expected)
+
+
+def test_a_file_that_an_unpacker_renamed_is_named(tmp_path):
+    (tmp_path / "train-images.idx3-ubyte").write_bytes(b"\0")
+    with pytest.raises(FileNotFoundError, match=r"rename train-images\.idx3-ubyte"):
+        load_mnist(tmp_path)
+
+
+def test_a_cifar_file_that_was_cut_between_two_records_is_named(tmp_path):
+    record = bytes([3]) + bytes(3072)
+    for name in [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]:
+        (tmp_path / name).write_bytes(record * (2 if name == "data_batch_4.bin" else 4))
+    with pytest.raises(ValueError, match=r"data_batch_4\.bin, byte 6146: expected 4 records, found 2"):
+        load_cifar10(tmp_path)

@@ -24,7 +24,6 @@ NOT_YET = {
     "04_losses",
     "05_autograd",
     "07_training",
-    "08_dataloader",
     "09_spatial",
 }
 # answers that wait for a visible case: they have every point that a student sees, and complete refuses them; this may

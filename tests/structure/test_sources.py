@@ -17,8 +17,6 @@ NOT_YET = {
     "05_autograd",
     #
     "07_training",
-    #
-    "08_dataloader",
 }
 
 

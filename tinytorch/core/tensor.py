@@ -3,6 +3,7 @@
 Exported from module 01_tensor by tito export. Edit the notebook of that module, not this file.
 """
 
+import contextvars
 import functools
 import importlib
 import inspect
@@ -18,7 +19,7 @@ __all__ = [
     "normalize_axes", "occupied_axes", "reduce_sum", "reduce_max", "reduce_min", "argmax", "reduce_mean", "variance",
     "resolve_shape", "as_shape", "swapped", "squeezed", "unsqueezed", "flattened", "reshape", "permute", "index",
     "ARRAY", "fill_key", "index_part", "is_array", "take", "row_major_strides", "concat", "tensor_list", "concatenate",
-    "stack", "zeros", "ones", "full", "arange", "eye", "Random", "manual_seed", "randn", "rand",
+    "stack", "zeros", "ones", "full", "arange", "eye", "Random", "random_generator", "manual_seed", "randn", "rand",
 ]
 
 
@@ -743,9 +744,18 @@ def eye(n, m=None, dtype=np.float32, requires_grad=False):
 
 
 class Random:
-    """The generator behind `randn` and `rand`, in one place so that `manual_seed` reaches every user of it."""
+    """The generator behind `randn` and `rand`, in one place so that `manual_seed` reaches every user of it.
+
+    own: a generator that takes its place in one thread for a while; module 08 gives every batch its own.
+    """
 
     generator = np.random.default_rng()
+    own = contextvars.ContextVar("own", default=None)
+
+
+def random_generator():
+    """Where random numbers come from here and now: a generator of this thread's own, else what manual_seed set."""
+    return Random.generator if Random.own.get() is None else Random.own.get()
 
 
 def manual_seed(seed):
@@ -756,11 +766,11 @@ def manual_seed(seed):
 
 def randn(*shape, dtype=np.float32, requires_grad=False, generator=None):
     """Normal random numbers with mean 0 and variance 1. generator: a numpy.random.Generator of one's own."""
-    numbers = (generator or Random.generator).standard_normal(as_shape(shape), dtype=dtype)
+    numbers = (generator or random_generator()).standard_normal(as_shape(shape), dtype=dtype)
     return Tensor(numbers, requires_grad, dtype)
 
 
 def rand(*shape, dtype=np.float32, requires_grad=False, generator=None):
     """Random numbers spread evenly over [0, 1). generator: a numpy.random.Generator of one's own."""
-    numbers = (generator or Random.generator).random(as_shape(shape), dtype=dtype)
+    numbers = (generator or random_generator()).random(as_shape(shape), dtype=dtype)
     return Tensor(numbers, requires_grad, dtype)

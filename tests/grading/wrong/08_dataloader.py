@@ -15,13 +15,10 @@ class TensorDataset(Dataset):
 # %% TensorDataset: compares only the first two lengths
 - lengths = [len(tensor) for tensor in self.tensors]
 - if len(set(lengths)) != 1:
--     raise ValueError(f"a TensorDataset needs Tensors of one length, and these have the lengths {lengths}")
+-     raise ValueError(f"a TensorDataset needs Tensors of one length, not of the lengths {lengths}")
 + lengths = [len(x) for x in self.tensors]
 + if not lengths or len(lengths) > 1 and lengths[0] != lengths[1]:
 +     raise ValueError(f"no one length: {lengths}")
-
-- if type(self).__getitem__ is not TensorDataset.__getitem__:  # a subclass that treats examples one by one
--     return super().get_batch(indices)
 
 # %% TensorDataset: copies and casts, Tensor(x) instead of Tensor.wrap
 - self.tensors = tuple(x if isinstance(x, Tensor) else Tensor.wrap(np.asarray(x)) for x in tensors)
@@ -29,11 +26,8 @@ class TensorDataset(Dataset):
 + self.tensors = tuple(Tensor(x) for x in tensors)
 + lengths = [len(x) for x in self.tensors]
 
-- raise ValueError(f"a TensorDataset needs Tensors of one length, and these have the lengths {lengths}")
+- raise ValueError(f"a TensorDataset needs Tensors of one length, not of the lengths {lengths}")
 + raise ValueError(f"no one length: {lengths}")
-
-- if type(self).__getitem__ is not TensorDataset.__getitem__:  # a subclass that treats examples one by one
--     return super().get_batch(indices)
 
 # %% TensorDataset: keeps arrays as arrays
 - self.tensors = tuple(x if isinstance(x, Tensor) else Tensor.wrap(np.asarray(x)) for x in tensors)
@@ -41,38 +35,29 @@ class TensorDataset(Dataset):
 + self.tensors = tensors
 + lengths = [len(x) for x in self.tensors]
 
-- raise ValueError(f"a TensorDataset needs Tensors of one length, and these have the lengths {lengths}")
+- raise ValueError(f"a TensorDataset needs Tensors of one length, not of the lengths {lengths}")
 + raise ValueError(f"no one length: {lengths}")
-
-- if type(self).__getitem__ is not TensorDataset.__getitem__:  # a subclass that treats examples one by one
--     return super().get_batch(indices)
 
 # %% TensorDataset: a list instead of a tuple
 - lengths = [len(tensor) for tensor in self.tensors]
 + lengths = [len(x) for x in self.tensors]
 
-- raise ValueError(f"a TensorDataset needs Tensors of one length, and these have the lengths {lengths}")
+- raise ValueError(f"a TensorDataset needs Tensors of one length, not of the lengths {lengths}")
 + raise ValueError(f"no one length: {lengths}")
 
 - return tuple(tensor[index] for tensor in self.tensors)
 + return [tensor[index] for tensor in self.tensors]
 
-- if type(self).__getitem__ is not TensorDataset.__getitem__:  # a subclass that treats examples one by one
--     return super().get_batch(indices)
-
 # %% TensorDataset: one Tensor without its tuple
 - lengths = [len(tensor) for tensor in self.tensors]
 + lengths = [len(x) for x in self.tensors]
 
-- raise ValueError(f"a TensorDataset needs Tensors of one length, and these have the lengths {lengths}")
+- raise ValueError(f"a TensorDataset needs Tensors of one length, not of the lengths {lengths}")
 + raise ValueError(f"no one length: {lengths}")
 
 - return tuple(tensor[index] for tensor in self.tensors)
 + found = tuple(tensor[index] for tensor in self.tensors)
 + return found if len(found) > 1 else found[0]
-
-- if type(self).__getitem__ is not TensorDataset.__getitem__:  # a subclass that treats examples one by one
--     return super().get_batch(indices)
 
 # %% batch_indices: the last batch is always dropped
 def batch_indices(length, batch_size, shuffle, drop_last, generator):
@@ -652,3 +637,20 @@ def read_cifar10_batch(path):
     if len(wrong):
         raise damaged(path, wrong[0] * 3073, "0 to 9", records[wrong[0], 0])
     return records[:, 1:].reshape(count, 3, 32, 32).swapaxes(2, 3).copy(), records[:, 0].astype(np.int64)
+
+# %% default_collate: what is no number is stacked as an object
+def default_collate(samples):
+    first = samples[0]
+    if isinstance(first, dict):
+        return {key: default_collate([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, (tuple, list)):
+        lengths = sorted({len(sample) for sample in samples})
+        if len(lengths) > 1:
+            raise ValueError(f"different numbers of parts: {lengths}")
+        return tuple(default_collate(parts) for parts in zip(*samples, strict=True))
+    if isinstance(first, (bool, int, float)):
+        return Tensor(list(samples))
+    shapes = sorted({np.shape(sample) for sample in samples})
+    if len(shapes) > 1:
+        raise ValueError(f"different shapes: {shapes}")
+    return Tensor.wrap(np.stack([np.asarray(sample) for sample in samples]))
