@@ -1115,6 +1115,8 @@ def test_unit_idx_header():
         expect(got, (np.dtype(kind), (), 4), f"code {code:02x} without axes")
     got = idx_header("a file", bytes.fromhex("00000803 0000ea60 0000001c 0000001c"))
     expect(got[1:], ((60000, 28, 28), 16), "MNIST's training images: shape and start")
+    got = idx_header("a file", bytes.fromhex("00000840") + bytes.fromhex("00000001") * 64)
+    expect(got[1:], ((1,) * 64, 260), "64 axes of size 1: shape and start")
     print("🔬 idx_header: passed")
 
 test_unit_idx_header()
@@ -1128,7 +1130,7 @@ def test_unit_idx_header_errors():
     refuses(0, bytes.fromhex("504b0304 00000000"))
     refuses(0, bytes.fromhex("00010801 00000000"))
     refuses(2, bytes.fromhex("00000a01 00000000"))
-    refuses(3, bytes.fromhex("000008ff") + bytes(4 * 255))
+    refuses(3, bytes.fromhex("00000841") + bytes.fromhex("00000001") * 65)
     refuses(11, bytes.fromhex("00000802 00000002 000000"))
     print("🔬 idx_header, errors: passed")
 

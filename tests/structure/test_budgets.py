@@ -95,7 +95,7 @@ LISTED = {
     ),
     "08_dataloader": Listed(
         provided=491,
-        tests=407,
+        tests=409,
         wordy=("TensorDataset", "normalize", "idx_header"),
         crowded=("idx_header",),
     ),
