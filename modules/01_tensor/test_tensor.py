@@ -418,6 +418,40 @@ def test_sums_of_integers_do_not_overflow_and_stay_integers():
     assert (Tensor([3, 1, 3]).argmax().item(), Tensor([3, 1, 3]).max().dtype) == (0, np.int64)
 
 
+@pytest.mark.parametrize("dim", [0, -1])
+def test_a_tensor_without_axes_takes_0_and_minus_1(dim):
+    x = Tensor(2.5)
+    for name in ("sum", "mean", "max", "min"):
+        for keepdim in (False, True):
+            got = getattr(x, name)(dim=dim, keepdim=keepdim)
+            assert (got.shape, got.item()) == ((), 2.5), name
+    assert x.argmax(dim=dim).item() == 0
+    assert x.transpose(0, dim).shape == x.squeeze(dim).shape == ()
+    for name in ("sum", "squeeze"):
+        with pytest.raises(IndexError, match="axis 1 does not exist: the Tensor has 0 axes"):
+            getattr(x, name)(1)
+
+
+def test_a_sum_over_no_axes_changes_nothing():
+    assert ones(2, 3).sum(axis=()).tolist() == [[1.0] * 3] * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: x * -1, "mul"),
+        (lambda x: x + 300, "add"),
+        (lambda x: 256 - x, "sub"),
+        (lambda x: maximum(x, -1), "maximum"),
+    ],
+)
+def test_a_number_that_the_dtype_cannot_hold_is_an_error_that_says_what_to_do(call, name):
+    pixels = Tensor([0, 255], dtype=np.uint8)
+    with pytest.raises(OverflowError, match=rf"{name}: .*uint8; take a wider dtype first, as in x\.long\(\)"):
+        call(pixels)
+    assert (pixels.long() * -1).tolist() == [0, -255]
+
+
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "argmax"])
 def test_axes_that_do_not_exist(name):
     for axis in (2, -3):
@@ -561,6 +595,15 @@ def test_joining_follows_the_dtype_rules():
     assert concat(Tensor([1]), Tensor([True]), axis=0).dtype == np.int64
     assert concatenate([Tensor([1]), Tensor([0.5])]).tolist() == [1, 0.5]
     assert concatenate([Tensor([0.5]), double([0.1])], dim=0).dtype == np.float64
+
+
+def test_concatenate_leaves_out_what_has_the_shape_0_beside_more_axes():
+    """What PyTorch's `cat` does with an empty start, to which batches are added."""
+    joined = concatenate([Tensor([]), ones(2, 3), Tensor([]), zeros(1, 3)])
+    assert joined.tolist() == [[1.0] * 3] * 2 + [[0.0] * 3]
+    assert concatenate([Tensor([]), Tensor([1.0])]).tolist() == [1.0]
+    with pytest.raises(ValueError, match="use stack"):
+        concatenate([Tensor(1.0), Tensor(2.0)])
 
 
 def test_stacking_makes_an_axis(generator):

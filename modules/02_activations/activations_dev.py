@@ -29,6 +29,7 @@ import math
 import numpy as np
 
 from tinytorch.core.tensor import Op, elementwise, normalize_axes, result_dtype
+from tinytorch.kernels.precision import in_float32
 
 # %%
 from tinytorch.core.tensor import Tensor, manual_seed, randn
@@ -343,7 +344,8 @@ Three edges:
   −∞ − (−∞), and the line `@np.errstate` keeps NumPy's warning about that quiet. It is the only warning that may be silenced.
 - Along an axis of size 0 there is nothing to share, and the result is as empty as the input. `np.max` refuses to search among
   nothing, unless its argument `initial` gives it a value to start from, one that no score is below.
-- Integer scores give float32. (PyTorch refuses them.)
+- Integer scores give float32. (PyTorch refuses them.) Those in float16 reach you in float32, by the line `@in_float32`: a running sum in
+  float16 stops at 2,048.
 
 **Write `softmax_along(x, *, axis)`**, where the shares along `axis` sum to 1. `normalize_axes(axis, x.ndim)` raises the `IndexError`
 for an axis that does not exist, and returns what NumPy's reductions take as `axis`.
@@ -353,6 +355,7 @@ for an axis that does not exist, and returns what NumPy's reductions take as `ax
 #| export
 @Op
 @np.errstate(invalid="ignore")
+@in_float32
 def softmax_along(x, *, axis):
     """exp(x) divided by its sum along `axis`: positive shares that sum to 1.
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from tinytorch.core.layers import Module
 from tinytorch.core.tensor import Op, normalize_axes, result_dtype
+from tinytorch.kernels.precision import in_float32
 
 # %%
 from tinytorch.core.activations import ReLU
@@ -192,7 +193,7 @@ class AxisOp(Op):
 
 # %% [markdown]
 r"""
-**Write `log_softmax(x, *, axis)`**, where sum and maximum run along `axis`; `normalize_axes(axis, x.ndim)` refuses an axis that does not exist, and gives what NumPy takes. The result has the dtype `result_dtype(x, floating=True)`. Two things to
+**Write `log_softmax(x, *, axis)`**, where sum and maximum run along `axis`; `normalize_axes(axis, x.ndim)` refuses an axis that does not exist, and gives what NumPy takes. The result has the dtype `result_dtype(x, floating=True)` (float16 comes in float32 and is rounded by `@in_float32`). Two things to
 settle at the edges. An axis of size 0 has no maximum unless you give it one, `initial=-np.inf`. And −∞ is a legal logit (*this class is forbidden*)
 whose log p is −∞; but where all logits are −∞, or one is +∞, the answer is `nan`, as in PyTorch, and the context manager `np.errstate`, with `divide` and `invalid` set to `"ignore"`, keeps NumPy from complaining about it.
 """
@@ -200,6 +201,7 @@ whose log p is −∞; but where all logits are −∞, or one is +∞, the answ
 # %% nbgrader={"grade": false, "grade_id": "log_softmax", "locked": false, "schema_version": 3, "solution": true, "task": false}
 #| export
 @AxisOp
+@in_float32
 def log_softmax(x, *, axis):
     """The logarithm of softmax along `axis` (or PyTorch's `dim`), by log-sum-exp: finite for every finite x."""
     ### BEGIN SOLUTION

@@ -34,6 +34,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from tinytorch.core.layers import Module, Parameter, normal_
 from tinytorch.core.tensor import Op, flattened, result_dtype, zeros
 from tinytorch.kernels import Engines
+from tinytorch.kernels.precision import in_float32
 
 # %%
 import time
@@ -816,6 +817,7 @@ def ranked(x):
 
 
 @Op
+@in_float32
 def pool_avg(x, *, kernel_size, stride, padding, kernels):
     """The mean of each window of x (N, C, H, W), padded zeros included; all settings are pairs."""
     dtype = result_dtype(x, floating=True)

@@ -360,15 +360,19 @@ def test_repr_as_in_pytorch():
 
 
 def test_other_names_of_the_layers():
-    assert (
-        (nn.Conv2D, nn.MaxPool2D, nn.AvgPool2D)
-        == (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-        == (Conv2d, MaxPool2d, AvgPool2d)
-    )
-    assert nn.Flatten is Flatten
-    assert nn.functional.conv2d is conv2d
-    assert nn.functional.max_pool2d is max_pool2d
-    assert nn.functional.avg_pool2d is avg_pool2d
+    assert (nn.Conv2D, nn.MaxPool2D, nn.AvgPool2D) == (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+
+
+def test_the_layers_of_nn_are_these_and_its_functions_call_these():
+    for own in (Conv2d, MaxPool2d, AvgPool2d, Flatten):
+        assert issubclass(getattr(nn, own.__name__), own)
+    x, weight = Tensor(np.arange(180.0).reshape(2, 3, 6, 5) % 7), Tensor(np.arange(72.0).reshape(4, 3, 3, 2) % 5)
+    for got, expected in [
+        (nn.functional.conv2d(x, weight, stride=2), conv2d(x, weight, stride=2)),
+        (nn.functional.max_pool2d(x, 2), max_pool2d(x, 2)),
+        (nn.functional.avg_pool2d(x, 2), avg_pool2d(x, 2)),
+    ]:
+        assert got.tolist() == expected.tolist()
 
 
 def test_how_a_convolution_starts():

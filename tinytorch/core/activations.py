@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from ..kernels.precision import in_float32
 from .tensor import Op, elementwise, normalize_axes, result_dtype
 
 __all__ = [
@@ -39,6 +40,7 @@ tanh = elementwise("tanh", np.tanh, floating=True)
 
 @Op
 @np.errstate(invalid="ignore")
+@in_float32
 def softmax_along(x, *, axis):
     """exp(x) divided by its sum along `axis`: positive shares that sum to 1.
 

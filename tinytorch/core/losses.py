@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from ..kernels.precision import in_float32
 from .layers import Module
 from .tensor import Op, normalize_axes, result_dtype
 
@@ -61,6 +62,7 @@ class AxisOp(Op):
 
 
 @AxisOp
+@in_float32
 def log_softmax(x, *, axis):
     """The logarithm of softmax along `axis` (or PyTorch's `dim`), by log-sum-exp: finite for every finite x."""
     axes = normalize_axes(axis, x.ndim)

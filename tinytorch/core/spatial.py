@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..kernels import Engines
+from ..kernels.precision import in_float32
 from .layers import Module, Parameter, normal_
 from .tensor import Op, flattened, result_dtype, zeros
 
@@ -237,6 +238,7 @@ def ranked(x):
 
 
 @Op
+@in_float32
 def pool_avg(x, *, kernel_size, stride, padding, kernels):
     """The mean of each window of x (N, C, H, W), padded zeros included; all settings are pairs."""
     dtype = result_dtype(x, floating=True)

@@ -51,8 +51,12 @@ def log_softmax(input, dim=-1, *, axis=None):
     return losses.log_softmax(input, axis=dim if axis is None else axis)
 
 
-def softplus(input):
-    return losses.softplus(input)
+def softplus(input, beta=1.0, threshold=20.0):
+    """log(1 + exp(beta · input)) / beta; where beta · input lies above `threshold`, the input itself."""
+    if (beta, threshold) == (1, 20):
+        return losses.softplus(input)  # finite for every finite input as it is
+    scaled = input * beta
+    return tensor.where(scaled > threshold, input, losses.softplus(scaled) / beta)
 
 
 # Linear
@@ -116,8 +120,9 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     else:
         values, counts = _of_classes(input, numbers, weight, ignore_index, label_smoothing)
     if reduction == "mean":
+        total = values.astype(np.result_type(values.dtype, np.float32)).sum()  # too large for float16, perhaps
         # where no position counts, the mean is NaN, but as in PyTorch its gradient is 0
-        return values.sum() / counts if counts else values.sum() + math.nan
+        return (total / counts if counts else total + math.nan).astype(values.dtype)
     return values.sum() if reduction == "sum" else values.reshape(positions)
 
 
@@ -243,15 +248,49 @@ def _dilated(weight, dilation):
     return spread[:, :, : kh * dh - dh + 1, : kw * dw - dw + 1]
 
 
-def max_pool2d(input, kernel_size, stride=None, padding=0, *, kernels="fast"):
-    """The largest value of each window; the stride is the window's size unless given."""
-    return spatial.max_pool2d(input, kernel_size, stride, padding, kernels=kernels)
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False, *, kernels="fast"
+):
+    """The largest value of each window; the stride is the window's size unless given.
+
+    Raises ValueError for another dilation than 1, ceil_mode and return_indices, which the course does not have.
+    """
+    for name, given in (("dilation", spatial.pair(dilation) != (1, 1)), ("ceil_mode", ceil_mode)):
+        check_not_given("max_pool2d", name, given)
+    check_not_given("max_pool2d", "return_indices", return_indices)
+    return spatial.max_pool2d(input, kernel_size, _unpacked(stride), _unpacked(padding), kernels=kernels)
 
 
-def avg_pool2d(input, kernel_size, stride=None, padding=0, *, divisor_override=None, kernels="fast"):
-    """The mean of each window, padded zeros included. divisor_override: what its sum is divided by instead."""
-    out = spatial.avg_pool2d(input, kernel_size, stride, padding, kernels=kernels)
-    return out if divisor_override is None else out * window_factor(kernel_size, divisor_override)
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
+    *, kernels="fast",
+):  # fmt: skip
+    """The mean of each window, or its sum divided by `divisor_override`. count_include_pad: whether padding counts.
+
+    Raises ValueError for ceil_mode, which the course does not have.
+    """
+    check_not_given("avg_pool2d", "ceil_mode", ceil_mode)
+    stride, padding = _unpacked(stride), _unpacked(padding)
+    settings = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "kernels": kernels}
+    out = spatial.avg_pool2d(input, **settings)
+    if divisor_override is not None:
+        return out * window_factor(kernel_size, divisor_override)
+    if count_include_pad or not any(spatial.pair(padding)):
+        return out
+    inside = tensor.ones(1, 1, *input.shape[-2:], dtype=out.dtype)
+    share = spatial.avg_pool2d(inside, **settings)  # of the window that is no padding
+    return out / (share if input.ndim == 4 else share.squeeze(0))
+
+
+def _unpacked(setting):
+    """PyTorch takes (2,) for 2 and () for None, too."""
+    is_short = isinstance(setting, (tuple, list)) and len(setting) < 2
+    return (setting[0] if setting else None) if is_short else setting
+
+
+def check_not_given(function, name, given):
+    if given:
+        raise ValueError(f"{function}: {name} is not offered; leave it out")
 
 
 def window_factor(kernel_size, divisor):
