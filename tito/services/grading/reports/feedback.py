@@ -155,7 +155,7 @@ class _Page:
         if result.status in EXPLAINED:
             said.append(f"<p><strong>{escape(result.status.capitalize())}.</strong> {EXPLAINED[result.status]}</p>")
         if result.detail and result.status == "unreadable":
-            said.append(f"<p>{escape(self._own(result.detail))}</p>")
+            said.append(f"<p>{escape(result.detail)}</p>")
         if result.warnings:
             said.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in result.warnings) + "</ul>")
         if result.second_points > result.points:
