@@ -1,6 +1,5 @@
 """Writes the report of a run: metrics.json, every plot for light and for dark pages, index.html; and the best runs."""
 
-import html
 import json
 import os
 from datetime import datetime
@@ -15,39 +14,6 @@ PIXELS_PER_INCH = 92  # of a plot on the page: 8 inches fill it, and all have le
 RUNS, METRICS = "runs.json", "metrics.json"
 SCHEMA = 1
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>
-:root {{ --ink: #1f2328; --paper: #fefefe; --quiet: #59636e; --line: #d1d9e0; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e6edf3; --paper: #0d1117; --quiet: #9198a1; --line: #3d444d; }}
-}}
-body {{ max-width: 46rem; margin: 2rem auto; padding: 0 1rem; background: var(--paper); color: var(--ink);
-  font: 1rem/1.5 system-ui, sans-serif; }}
-h1, h2 {{ line-height: 1.25; }}
-h2 {{ margin-top: 2.5rem; font-size: 1.25rem; }}
-figure {{ margin: 0; }}
-figure img {{ max-width: 100%; height: auto; }}
-.verdict {{ border-left: 0.4rem solid var(--ink); padding: 0.25rem 1rem; font-size: 1.25rem; }}
-.quiet {{ color: var(--quiet); }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; }}
-th, td {{ padding: 0.25rem 1rem 0.25rem 0; border-bottom: 1px solid var(--line); text-align: left; }}
-.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
-</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
 
 
 def set_style():
@@ -129,13 +95,13 @@ def write_report(folder, facts, metrics, parts):
             light, dark, width = save_figure(figure, folder / f"{_file_name(name)}.png")
             written |= {light, dark}
             metrics["figures"].append({"name": name, "file": light, "dark": dark, "alt": alt})
-            blocks.append(_figure(name, light, dark, alt, width))
+            blocks.append({"name": name, "light": light, "dark": dark, "alt": alt, "width": width})
         elif kind == "table":
             metrics["tables"].append({"name": name, "rows": rest[0]})
-            blocks.append(f"<h2>{_text(name)}</h2>\n{_table(rest[0])}")
+            blocks.append({"name": name, "rows": rest[0]})
         else:
             metrics["notes"].append(name)
-            blocks.append(f"<p>{_text(name)}</p>")
+            blocks.append({"note": name})
     write(folder / METRICS, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
     write(folder / "index.html", _page(facts, metrics, blocks))
     for old in folder.glob("*.png"):
@@ -151,44 +117,24 @@ def _page(facts, metrics, blocks):
     asserted = {claim["metric"] for claim in metrics["asserts"]}
     others = [[name, show(name, value)] for name, value in metrics["results"].items() if name not in asserted]
     setting = [[name, str(value)] for name, value in metrics["setting"].items()]
-    body = [
-        f"<h1>{_text(facts['title'])}, {facts['year']}</h1>",
-        f'<p class="quiet">{_text(facts["paper"])}</p>',
-        f'<p class="verdict">{"Reached" if metrics["reached"] else "Not reached"}</p>',
-        _table(rows),
-        *blocks,
-        *(["<h2>Also measured</h2>", _table([["what", "value"], *others])] if others else []),
-        "<h2>The run</h2>",
-        _table([["setting", "value"], *setting]),
-    ]
-    return PAGE.format(
-        title=_text(f"{facts['title']}: {metrics['data']}, seed {metrics['seed']}"), body="\n".join(body)
+    return _template("milestone.html").render(
+        title=f"{facts['title']}: {metrics['data']}, seed {metrics['seed']}",
+        heading=f"{facts['title']}, {facts['year']}",
+        paper=facts["paper"],
+        reached=metrics["reached"],
+        claims=rows,
+        blocks=blocks,
+        others=[["what", "value"], *others] if others else [],
+        setting=[["setting", "value"], *setting],
     )
 
 
-def _figure(name, light, dark, alt, width):
-    return f"""<h2>{_text(name)}</h2>
-<figure><picture>
-<source srcset="{_text(dark)}" media="(prefers-color-scheme: dark)">
-<img src="{_text(light)}" alt="{_text(alt)}" width="{width}">
-</picture></figure>"""
+def _template(name):
+    """A template of the pages that tito writes, too: they share a frame."""
+    import jinja2
 
-
-def _table(rows):
-    """The first row holds the titles. Numbers are set flush right."""
-    lines = ["<tr>" + "".join(f'<th scope="col">{_text(cell)}</th>' for cell in rows[0]) + "</tr>"]
-    for row in rows[1:]:
-        lines.append("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>")
-    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
-
-
-def _cell(cell):
-    is_number = isinstance(cell, (int, float)) and not isinstance(cell, bool)
-    return f'<td class="number">{cell:,.6g}</td>' if is_number else f"<td>{_text(cell)}</td>"
-
-
-def _text(value):
-    return html.escape(str(value))
+    loader = jinja2.FileSystemLoader(Path(__file__).resolve().parents[1] / "tito" / "templates" / "pages")
+    return jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(name)
 
 
 def _file_name(name):

@@ -11,3 +11,8 @@ def duration(seconds):
         if count:
             said.append(f"{count} {unit}")
     return " ".join(said[:2]) or "0 s"
+
+
+def number(value):
+    """A number as people write it: at most two decimals."""
+    return "" if value is None else f"{round(float(value), 2):g}"

@@ -16,9 +16,9 @@ from tito.services.grading.book import gradebook, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.intake.received import Received
-from tito.services.grading.reports.pages import Markup, code, escape, number, page, table, terms, words
 from tito.services.grading.roster.class_list import find_student
-from tito.services.words import duration
+from tito.services.pages import render
+from tito.services.words import duration, number
 
 EXPLAINED = {
     "tampered": "Locked cells of your notebook were not as they were handed out. They were graded as handed out; the "
@@ -123,22 +123,29 @@ class _Page:
         return {index: text for index, text in self.result.outputs.items() if index < first}
 
     def html(self):
-        parts = [self._summary(), self._overview()]
-        for index, cell in enumerate(self.node.cells):
-            name = notebooks.grade_id(cell)
-            if notebooks.is_solution(cell) and name in self.by_question:
-                parts.append(self._question(name, index, cell))
-        if None in self.by_question:
-            parts.append(f"<h2>The module as a whole</h2>\n{self._tests(None)}")
-        written = [cell for cell in self.node.cells if notebooks.is_written(cell)]
-        if written:
-            parts.append("<h2>Answers in words</h2>")
-            parts += [self._answer(cell) for cell in written]
-        parts += self._other_cells()
-        return page(f"{self.module.title}: feedback for {self.student.name}", "\n".join(parts))
+        result, written = self.result, [cell for cell in self.node.cells if notebooks.is_written(cell)]
+        return render(
+            "feedback.html",
+            title=f"{self.module.title}: feedback for {self.student.name}",
+            summary=self._summary(),
+            status=result.status,
+            explained=EXPLAINED.get(result.status),
+            unreadable=result.detail if result.status == "unreadable" else "",
+            changes=result.warnings,
+            second_try=self._second_try(),
+            overview=self._overview(),
+            questions=[
+                self._question(notebooks.grade_id(cell), index, cell)
+                for index, cell in enumerate(self.node.cells)
+                if notebooks.is_solution(cell) and notebooks.grade_id(cell) in self.by_question
+            ],
+            whole=self._tests(None) if None in self.by_question else None,
+            written=[self._answer(cell) for cell in written],
+            others=self._other_cells(),
+        )
 
     def _summary(self):
-        result, grades = self.result, self.submission
+        grades = self.submission
         pairs = [
             ("Module", self.module.name),
             ("Points", f"{number(grades.points)} of {number(grades.max_points)}"),
@@ -151,18 +158,14 @@ class _Page:
         if grades.waiting:
             count = len(grades.waiting)
             pairs.append(("Still open", f"{count} answer{'s' if count > 1 else ''} that a person has to look at"))
-        said = [terms(pairs)]
-        if result.status in EXPLAINED:
-            said.append(f"<p><strong>{escape(result.status.capitalize())}.</strong> {EXPLAINED[result.status]}</p>")
-        if result.detail and result.status == "unreadable":
-            said.append(f"<p>{escape(result.detail)}</p>")
-        if result.warnings:
-            said.append("<ul>" + "".join(f"<li>{escape(text)}</li>" for text in result.warnings) + "</ul>")
-        if result.second_points > result.points:
-            which = "The better one" if self.second_try else "The first one"
-            first, second = number(result.points), number(result.second_points)
-            said.append(f"<p>{SECOND_TRY.format(first=first, second=second, which=which)}</p>")
-        return "\n".join(said)
+        return pairs
+
+    def _second_try(self):
+        if self.result.second_points <= self.result.points:
+            return ""
+        which = "The better one" if self.second_try else "The first one"
+        first, second = number(self.result.points), number(self.result.second_points)
+        return SECOND_TRY.format(first=first, second=second, which=which)
 
     def _points(self, score):
         """What counts for a test: a person's points, where there are some."""
@@ -182,14 +185,11 @@ class _Page:
                 is_open = grade.waiting and grade.by_person is None
                 said = "open, up to" if is_open else f"{number(grade.points)} of"
                 rows.append([grade.name, "", "", f"{said} {number(grade.max_points)}"])
-        columns = ["Question", ">Visible tests", ">Withheld tests", ">Points"]
-        return "<h2>Points</h2>\n" + table("Points by question", columns, rows)
+        return rows
 
     def _question(self, name, index, cell):
-        parts = [f"<h2>{escape(name)}</h2>", "<h3>Your answer</h3>", code(cell.source)]
-        if printed := self.printed.get(index):
-            parts += ["<h3>What it printed</h3>", code(printed)]
-        return "\n".join([*parts, self._tests(name), self._comment(name)])
+        more = {"answer": cell.source, "printed": self.printed.get(index), "comment": self._comment(name)}
+        return {**self._tests(name), **more}
 
     def _tests(self, question):
         rows = []
@@ -202,39 +202,31 @@ class _Page:
             kind = "passed" if points == score.max_points else "lost"
             name = "withheld test" if score.hidden else score.grade_id
             earned = f"{number(points)} of {number(score.max_points)}"
-            rows.append([name, Markup(f'<span class="{kind}">{escape(status)}</span>'), earned, words(said)])
-        about = question or "the module as a whole"
-        return table(f"Tests of {about}", ["Test", "Result", ">Points", "Message"], rows)
+            rows.append([name, {"text": status, "kind": kind}, earned, said])
+        return {"about": question or "the module as a whole", "rows": rows}
 
     def _answer(self, cell):
-        name = notebooks.grade_id(cell)
-        grade = self.submission.grades.get(name)
-        parts = [f"<h3>{escape(name)}</h3>"]
-        asked = notebooks.question_of(cell, self.node)
-        if asked:
-            parts += ["<h4>The question</h4>", f"<pre>{escape(asked.source)}</pre>", "<h4>Your answer</h4>"]
-        parts.append(f"<pre>{escape(cell.source)}</pre>")
-        if grade is not None:
-            if grade.waiting and grade.by_person is None:
-                parts.append(f"<p>Not graded yet; worth {number(grade.max_points)} points.</p>")
-            else:
-                parts.append(f"<p>{number(grade.points)} of {number(grade.max_points)} points.</p>")
-        return "\n".join([*parts, self._comment(name)])
+        name, asked = notebooks.grade_id(cell), notebooks.question_of(cell, self.node)
+        grade, said = self.submission.grades.get(name), ""
+        if grade is not None and grade.waiting and grade.by_person is None:
+            said = f"Not graded yet; worth {number(grade.max_points)} points."
+        elif grade is not None:
+            said = f"{number(grade.points)} of {number(grade.max_points)} points."
+        return {
+            "name": name,
+            "asked": asked.source if asked else "",
+            "answer": cell.source,
+            "points": said,
+            "comment": self._comment(name),
+        }
 
     def _comment(self, name):
-        comment = self.submission.comments.get(name)
-        return f"<p><strong>Comment:</strong> {words(comment)}</p>" if comment else ""
+        return self.submission.comments.get(name)
 
     def _other_cells(self):
         """Code of the student's own, outside of the questions."""
-        own = [
-            (index, cell)
+        return [
+            {"number": index + 1, "source": cell.source, "printed": self.printed[index]}
             for index, cell in notebooks.code_cells(self.node)
             if not notebooks.grading(cell) and not notebooks.is_measure(cell) and self.printed.get(index)
         ]
-        if not own:
-            return []
-        parts = ["<h2>What other cells printed</h2>"]
-        for index, cell in own:
-            parts += [f"<h3>Cell {index + 1}</h3>", code(cell.source), code(self.printed[index])]
-        return parts

@@ -7,9 +7,9 @@ from statistics import median
 from tito.services.files import atomic_write
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import STATUSES, counted
-from tito.services.grading.reports.pages import escape, number, page, table, terms
 from tito.services.grading.reports.standing import standings
-from tito.services.words import duration
+from tito.services.pages import render
+from tito.services.words import duration, number
 
 BINS = 10
 MESSAGES = 15
@@ -29,19 +29,34 @@ def report(project, module, output=None):
     course = require_course(project)
     found = standings(course, module)
     scored = [one for one in found if one.points is not None]
-    parts = [
-        _summary(module, found, scored),
-        _statuses(found),
-        _distribution(scored),
-        _questions(scored),
-        _messages(scored),
-    ]
-    parts += [_written(scored), _times(scored), _open_ones(found)]
+    labels, counts = _distribution(scored)
+    page = render(
+        "class.html",
+        title=f"{module.title}: the class at a glance",
+        summary=_summary(module, found, scored),
+        said="; ".join(f"{label}: {count}" for label, count in zip(labels, counts, strict=True) if count),
+        sections=[
+            _statuses(found),
+            _scores_section(labels, counts) if scored else _section(),
+            _questions(scored),
+            _tests(scored) if scored else _section(),
+            _messages(scored),
+            _written(scored),
+            _times(scored),
+            _open_ones(found),
+        ],
+    )
     path = output or course.root / "reports" / f"{module.name}.html"
-    atomic_write(path, page(f"{module.title}: the class at a glance", "\n".join(part for part in parts if part)))
+    atomic_write(path, page)
     shares = [_share(one) for one in scored]
     counts = Counter(one.status for one in found)
     return Report(module.name, path, dict(counts), sum(shares) / len(shares) if shares else None)
+
+
+def _section(title="", caption="", columns=(), rows=(), terms=(), nothing="", bars=()):
+    """A part of the page: a table, or pairs of `terms`, or the sentence `nothing`; left out where it is none."""
+    return {"title": title, "caption": caption, "columns": columns, "rows": rows, "terms": terms, "nothing": nothing,
+            "bars": bars}  # fmt: skip
 
 
 def _share(one):
@@ -74,54 +89,48 @@ def _summary(module, found, scored):
     if helped:
         gained = sum(result.second_points - result.points for result in helped) / len(helped)
         pairs.append(("Better in the second try", f"{len(helped)}, by {number(gained)} points on average"))
-    return terms(pairs)
+    return pairs
 
 
 def _statuses(found):
     counts = Counter(one.status for one in found)
     order = [*STATUSES, "waiting"]
     rows = [[status, counts[status]] for status in order if counts[status]]
-    return "<h2>Statuses</h2>\n" + table("What became of the submissions", ["Status", ">Students"], rows)
+    return _section("Statuses", "What became of the submissions", ["Status", ">Students"], rows)
 
 
 # The distribution of scores.
 
 
 def _distribution(scored):
-    if not scored:
-        return ""
+    """(a label, how many students have this part of all points) for each part, as two lists."""
     counts = [0] * BINS
     for one in scored:
         counts[min(BINS - 1, max(0, int(_share(one) * BINS)))] += 1
-    labels = [f"{100 * low // BINS}–{100 * (low + 1) // BINS} %" for low in range(BINS)]
-    rows = [[label, count] for label, count in zip(labels, counts, strict=True)]
-    return "\n".join([
-        "<h2>Scores</h2>",
-        _bars(labels, counts),
-        table("Students by the part of all points that they have", ["Part", ">Students"], rows),
-    ])  # fmt: skip
+    return [f"{100 * low // BINS}–{100 * (low + 1) // BINS} %" for low in range(BINS)], counts
+
+
+def _scores_section(labels, counts):
+    rows = list(zip(labels, counts, strict=True))
+    caption = "Students by the part of all points that they have"
+    return _section("Scores", caption, ["Part", ">Students"], rows, bars=_bars(labels, counts))
 
 
 def _bars(labels, counts):
-    """A bar for each count, as an inline picture that a screen reader reads as a sentence."""
-    width, height, bottom = 600, 220, 190
-    step, most = width / len(counts), max(counts)
-    said = "; ".join(f"{label}: {count}" for label, count in zip(labels, counts, strict=True) if count)
-    shapes = []
+    """Where each bar stands in a picture of 600 by 220, above a line at 190."""
+    step, most = 600 / len(counts), max(counts)
     for place, (label, count) in enumerate(zip(labels, counts, strict=True)):
-        tall = (bottom - 30) * count / most
-        left, middle = place * step, (place + 0.5) * step
-        shapes.append(f'<rect x="{left + 6:.0f}" y="{bottom - tall:.1f}" width="{step - 12:.0f}" height="{tall:.1f}"/>')
-        shapes.append(f'<text x="{middle:.0f}" y="{bottom - tall - 6:.1f}" text-anchor="middle">{count or ""}</text>')
-        shapes.append(f'<text x="{middle:.0f}" y="{bottom + 18}" text-anchor="middle">{escape(label)}</text>')
-    shapes.append(f'<line x1="0" y1="{bottom}" x2="{width}" y2="{bottom}"/>')
-    return (
-        f'<svg role="img" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'aria-labelledby="scores-title scores-text"><title id="scores-title">Distribution of scores</title>'
-        f'<desc id="scores-text">Students by the part of all points that they have: {escape(said)}.</desc>\n'
-        + "\n".join(shapes)
-        + "\n</svg>"
-    )
+        tall = 160 * count / most
+        yield {
+            "left": round(place * step + 6),
+            "middle": round((place + 0.5) * step),
+            "width": round(step - 12),
+            "top": round(190 - tall, 1),
+            "above": round(184 - tall, 1),
+            "height": round(tall, 1),
+            "label": label,
+            "count": count,
+        }
 
 
 # What was missed.
@@ -147,8 +156,6 @@ def _questions(scored):
             worth[question] += most
             full[question] += points == most
             none[question] += points == 0
-    if not worth:
-        return ""
     order = sorted(worth, key=lambda question: earned[question] / (worth[question] or 1))
     rows = [
         [question or "the module as a whole", _percent(earned[question] / (worth[question] or 1)), full[question],
@@ -156,7 +163,7 @@ def _questions(scored):
         for question in order
     ]  # fmt: skip
     columns = ["Question", ">Points earned", ">All points", ">No points"]
-    return "<h2>Questions</h2>\n" + table("Questions, the most missed first", columns, rows) + "\n" + _tests(scored)
+    return _section("Questions", "Questions, the most missed first", columns, rows)
 
 
 def _tests(scored):
@@ -170,9 +177,8 @@ def _tests(scored):
          ", ".join(f"{status} {times}" for status, times in statuses[name].most_common())]
         for name, count in lost.most_common()
     ]  # fmt: skip
-    if not rows:
-        return "<p>Nobody lost a point in a test.</p>"
-    return table("Tests in which points were lost", ["Test", ">Students", ">Of the class", "Because"], rows)
+    columns = ["Test", ">Students", ">Of the class", "Because"]
+    return _section("", "Tests in which points were lost", columns, rows, nothing="Nobody lost a point in a test.")
 
 
 def _messages(scored):
@@ -181,9 +187,7 @@ def _messages(scored):
         if counted(score, second) < score.max_points and score.message:
             counts[score.grade_id, score.message.splitlines()[0][:MESSAGE_LENGTH]] += 1
     rows = [[name, message, count] for (name, message), count in counts.most_common(MESSAGES)]
-    if not rows:
-        return ""
-    return "<h2>Messages</h2>\n" + table("The most frequent messages", ["Test", "Message", ">Students"], rows)
+    return _section("Messages", "The most frequent messages", ["Test", "Message", ">Students"], rows)
 
 
 def _written(scored):
@@ -198,23 +202,21 @@ def _written(scored):
         worth = sum(grade.max_points for grade in done)
         share = _percent(sum(grade.points for grade in done) / worth) if worth else ""
         rows.append([name, len(done), len(grades) - len(done), share])
-    if not rows:
-        return ""
     columns = ["Answer", ">Graded", ">Open", ">Points earned"]
-    return "<h2>Answers in words</h2>\n" + table("What a person grades", columns, rows)
+    return _section("Answers in words", "What a person grades", columns, rows)
 
 
 def _times(scored):
     seconds = sorted(one.record.result.seconds for one in scored)
     if not seconds:
-        return ""
+        return _section()
     slowest = max(scored, key=lambda one: one.record.result.seconds).student.name
     pairs = [
         ("Median", f"{seconds[len(seconds) // 2]:.1f} s"),
         ("Fastest", f"{seconds[0]:.1f} s"),
         ("Slowest", f"{seconds[-1]:.1f} s ({slowest})"),
     ]
-    return "<h2>Time to grade a submission</h2>\n" + terms(pairs)
+    return _section("Time to grade a submission", terms=pairs)
 
 
 def _open_ones(found):
@@ -224,6 +226,4 @@ def _open_ones(found):
         if one.status != "graded":
             detail = one.record.result.detail if one.record and one.status not in ("missing", "waiting") else ""
             rows.append([one.student.name, one.status, detail])
-    if not rows:
-        return ""
-    return "<h2>Students to look at</h2>\n" + table("All but the graded", ["Student", "Status", "Why"], rows)
+    return _section("Students to look at", "All but the graded", ["Student", "Status", "Why"], rows)
