@@ -12,7 +12,6 @@ NOT_YET = {
     #
     "03_layers",
     #
-    "04_losses",
     #
     "05_autograd",
     #

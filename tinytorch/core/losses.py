@@ -39,8 +39,8 @@ def check_shapes(input, target):
     """Raise ValueError naming both shapes unless they are equal."""
     if np.shape(input) != np.shape(target):
         raise ValueError(
-            f"input has shape {np.shape(input)} and target {np.shape(target)}: a loss compares entry with entry, "
-            "so they must be equal; reshape one of them"
+            f"input has shape {np.shape(input)} and target {np.shape(target)}: a loss compares entry with "
+            "entry, so they must be equal; reshape one of them"
         )
 
 
@@ -55,7 +55,7 @@ def mse_loss(input, target, reduction="mean"):
 
 
 class AxisOp(Op):
-    """An operation along one axis, given by position, as `axis` or as PyTorch's `dim`; if not given, the last."""
+    """An operation along one axis: by position, as `axis`, or as PyTorch's `dim`; if not given, the last."""
 
     def __call__(self, x, axis=-1, *, dim=None):
         return super().__call__(x, axis=axis if dim is None else dim)
@@ -64,7 +64,7 @@ class AxisOp(Op):
 @AxisOp
 @in_float32
 def log_softmax(x, *, axis):
-    """The logarithm of softmax along `axis` (or PyTorch's `dim`), by log-sum-exp: finite for every finite x."""
+    """The logarithm of softmax along `axis` (or PyTorch's `dim`), by log-sum-exp: finite for finite x."""
     axes = normalize_axes(axis, x.ndim)
     x = x.astype(result_dtype(x, floating=True), copy=False)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -75,9 +75,9 @@ def log_softmax(x, *, axis):
 def cross_entropy(input, target, reduction="mean"):
     """The negative logarithm of the right class's probability, reduced ("mean", "sum" or "none").
 
-    input: logits of shape (N, C) or (C,). target: integers from 0 to C - 1, of shape (N,) or (). Raises TypeError for
-    targets that are not integers, ValueError naming both shapes where they do not fit, IndexError for a number that
-    is no class. Several axes of positions: reshape to (N, C) first.
+    input: logits of shape (N, C) or (C,). target: integers from 0 to C - 1, of shape (N,) or ().
+    Raises TypeError for targets that are not integers, ValueError naming both shapes where they do not fit,
+    IndexError for a number that is no class. Several axes of positions: reshape to (N, C) first.
     """
     target = np.asarray(target)
     if target.dtype.kind not in "iu":
@@ -95,15 +95,19 @@ def cross_entropy(input, target, reduction="mean"):
 
 @Op
 def softplus(x):
-    """log(1 + exp(x)), entry by entry: finite for every finite x, precise for negative x. Its slope is sigmoid(x)."""
+    """log(1 + exp(x)), entry by entry: finite for every finite x, precise for negative x.
+
+    Its slope is sigmoid(x), smooth also at 0; as one operation it gets that rule in module 05.
+    """
     x = np.asarray(x, result_dtype(x, floating=True))
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def binary_cross_entropy_with_logits(input, target, reduction="mean"):
-    """Binary cross-entropy of the probabilities sigmoid(input), from the logits, reduced ("mean", "sum" or "none").
+    """Binary cross-entropy of the probabilities sigmoid(input), from the logits, reduced.
 
-    target: 0, 1 or between, of the same shape. Raises ValueError naming both shapes where they differ.
+    target: 0, 1 or between, of the same shape. reduction: "mean", "sum" or "none".
+    Raises ValueError naming both shapes where they differ.
     """
     check_shapes(input, target)
     return reduce(target * softplus(-input) + (1 - target) * softplus(input), reduction)
@@ -111,9 +115,10 @@ def binary_cross_entropy_with_logits(input, target, reduction="mean"):
 
 @Op
 def bce_terms(p, y):
-    """-y log p - (1 - y) log(1 - p), entry by entry, each logarithm at least -100. Raises ValueError outside [0, 1].
+    """-y log p - (1 - y) log(1 - p), entry by entry, each logarithm at least -100.
 
-    The slope over p is taken as (p - y) / max(p (1 - p), 1e-12), which is finite where p is 0 or 1.
+    Raises ValueError for an entry outside [0, 1]. Its slope over p is taken as PyTorch's,
+    (p - y) / max(p (1 - p), 1e-12), which is finite where p is 0 or 1.
     """
     dtype = result_dtype(p, y, floating=True)
     p, y = np.asarray(p, dtype), np.asarray(y, dtype)
@@ -127,9 +132,10 @@ def bce_terms(p, y):
 
 
 def binary_cross_entropy(input, target, reduction="mean"):
-    """Binary cross-entropy of the probabilities `input` and the targets 0, 1 or between, of the same shape, reduced.
+    """Binary cross-entropy of the probabilities `input`, reduced. target: 0, 1 or between, of the same shape.
 
-    No entry costs more than 100. Raises ValueError naming both shapes where they differ, or an entry outside [0, 1].
+    No entry costs more than 100. Raises ValueError naming both shapes where they differ, or an entry
+    outside [0, 1].
     """
     check_shapes(input, target)
     return reduce(bce_terms(input, target), reduction)
@@ -152,14 +158,14 @@ class MSELoss(Loss):
 
 
 class CrossEntropyLoss(Loss):
-    """Cross-entropy of logits (N, C) and integer targets (N,). It takes logits: a softmax before it is a mistake."""
+    """Cross-entropy of logits (N, C) and integer targets (N,). A softmax before it is a mistake."""
 
     def forward(self, input, target):
         return cross_entropy(input, target, self.reduction)
 
 
 class BCELoss(Loss):
-    """Binary cross-entropy of probabilities. Prefer BCEWithLogitsLoss, which loses nothing at large logits."""
+    """Binary cross-entropy of probabilities. BCEWithLogitsLoss is better: it keeps its digits."""
 
     def forward(self, input, target):
         return binary_cross_entropy(input, target, self.reduction)
@@ -173,9 +179,10 @@ class BCEWithLogitsLoss(Loss):
 
 
 def accuracy(logits, targets):
-    """The share of rows of `logits` (N, C) whose largest entry stands at the class in `targets` (N,): a float.
+    """The share of right answers, a float: rows of `logits` (…, C) whose largest entry is at their target.
 
-    nan over no rows. Raises ValueError naming both shapes where they do not fit.
+    targets: integers, of the shape of `logits` without its last axis. nan over no rows.
+    Raises ValueError naming both shapes where they do not fit.
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
     if targets.shape != logits.shape[:-1]:

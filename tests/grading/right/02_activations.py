@@ -20,6 +20,7 @@ def sigmoid(x):
 # %% softmax_along
 @Op
 @np.errstate(invalid="ignore")
+@in_float32
 def softmax_along(x, *, axis):
     (place,) = normalize_axes(axis, np.ndim(x))
     scores = np.moveaxis(np.array(x, dtype=result_dtype(x, floating=True)), place, -1)
@@ -80,6 +81,7 @@ def shares_of_one_row(row):
 
 @Op
 @np.errstate(invalid="ignore")
+@in_float32
 def softmax_along(x, *, axis):
     x = np.asarray(x, dtype=result_dtype(x, floating=True))
     (place,) = normalize_axes(axis, x.ndim)
@@ -92,6 +94,7 @@ def softmax_along(x, *, axis):
 # %% softmax_along: an error of one's own, and the shift by where
 @Op
 @np.errstate(invalid="ignore")
+@in_float32
 def softmax_along(x, *, axis):
     if not -x.ndim <= axis < x.ndim:
         raise IndexError(f"softmax: there is no axis {axis}, only {x.ndim} of them")
