@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from tiny_course import ANSWERS, position
 
 pytestmark = pytest.mark.kernel
 
@@ -201,8 +202,8 @@ def test_a_mistake_in_the_course_is_found_in_its_line(tito, mini_course):
     path.write_text(text.replace("assert double(4) == 8,", "assert double(4) == 9,"), encoding="utf-8")
     cell = tito("module", "test", "01", "--json").document["data"]["cells"][0]
     lines = path.read_text(encoding="utf-8").splitlines()
-    line = next(number for number, text in enumerate(lines, 1) if "double(4) == 9" in text)
-    assert cell["where"] == f"modules/01_alpha/alpha_dev.py:{line} (cell 6)"
+    line = next(number for number, text in enumerate(lines, 1) if "def double" in text) - 1
+    assert cell["where"] == f"in `double` (modules/01_alpha/alpha_dev.py:{line})"
 
 
 def test_limits_are_options(workspace):
@@ -288,8 +289,22 @@ def test_an_export_that_does_not_import_leaves_everything_as_it_was(completed):
 def test_failing_tests_of_the_export_leave_everything_as_it_was(completed):
     completed.edit("02_beta", "quadruple", "#| export\ndef quadruple(number):\n    return {2: 8}[number]\n")
     document = complete_fails(completed, "02_beta", "tests-failed")
-    assert "modules/02_beta/test_beta.py::test_quadruple" in document["error"]["message"]
+    assert document["error"]["message"].splitlines() == [
+        "1 of 1 tests in modules/02_beta/test_beta.py fail with what 02_beta exports.",
+        "test_quadruple: KeyError: 5, from `assert quadruple(5) == 20` in the test",
+        "in `quadruple` of tinytorch/core/beta.py: `return {2: 8}[number]`",
+        "You may read modules/02_beta/test_beta.py: test_quadruple says what it tests.",
+    ]
+    command = "tito test 02 --notebook -k test_quadruple"
+    assert document["error"]["hint"].endswith(command)
     assert document["data"]["points"] == 7, "the notebook itself passed"
+
+    arguments = command.split()[1:]
+    assert completed.tito(*arguments).exit_code == 1
+    completed.edit("02_beta", "quadruple", "#| export\ndef quadruple(number):\n    return 4 * number\n")
+    outcome = completed.tito(*arguments, "--json")
+    assert outcome.exit_code == 0 and outcome.document["data"]["passed"] == 1
+    assert completed.tito("test", "--all", "--notebook").exit_code == 2
 
 
 def test_tests_that_do_not_exist_are_a_failure(completed):
@@ -351,8 +366,7 @@ def test_a_dependant_that_breaks_is_reported_and_mended_by_completing_again(comp
     data = outcome.document["data"]
     assert data["rechecked"] == ["02_beta"]
     assert [one["module"] for one in data["broken"]] == ["02_beta"]
-    expected = "modules/02_beta/test_beta.py::test_twice: AssertionError: beta needs fractions"
-    assert data["broken"][0]["message"].startswith(expected)
+    assert data["broken"][0]["message"] == "test_twice: beta needs fractions"
     assert states(completed) == {"01_alpha": "complete", "02_beta": "broken", "03_gamma": "locked"}
     assert (completed.root / "tinytorch" / "core" / "beta.py").read_bytes() == before
 
@@ -465,3 +479,35 @@ def test_all_in_a_workspace_means_what_is_built(workspace, completed):
     outcome = workspace.tito("test", "--all", "--json")
     assert (outcome.exit_code, outcome.document["error"]["code"]) == (1, "no-tests")
     assert completed.tito("test", "--all", "--json").document["data"]["passed"] == 2
+
+
+def test_a_helper_that_the_export_would_leave_behind_is_named_with_its_cell(workspace):
+    workspace.solve("01_alpha")
+    workspace.edit("01_alpha", "double", ANSWERS["01_alpha"]["double"].replace("2 * number", "twice(number)"))
+    notebook = workspace.read("01_alpha")
+    helper = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "id": "helper"}
+    helper["source"] = "def twice(number):\n    return number * 2\n"
+    notebook["cells"].insert(position(notebook, "double"), helper)
+    workspace.write("01_alpha", notebook)
+    said = "twice is defined here, in a cell that is not exported, and double uses it, which is: "
+    said += "make `#| export` the first line of this cell"
+    assert said in workspace.tito("module", "test", "01").stderr
+    outcome = workspace.tito("module", "complete", "01", "--json")
+    assert outcome.exit_code == 1 and said in outcome.document["error"]["message"]
+    helper["source"] = "#| export\n" + helper["source"]
+    workspace.write("01_alpha", notebook)
+    assert workspace.tito("module", "complete", "01").exit_code == 0
+
+
+def test_empty_written_answers_are_said_wherever_points_are(workspace):
+    workspace.solve("01_alpha")
+    empty = workspace.tito("module", "test", "01", "--json").document["data"]["empty"]
+    assert len(empty) == 1
+    line = f"{empty[0]} is still empty"
+    outcome = workspace.tito("module", "complete", "01")
+    assert line in outcome.stdout and f"01_alpha is complete; still empty: {empty[0]}" in outcome.stdout
+    assert f"01_alpha: {line}" in workspace.tito("module", "status").stdout
+    workspace.edit("01_alpha", empty[0], "Because.")
+    document = workspace.tito("module", "status", "--json").document
+    assert [one["empty"] for one in document["data"]["modules"]] == [[], [], []]
+    assert "empty" not in workspace.tito("module", "test", "01").stdout

@@ -523,3 +523,69 @@ def test_what_is_compared_with_an_earlier_wrong_answer_is_blocked_by_it(tmp_path
     found = {cell.grade_id: (cell.status, cell.message) for cell in report.cells}
     assert found.pop("test-unparsed")[0] == "crashed", "its own mistake, whatever the loops do"
     assert found == expected
+
+
+def test_what_measured_cells_print_is_shown_and_the_notebook_becomes_a_page(tmp_path):
+    picture = "from IPython.display import Image, display\ndisplay(Image(data=b'\\x89PNG', format='png'))\n'last'"
+    cells = [
+        code("# A *title*", kind="markdown"),
+        check("a", "print('not shown')"),
+        code("for step in range(2):\n    print('step', step)\n" + picture, tags=["measure"]),
+    ]
+    course = Course(tmp_path.resolve(), cells)
+    report = course.run(measure=True)
+    assert report.measured == (("cell 3", "step 0\nstep 1\n(a picture)\n'last'"),)
+    page = report.page.read_text(encoding="utf-8")
+    assert report.page == course.project.root / ".tito" / "pages" / "01_kinds.html"
+    assert all(text in page for text in ("<em>title</em>", "step 1", "data:image/png;base64"))
+    assert course.run().page is None and course.run().measured == ()
+
+
+def test_measured_cells_have_a_limit_of_their_own(tmp_path):
+    sleep = "import time; time.sleep(1.2)"
+    course = Course(tmp_path.resolve(), [check("a", "pass"), code(sleep, tags=["measure"])])
+    assert course.run(measure=True, cell_seconds=0.5, total_seconds=1).passed
+    report = course.run(measure=True, measure_seconds=0.5)
+    assert report.stopped == ("cell 2: did not finish within 0.5 s",)
+
+
+def test_a_loop_without_end_is_waited_for_once(tmp_path):
+    course = Course(
+        tmp_path.resolve(),
+        [
+            function("endless", "while x: pass"),
+            check("endless", "endless(1)"),
+            check("endless-again", "endless(1)"),
+            check("endless-zero", "endless(0)"),
+            function("calling", "return endless(x)"),
+            check("calling", "calling(1)"),
+            function("apart", "import time; time.sleep(1.5)"),
+            check("apart", "apart(1)"),
+        ],
+    )
+    cells = by_name(course.run(cell_seconds=10))
+    statuses = {name.removeprefix("test-"): cell.status for name, cell in cells.items()}
+    assert statuses == {
+        "endless": "timeout", "endless-again": "timeout", "endless-zero": "passed", "calling": "blocked",
+        "apart": "passed",
+    }  # fmt: skip
+    assert cells["test-endless"].message == "did not finish within 10 s"
+    assert cells["test-endless-again"].message == "did not finish within 1 s"
+
+
+def test_a_free_cell_that_stops_is_listed_and_costs_nothing(tmp_path):
+    cells = [
+        stub("later"),
+        check("a", "pass"),
+        code("later(1)"),
+        code("print(1 / 0)"),
+        function("wrong", "return [][0]"),
+        check("wrong", "wrong(1)"),
+        code("wrong(2)"),
+    ]
+    report = Course(tmp_path.resolve(), cells).run()
+    assert report.stopped == (
+        "cell 4: ZeroDivisionError: division by zero, in `print(1 / 0)` (cell 4, line 1)",
+        "cell 7: blocked by wrong: its test test-wrong fails; fix that first, in `wrong` (cell 5)",
+    )
+    assert Course(tmp_path.resolve(), [check("a", "pass"), code("1 / 0")]).run().passed

@@ -1,5 +1,6 @@
 """`tito module`: a student's way through the modules."""
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -9,6 +10,9 @@ from tito.commands.context import Name, open_project
 from tito.console import console
 
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
+MeasureSeconds = Annotated[
+    float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell that measures.")
+]
 TotalSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for the notebook.")]
 
 WIDE = 110  # columns of a terminal from which on summaries can be read beside the rest
@@ -87,6 +91,7 @@ def _standing_data(standing):
         "state": standing.state,
         "detail": standing.detail,
         "missing": standing.missing,
+        "empty": standing.empty,
         "completed_at": record.completed_at if record else None,
         "points": record.points if record else None,
         "max_points": record.max_points if record else None,
@@ -100,6 +105,9 @@ def _print_status(found):
         [(one.state, one.module, _recorded_points(one.record), one.detail) for one in found.standings],
     )
     console.line(f"{found.done} of {len(found.standings)} modules complete")
+    for one in found.standings:
+        for name in one.empty:
+            console.line(f"{one.module}: {name} is still empty")
     _print_next(found.next)
 
 
@@ -117,9 +125,12 @@ opening.register(app)
 @app.command()
 def test(
     module: Name,
-    everything: Annotated[bool, typer.Option("--all", help="Also run the cells that only measure.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also run the cells that only measure, show what they print, and make a page.")
+    ] = False,
     cell_seconds: CellSeconds = 60,
     total_seconds: TotalSeconds = 600,
+    measure_seconds: MeasureSeconds = 300,
 ):
     """Run the notebook as it is saved, in a fresh process, and show what each graded cell earned.
 
@@ -139,12 +150,13 @@ def test(
             cell_seconds=cell_seconds,
             total_seconds=total_seconds,
             measure=everything,
+            measure_seconds=measure_seconds,
         )
-    console.show(_report_data(report), lambda: _print_report(report))
+    console.show(_report_data(project, report), lambda: _print_report(project, report))
     modules.require_passed(report)
 
 
-def _report_data(report):
+def _report_data(project, report):
     return {
         "module": report.module,
         "source": report.source,
@@ -153,20 +165,30 @@ def _report_data(report):
         "max_points": report.max_points,
         "withheld": report.withheld,
         "written": report.written,
+        "empty": report.empty,
         "cells": report.cells,
         "stopped": report.stopped,
+        "measured": [{"cell": cell, "printed": text} for cell, text in report.measured],
+        "page": project.relative(report.page) if report.page else None,
         "warnings": report.warnings,
         "seconds": report.seconds,
     }
 
 
-def _print_report(report):
+def _print_report(project, report):
     _print_warnings(report.warnings)
     console.line(f"{report.source} as saved at {report.saved:%Y-%m-%d %H:%M:%S}")
     console.table(["status", ">points", "cell", ">seconds", ""], [_row(cell) for cell in report.cells])
     for text in report.stopped:
         console.line(f"stopped: {text}")
+    for cell, text in report.measured:
+        console.line(f"measured in {cell}:")
+        console.line(textwrap.indent(text, "    "))
+    for name in report.empty:
+        console.line(f"{name} is still empty")
     console.line(_points(report))
+    if report.page:
+        console.line(f"the notebook as it ran, with its pictures: {project.relative(report.page)}")
 
 
 def _row(cell):
@@ -206,7 +228,9 @@ def complete(
             catalog,
             found,
             on_cell=advance,
-            on_report=lambda report: console.show(_report_data(report), lambda: _print_report(report)),
+            on_report=lambda report: console.show(
+                _report_data(project, report), lambda: _print_report(project, report)
+            ),
             cell_seconds=cell_seconds,
             total_seconds=total_seconds,
         )
@@ -216,7 +240,7 @@ def complete(
 def _completion_data(project, completion):
     report, tests = completion.report, completion.tests
     return {
-        **_report_data(report),
+        **_report_data(project, report),
         "warnings": [*report.warnings, *completion.warnings],
         "tests": {"passed": tests.passed, "failed": tests.failed, "skipped": tests.skipped},
         "replaced": [project.relative(path) for path in completion.replaced],
@@ -236,7 +260,9 @@ def _print_completion(project, completion):
         console.line(f"the file it replaced is kept: {project.relative(path)}")
     for one in completion.broken:
         console.warn(f"{one.module} no longer passes its tests: {one.message}")
-    console.line(f"{completion.report.module} is complete")
+    empty = completion.report.empty
+    still = f"; still empty: {', '.join(empty)}" if empty else ""
+    console.line(f"{completion.report.module} is complete{still}")
     _print_next(completion.next)
 
 

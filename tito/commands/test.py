@@ -1,5 +1,6 @@
 """`tito test`: the tests of what the modules export."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -18,19 +19,32 @@ def register(app):
 def test(
     modules: Names = None,
     module: Annotated[list[str] | None, typer.Option("--module", metavar="M", help="The same as naming it.")] = None,
+    named: Annotated[str, typer.Option("-k", metavar="TEXT", help="Only the tests with this in their names.")] = "",
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="Test what the notebook of one module would export, as it is saved.")
+    ] = False,
     all_: Annotated[bool, typer.Option("--all", help="Of every built module, and of the course.")] = False,
 ):
     """Run the tests of modules against the package as it is now."""
-    from tito.services import testing
+    from tito.services import export, testing
 
     project, catalog = open_project()
     names = [*(modules or []), *(module or [])]
     if bool(names) == all_:
         raise UsageError("name the modules to test, or all of them", "tito test --all")
     chosen = testing.ALL if all_ else find_modules(catalog, names)
-    run = testing.run_tests(
-        project, catalog, chosen, seconds=HOURS, on_line=None if console.json else console.line
-    )
+    if notebook and (all_ or len(chosen) != 1):
+        raise UsageError("--notebook is for one module at a time", "tito test M --notebook")
+    with export.stage(project, catalog, chosen) if notebook else nullcontext() as stage:
+        run = testing.run_tests(
+            project,
+            catalog,
+            chosen,
+            stage.folder if stage else None,
+            named=named,
+            seconds=HOURS,
+            on_line=None if console.json else console.line,
+        )
     data = {
         "modules": [one.name for one in (catalog if all_ else chosen)],
         "passed": run.passed,
@@ -42,5 +56,5 @@ def test(
     console.show(data, lambda: None)
     if not run.ok:
         message = f"{run.failed} of {run.passed + run.failed} tests failed" if run.failed else run.problem
-        hint = "mend the notebook of the first failure, then: tito module complete M"
+        hint = "fix the notebook of the first failure, then: tito module complete M"
         raise WorkError(message, hint, code="tests-failed")

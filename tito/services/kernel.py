@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tito.services import views
 START_SECONDS = 60
 INTERRUPT_SECONDS = 5  # what a cell gets to end after it was interrupted
 MESSAGE_LENGTH = 4000
+OUTPUT_SIZE = 20 << 20  # of what one cell prints and shows
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 FRAME = re.compile(r"\s*(?:Cell|Input) In ?\[(\d+)\],? line (\d+)")
 COMPILED_FILE = re.compile(r" \(\w+\.py, line \d+\)$")
@@ -31,8 +33,11 @@ PUBLIC_NAMES = {"_IncompleteInputError": "SyntaxError"}
 
 @dataclass(frozen=True)
 class Limits:
+    """choose(number, outcomes so far): the seconds of a cell, where they are not the same for each."""
+
     cell_seconds: float = 60
     total_seconds: float = 600
+    choose: Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -54,22 +59,24 @@ class Outcome:
     frames: tuple = ()
 
 
-def run_cells(sources, *, folder, cwd, limits, on_cell=None):
+def run_cells(sources, *, folder, cwd, limits, on_cell=None, outputs=None):
     """Run the code `sources` one after the other, past errors, and return an Outcome for each.
 
     folder: the view that `tinytorch` must come from; ProjectError where the kernel imports another one.
-    on_cell(index): called before each cell.
+    on_cell(index): called before each cell. outputs: a dictionary, to be filled with {index: outputs of the cell}.
     """
     # the selector loop, because zmq cannot use Windows' default one
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        return runner.run(_run_cells(sources, folder, cwd, limits, on_cell))
+        return runner.run(_run_cells(sources, folder, cwd, limits, on_cell, outputs))
 
 
-async def _run_cells(sources, folder, cwd, limits, on_cell):
+async def _run_cells(sources, folder, cwd, limits, on_cell, outputs):
     with tempfile.TemporaryDirectory(prefix="tito-kernel-", ignore_cleanup_errors=True) as scratch:
         session = _Session(sources, Path(scratch))
         try:
             await session.start(folder, cwd)
+            if outputs is not None:
+                session.client.process_message = _keep_outputs(outputs)
             return await session.run(limits, on_cell)
         finally:
             await session.stop()
@@ -148,7 +155,8 @@ class _Session:
                 continue
             if on_cell:
                 on_cell(index)
-            outcome = await self._run_cell(index, min(limits.cell_seconds, deadline - time.monotonic()))
+            seconds = limits.choose(index, outcomes) if limits.choose else limits.cell_seconds
+            outcome = await self._run_cell(index, min(seconds, deadline - time.monotonic()))
             outcomes.append(outcome)
             reason = await self._reason_to_end(outcome, deadline, limits)
             end = Outcome("skipped", message=reason, cell=index) if reason else None
@@ -244,6 +252,29 @@ def _read_status_only(message, cell, cell_index):
 
     if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
         raise CellExecutionComplete
+
+
+def _keep_outputs(outputs):
+    """In place of nbclient's handling of output: the first megabytes of what each cell prints and shows."""
+    from nbformat.v4 import output_from_msg
+
+    sizes = {}
+
+    def keep(message, cell, index):
+        kind, size = message["msg_type"], len(repr(message["content"]))
+        if kind in ("stream", "display_data", "execute_result", "error"):
+            sizes[index] = sizes.get(index, 0) + size
+            kept = outputs.setdefault(index, [])
+            output = output_from_msg(message)
+            if sizes[index] > OUTPUT_SIZE:
+                return
+            if kind == "stream" and kept and kept[-1].get("name") == output.name:
+                kept[-1].text += output.text
+            else:
+                kept.append(output)
+        _read_status_only(message, cell, index)
+
+    return keep
 
 
 def _describe_exit(code):

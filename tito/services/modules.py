@@ -20,7 +20,8 @@ class Standing:
 
     state: complete; stale, where its notebook changed after it was completed; broken, where its tests fail since
     something below it was replaced; edited, where its file in the package is not the one that was put there; started;
-    ready; or locked, where `missing` names the modules to complete first. detail: the reason, for a person.
+    ready; or locked, where `missing` names the modules to complete first. detail: the reason, for a person. empty: the
+    answers in words that say nothing yet, of a module that was started.
     usable: whether other modules can build on what is in the package; a stale module's tested export still is.
     """
 
@@ -31,6 +32,7 @@ class Standing:
     missing: tuple = ()
     record: Record | None = None
     usable: bool = False
+    empty: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,19 @@ class Completion:
 def status(project, catalog):
     records, warning = read_progress(project)
     standings = _standings(project, catalog, catalog, records)
-    return Status(tuple(standings.values()), _next(standings), (warning,) if warning else ())
+    shown = tuple(replace(one, empty=_empty(project, catalog[one.module], one)) for one in standings.values())
+    return Status(shown, _next(standings), (warning,) if warning else ())
+
+
+def _empty(project, module, standing):
+    """The answers in words that say nothing yet, of a module that somebody has worked on."""
+    handed_out, _ = pristine.read_pristine(project, module)
+    if handed_out is None or standing.state == "ready" or not module.notebook.exists():
+        return ()
+    try:
+        return notebooks.empty_answers(notebooks.load(project, module.notebook).node, handed_out)
+    except WorkError:
+        return ()
 
 
 def _next(standings):
@@ -252,8 +266,9 @@ def _backups(project):
 def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_seconds=60, total_seconds=600):
     """Test the notebook of `module`, put what it exports into the package, and recheck what depends on it.
 
-    on_report(report): called once the notebook has run. Whatever fails before the file is in place raises and leaves
-    package and progress as they were.
+    on_cell(done, total, title): called before each cell, and before each of the steps after them. on_report(report):
+    called once the notebook has run. Whatever fails before the file is in place raises and leaves package and progress
+    as they were.
     """
     warnings = require_prerequisites(project, catalog, module)
     before = _file_digest(module.source(project))
@@ -263,7 +278,10 @@ def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_sec
     if on_report:
         on_report(report)
     require_passed(report)
+    say = on_cell or (lambda done, total, title: None)
+    say(0, None, f"importing what {module.name} exports")
     with export.stage(project, catalog, [module]) as stage:
+        say(0, None, f"running {module.tests.name}")
         tests = testing.run_tests(project, catalog, [module], folder=stage.folder)
         _require_tests(project, module, tests)
         source_digest = _source_digest(pristine.load_source(project, module))
@@ -281,7 +299,7 @@ def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_sec
             records[module.name] = _record(project, module, report, source_digest)
             write_progress(project, records)
     with changing(f"{module.name} is complete, but what depends on it was not rechecked"):
-        rechecked, broken = _recheck(project, catalog, module, records)
+        rechecked, broken = _recheck(project, catalog, module, records, say)
     return Completion(
         report=report,
         tests=tests,
@@ -298,10 +316,11 @@ def require_passed(report):
     """Raise WorkError where not every graded cell of `report` passed."""
     failed = [cell for cell in report.cells if cell.status != "passed"]
     if failed:
+        failed.sort(key=lambda cell: cell.status == "blocked")  # what can be fixed now comes first
         names = ", ".join(cell.grade_id for cell in failed[:3]) + (", …" if len(failed) > 3 else "")
         raise WorkError(
             f"{len(failed)} of {len(report.cells)} graded cells of {report.module} did not pass: {names}",
-            f"mend the notebook, save it, then: tito module test {report.module}",
+            f"fix the notebook, save it, then: tito module test {report.module}",
             code="failed",
         )
     if not report.passed:
@@ -309,12 +328,19 @@ def require_passed(report):
 
 
 def _require_tests(project, module, tests):
-    if not tests.ok:
-        raise WorkError(
-            f"{project.relative(module.tests)} fails with what {module.name} exports: {tests.first_failure}",
-            f"mend the notebook, save it, then: tito module complete {module.name}",
-            code="tests-failed",
-        )
+    if tests.ok:
+        return
+    path, hint = project.relative(module.tests), f"tito module complete {module.name}"
+    if not tests.failures:
+        raise WorkError(f"{path} could not be run: {tests.problem}", hint, code="tests-failed")
+    first = tests.failures[0]
+    raise WorkError(
+        f"{tests.failed} of {tests.failed + tests.passed} tests in {path} fail with what {module.name} exports.\n"
+        f"{first.in_words()}\n"
+        f"You may read {path}: {first.name} says what it tests.",
+        f"fix the notebook, save it, and try this one test: tito test {module.number:02} --notebook -k {first.name}",
+        code="tests-failed",
+    )
 
 
 def _record(project, module, report, source_digest):
@@ -327,7 +353,7 @@ def _record(project, module, report, source_digest):
     )
 
 
-def _recheck(project, catalog, module, records):
+def _recheck(project, catalog, module, records, say):
     """Run the tests of the completed modules that depend on `module`, one after the other, and record what broke.
 
     In the course repository a module that is built counts as completed; only a recorded one can be marked.
@@ -339,6 +365,7 @@ def _recheck(project, catalog, module, records):
         if not built or not (record or project.is_course):
             continue
         rechecked.append(dependant.name)
+        say(0, None, f"testing {dependant.name} again")
         message = _first_failure(project, catalog, dependant)
         if message:
             broken.append(Broken(dependant.name, message))

@@ -13,6 +13,7 @@ from tito.errors import WorkError
 from tito.services import syntax
 from tito.services.files import atomic_write, digest
 
+PLACEHOLDER = "YOUR ANSWER HERE"  # nbgrader's
 EXPORT = re.compile(r"#\|\s*export\s*")
 MARKER = re.compile(r"\s*#\s*%%+(?P<options>\s.*)?")
 QUOTES = tuple(prefix + quote for prefix in ("", "r", "R") for quote in ('"' * 3, "'" * 3))
@@ -110,6 +111,14 @@ def is_test(cell):
 def is_written(cell):
     """An answer in words, graded by a person."""
     return bool(grading(cell).get("grade")) and bool(grading(cell).get("solution"))
+
+
+def empty_answers(node, handed_out):
+    """grade_ids of the written answers of `node` that say nothing: gone, blank, or as they were handed out."""
+    answers = {grade_id(cell): cell.source.strip() for cell in node.cells if is_written(cell)}
+    originals = {grade_id(cell): cell.source.strip() for cell in handed_out.cells if is_written(cell)}
+    is_empty = {name: answers.get(name, "") in ("", PLACEHOLDER, text) for name, text in originals.items()}
+    return tuple(name for name in originals if name and is_empty[name])
 
 
 def is_question(cell):

@@ -18,7 +18,7 @@ class Places:
         if one.index is None:
             return f"the restored cell {notebooks.grade_id(one.cell)}" + (f", line {line}" if line else "")
         if self.source.starts is not None:
-            return notebooks.where(self.source, one.index, line)
+            return f"{self.source.label}:{self.source.starts[one.index] + (line or 1) - 1}"
         return f"cell {one.index + 1}" + (f", line {line}" if line else "")
 
     def name(self, position):

@@ -5,6 +5,7 @@ only a percent source of the course has to follow, and `unfinished` what the mod
 """
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from tito.services import conventions, syntax
 from tito.services.notebooks import code_cells, exported_definitions, grade_id, is_exported, where
 
 DIRECTIVE = re.compile(r"#\|\s*(?P<name>\w+)\s*(?P<value>.*?)\s*")
+EXPORT_SOMEWHERE = re.compile(r"^#\|\s*export", re.MULTILINE)
 OUTSIDE_THE_COURSE = ("tito", "tests", "milestones")
 
 
@@ -106,6 +108,33 @@ def _futures_in_place(source, module):
                 )
 
 
+def names_left_behind(source, module):
+    """Problems of exported code with names that only cells without `#| export` define."""
+    return _problems(source, module, (_names_come_along,))
+
+
+def _names_come_along(source, module):
+    """What exported code reads is exported as well: a helper in a cell of the student's own is easily left behind."""
+    exported, elsewhere, readers = set(), {}, {}
+    for index, cell in code_cells(source.node):
+        if syntax.parsed(cell.source) is None:
+            continue
+        bound, needed = syntax.bound_and_needed(cell.source)
+        if is_exported(cell):
+            exported |= bound
+            readers.update(dict.fromkeys(needed, grade_id(cell) or f"cell {index + 1}"))
+        elif not EXPORT_SOMEWHERE.search(cell.source):  # another rule speaks of that
+            elsewhere.update(dict.fromkeys(bound, index))
+    for name in readers.keys() & elsewhere.keys() - exported:
+        if not hasattr(builtins, name):
+            yield (
+                elsewhere[name],
+                None,
+                f"{name} is defined here, in a cell that is not exported, and {readers[name]} uses it, which is: "
+                "make `#| export` the first line of this cell",
+            )
+
+
 def _imports(source, module, catalog):
     needed = {other.short for other in catalog.prerequisites(module)}
     others = {other.short: other.name for other in catalog if other.short not in needed}
@@ -161,6 +190,7 @@ EXPORT_RULES = (
     _directives,
     _exported_syntax,
     _futures_in_place,
+    _names_come_along,
     _defined_once,
     _markers_balance,
     _grade_ids_unique,

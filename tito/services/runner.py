@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from tito.errors import WorkError
-from tito.services import dependence, kernel, notebooks, rules, views
+from tito.services import dependence, executed, kernel, notebooks, rules, views
 from tito.services.pristine import in_words, read_pristine, restore
 from tito.services.verdicts import Judge
+
+MEASURE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Report:
     """What a module's notebook earned.
 
     saved: when the file that ran was saved. withheld: points of tests that stay with the instructor; written: points
-    of answers in words. stopped: where cells without points stopped, where all cells had to run.
+    of answers in words; empty: the grade_ids of those that say nothing yet. stopped: where cells without points
+    stopped; measured: (cell, what it printed) of those that measure, and page: the notebook as it ran, None where they
+    did not run.
     """
 
     module: str
@@ -40,6 +45,9 @@ class Report:
     warnings: tuple
     stopped: tuple
     seconds: float
+    empty: tuple = ()
+    measured: tuple = ()
+    page: Path | None = None
 
     @property
     def points(self):
@@ -51,13 +59,26 @@ class Report:
 
     @property
     def passed(self):
-        return bool(self.cells) and all(cell.status == "passed" for cell in self.cells) and not self.stopped
+        """Whether every test passed and, where all cells had to run, every other cell ran."""
+        stopped = self.page is not None and self.stopped
+        return bool(self.cells) and all(cell.status == "passed" for cell in self.cells) and not stopped
 
 
-def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_seconds=600, measure=False):
+def run(
+    project,
+    catalog,
+    module,
+    *,
+    on_cell=None,
+    cell_seconds=60,
+    total_seconds=600,
+    measure=False,
+    measure_seconds=MEASURE_SECONDS,
+):
     """Run the notebook of `module` in a fresh kernel against the exports of what it needs.
 
-    measure: also run the cells that only measure; then every cell has to run. on_cell(done, total): called before
+    measure: also run the cells that only measure, each for at most measure_seconds, which the notebook gets besides;
+    then every cell has to run, and the notebook as it ran becomes a page. on_cell(done, total, title): called before
     each cell. Raises WorkError where the file cannot be read or has no test to run, ProjectError where no kernel
     starts or it imports another package.
     """
@@ -73,16 +94,27 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
     if not graded:
         hint = "restore the file" if project.is_course else f"tito module reset {module.name}   (keeps a backup)"
         raise WorkError(f"{source.label} has no graded cell to run", hint, code="no-tests")
+    left_behind = [f"{one.where}: {one.message}" for one in rules.names_left_behind(source, module)]
+    measuring = [number for number, one in enumerate(running) if notebooks.is_measure(one.cell)]
+    outputs = {} if measure else None
     with views.view(project, catalog.prerequisites(module), without_kernels_of=None if measure else module) as folder:
-        outcomes = kernel.run_cells(
+        judge = Judge(running, [], source, pristine, dependence.read_modules(folder))
+
+        def seconds(number, outcomes):
+            return measure_seconds if number in measuring else judge.seconds(number, outcomes, cell_seconds)
+
+        def say(number):
+            name = notebooks.grade_id(running[number].cell) or ("a measurement" if number in measuring else "")
+            on_cell(number, len(running), f"{module.name}  {name}")
+
+        judge.outcomes = outcomes = kernel.run_cells(
             [one.cell.source for one in running],
             folder=folder,
             cwd=module.folder,
-            limits=kernel.Limits(cell_seconds, total_seconds),
-            on_cell=on_cell and (lambda number: on_cell(number, len(running))),
+            limits=kernel.Limits(cell_seconds, total_seconds + len(measuring) * measure_seconds, seconds),
+            on_cell=on_cell and say,
+            outputs=outputs,
         )
-        modules = dependence.read_modules(folder)
-    judge = Judge(running, outcomes, source, pristine, modules)
     return Report(
         module=module.name,
         source=source.label,
@@ -90,9 +122,12 @@ def run(project, catalog, module, *, on_cell=None, cell_seconds=60, total_second
         cells=tuple(_cell(running[number].cell, judge.verdict(number), outcomes[number]) for number in graded),
         withheld=_points(one.cell for one in placed if notebooks.is_withheld(one.cell)),
         written=_points(cell for cell in (pristine or source.node).cells if notebooks.is_written(cell)),
-        warnings=(*([warning] if warning else []), *map(in_words, changes)),
-        stopped=tuple(judge.stopped(set(graded))) if measure else (),
+        warnings=(*([warning] if warning else []), *map(in_words, changes), *left_behind),
+        stopped=tuple(judge.stopped(set(graded))),
         seconds=(datetime.now() - start).total_seconds(),
+        empty=notebooks.empty_answers(source.node, pristine or source.node),
+        measured=tuple((judge.places.cell(number), executed.text(outputs.get(number, ()))) for number in measuring),
+        page=executed.write_page(project, module, placed, running, outputs) if measure else None,
     )
 
 

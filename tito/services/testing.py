@@ -1,5 +1,6 @@
 """Runs `test_name.py` of modules, or the whole test suite, with pytest in a child process."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
 from tito.services import views
+from tito.services.pytest_cases import PROPERTY
 
 ALL = "all"
 MESSAGE_LENGTH = 2000
@@ -17,8 +19,21 @@ MESSAGE_LENGTH = 2000
 
 @dataclass(frozen=True)
 class Failure:
+    """A test that failed. case: its parameters, "" without; where: the line of the package that was running, ""."""
+
     test: str
     message: str
+    case: str = ""
+    where: str = ""
+
+    @property
+    def name(self):
+        """The name of the test function, without file and parameters."""
+        return self.test.rpartition("::")[2].partition("[")[0]
+
+    def in_words(self):
+        case = f" with {self.case}" if self.case else ""
+        return f"{self.name}{case}: {self.message}" + (f"\n{self.where}" if self.where else "")
 
 
 @dataclass(frozen=True)
@@ -38,15 +53,14 @@ class TestRun:
 
     @property
     def first_failure(self):
-        if self.failures:
-            return f"{self.failures[0].test}: {self.failures[0].message}"
-        return self.problem
+        return self.failures[0].in_words() if self.failures else self.problem
 
 
-def run_tests(project, catalog, modules, folder=None, *, seconds=600, on_line=None):
+def run_tests(project, catalog, modules, folder=None, *, named="", seconds=600, on_line=None):
     """Run the tests of `modules`, or all of the project's with ALL, against the package in `folder` or in place.
 
-    In a workspace ALL means the modules that are built. on_line(text): called for each line that pytest prints.
+    In a workspace ALL means the modules that are built. named: only the tests with this in their names (pytest's -k).
+    on_line(text): called for each line that pytest prints.
     Raises WorkError for a module that is not in the package, ProjectError where the child would import another one.
     """
     if modules == ALL:
@@ -57,7 +71,7 @@ def run_tests(project, catalog, modules, folder=None, *, seconds=600, on_line=No
         targets = [module.tests for module in modules]
         _require_files(project, modules, folder)
     views.check_child(folder or project.root)
-    return _run_pytest(project, targets, folder, seconds, on_line)
+    return _run_pytest(project, targets, folder, named, seconds, on_line)
 
 
 def _is_built(project, module):
@@ -74,13 +88,14 @@ def _require_files(project, modules, folder):
             )
 
 
-def _run_pytest(project, targets, folder, seconds, on_line):
+def _run_pytest(project, targets, folder, named, seconds, on_line):
     with tempfile.TemporaryDirectory(prefix="tito-tests-") as scratch:
         report = Path(scratch) / "report.xml"
         # -P keeps the working folder, with its own tinytorch, from going in front of the stage
         command = [sys.executable, "-P", "-m", "pytest", "-q", "--color=no", "--import-mode=importlib"]
         command += ["-p", "no:cacheprovider", f"--rootdir={project.root}", f"--junitxml={report}"]
-        command += ["-o", "junit_family=xunit1"]
+        command += ["-o", "junit_family=xunit1", "-p", "tito.services.pytest_cases"]
+        command += ["-k", named] if named else []
         if folder is not None:
             command += ["-o", "pythonpath="]  # nor may the configuration put another folder in front of it
         command += map(str, targets)
@@ -96,7 +111,7 @@ def _run_pytest(project, targets, folder, seconds, on_line):
         )
         output, in_time = _follow(child, seconds, on_line)
         problem = "" if in_time else f"the tests took more than {seconds:g} s"
-        return _read_report(report, output, child.returncode, problem)
+        return _read_report(project, report, output, child.returncode, problem)
 
 
 def _follow(child, seconds, on_line):
@@ -124,7 +139,7 @@ def _follow(child, seconds, on_line):
     return "".join(lines), not late.is_set()
 
 
-def _read_report(report, output, exit_code, problem):
+def _read_report(project, report, output, exit_code, problem):
     """The verdict comes from pytest's own report file and exit code, never from printed text."""
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     failures = []
@@ -133,7 +148,7 @@ def _read_report(report, output, exit_code, problem):
             kind, message = _case(case)
             counts[kind] += 1
             if kind == "failed":
-                failures.append(Failure(_test_name(case), message[:MESSAGE_LENGTH]))
+                failures.append(_failure(project, case, message))
     elif not problem:
         problem = f"pytest ended without a report (exit code {exit_code})"
     if not problem and not failures and counts["passed"] == 0:
@@ -141,6 +156,34 @@ def _read_report(report, output, exit_code, problem):
     if not problem and not failures and exit_code != 0:
         problem = f"pytest ended with exit code {exit_code}"
     return TestRun(**counts, output=output, failures=tuple(failures), problem=problem)
+
+
+def _failure(project, case, message):
+    """The Failure of a testcase; in pytest's own words where our plugin left nothing."""
+    said = case.find(f"properties/property[@name='{PROPERTY}']")
+    if said is None:
+        return Failure(_test_name(case), message[:MESSAGE_LENGTH])
+    found = json.loads(said.get("value"))
+    frames = [(Path(path), *rest) for path, *rest in found["frames"]]
+    message, core = _words(found, frames), [frame for frame in frames if frame[0].parent.name == "core"]
+    where = ""
+    if core:
+        path, _, function, text = core[-1]
+        where = f"in `{function}` of tinytorch/core/{path.name}: `{text}`"
+    return Failure(_test_name(case), message[:MESSAGE_LENGTH], found["case"], where)
+
+
+def _words(found, frames):
+    """An assertion's own words, without pytest's; else the error, and the line of the test, which holds the case."""
+    tests = [frame for frame in frames if frame[0].name.startswith("test_")]
+    line = tests[-1][3] if tests else ""
+    words = found["message"].partition("\nassert ")[0] if found["error"] == "AssertionError" else ""
+    if words and not words.startswith("assert "):
+        return words
+    if found["error"] == "AssertionError":
+        return f"this does not hold: {line or words}"
+    said = f"{found['error']}: {found['message']}" if found["message"] else found["error"]
+    return said + (f", from `{line}` in the test" if line else "")
 
 
 def _case(case):

@@ -18,6 +18,7 @@ STUB = re.compile(r"(?P<grade_id>.+): write this cell")
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 SYNTAX_ERRORS = ("SyntaxError", "IndentationError", "TabError")
 SAID = {"failed": "fails", "crashed": "stops", "timeout": "does not finish", "blocked": "cannot run"}
+IMPATIENCE = 10  # times shorter is the limit of what needs an answer that did not end
 BINDING = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?= *=[^=]|\(|:)", re.MULTILINE)
 
 
@@ -82,6 +83,20 @@ class Judge:
             return Verdict("blocked", f"not run: {self._end(outcome)}")
         return self._missing(outcome, position, question) or self._error("failed", outcome, position)
 
+    def seconds(self, position, outcomes, seconds):
+        """The seconds that the cell at `position` gets, after the `outcomes` of those above it.
+
+        Where an answer that it needs did not come to its end once, waiting as long again would tell nothing new.
+        """
+        late = {number for number, outcome in enumerate(outcomes) if outcome.status == "timeout"}
+        if not late:
+            return seconds
+        questions = {notebooks.grade_id(self.placed[one].cell) for one in late}
+        questions |= {self.question(name) for name in questions}
+        own = self._positions(self.question(notebooks.grade_id(self.placed[position].cell)))
+        needed = {notebooks.grade_id(self.placed[one].cell) for one in self._dependence.needed(position, own) | {*own}}
+        return max(1, seconds / IMPATIENCE) if needed & questions & self.originals.keys() else seconds
+
     def question(self, test):
         """The grade_id of the answer that `test` is about; None for the test of the module as a whole."""
         return None if (test or "").startswith(ASSEMBLY_TEST) else self.questions.get(test)
@@ -97,7 +112,8 @@ class Judge:
             if outcome.status in ("ok", "skipped") or is_judged or self._missing(outcome, position, None):
                 continue
             verdict = self._blocked(position) or self._error("crashed", outcome, position)
-            found.append(f"{self.places.cell(position)}: {verdict.message}, {verdict.where}")
+            cell = self.places.cell(position)
+            found.append(f"{cell}: {verdict.message}" + (f", {verdict.where}" if verdict.where != cell else ""))
         return found
 
     @cached_property
