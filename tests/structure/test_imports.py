@@ -15,6 +15,7 @@ HEAVY = {
     "jupytext",
     "nbformat",
     "nbclient",
+    "nbconvert",
     "nbdev",
     "nbgrader",
     "numpy",
@@ -23,7 +24,8 @@ HEAVY = {
     "IPython",
     "torch",
 }
-INSTALLED = {"packaging", "jinja2", "jupytext", "nbformat", "nbclient", "nbdev", "nbgrader", "jupyter_client"}
+INSTALLED = {"packaging", "jinja2", "jupytext", "nbformat", "nbclient", "nbconvert", "nbdev", "nbgrader"}
+INSTALLED |= {"jupyter_client"}
 # what nbgrader is made of: grading speaks its language
 JUPYTERLAB = {"jupyter_server", "jupyterlab", "traitlets"}  # of the two files that start it
 NBGRADERS = {"traitlets", "sqlalchemy", "jupyter_server", "tornado", "jinja2", "bleach"}
@@ -85,7 +87,8 @@ def allowed_in_tito(path):
     if path.parts[0] == "services" and path.name in ("jupyter.py", "lab.py"):
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *JUPYTERLAB}
     if path.parts[0] == "services":
-        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED}
+        more = {"pytest"} if path.name == "pytest_cases.py" else set()  # a plugin, in pytest's own process
+        return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED, *more}
     if path.parts[0] == "commands":
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", "tito.commands", "tito.console", "typer"}
     if path.name == "console.py":

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-PROPERTY = "tito"
+from tito.services.testing import PROPERTY
+
 VALUE_LENGTH = 100
 
 

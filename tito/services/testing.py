@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
 from tito.services import views
-from tito.services.pytest_cases import PROPERTY
 
 ALL = "all"
 MESSAGE_LENGTH = 2000
+PROPERTY = "tito"  # under which our plugin of pytest leaves what it knows of a failure
 
 
 @dataclass(frozen=True)
