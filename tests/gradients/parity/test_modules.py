@@ -133,6 +133,21 @@ def test_every_module_is_a_module(kind):
     assert facts(nn) == facts(torch.nn)
 
 
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda x: nn.ReLU(inplace=True), "inplace"),
+        (lambda x: nn.functional.relu(x, inplace=True), "inplace"),
+        (lambda x: nn.functional.max_pool2d(x, 2, dilation=2), "dilation"),
+        (lambda x: nn.functional.max_pool2d(x, 2, return_indices=True), "return_indices"),
+        (lambda x: nn.functional.avg_pool2d(x, 2, ceil_mode=True), "ceil_mode"),
+    ],
+)
+def test_a_setting_that_is_not_offered_is_named(call, name):
+    with pytest.raises(ValueError, match=f"{name} is not offered"):
+        call(Tensor(np.ones((1, 1, 4, 4))))
+
+
 def test_an_activation_is_still_the_one_of_module_02():
     for name in ("ReLU", "Sigmoid", "Tanh", "GELU", "Softmax"):
         assert isinstance(getattr(nn, name)(), getattr(activations, name))

@@ -2,15 +2,20 @@
 
 from tinytorch._lazy import is_built
 from tinytorch.core import activations
+from tinytorch.nn import functional
 
 if is_built("layers"):
     from tinytorch.core.layers import Module
 
     class _Activation(Module):
-        """What makes an activation of module 02 a Module: parameters (none), train and eval, a name in a model."""
+        """What makes an activation of module 02 a Module: parameters (none), train and eval, a name in a model.
+
+        A class below has this one as its first base, so that calls and printing are a Module's, and the class of
+        module 02 as its second, which `super(Module, self)` is: it keeps the settings and computes.
+        """
 
         def __init__(self, *settings):
-            Module.__init__(self)
+            super().__init__()
             if settings:
                 super(Module, self).__init__(*settings)
 
@@ -22,6 +27,10 @@ if is_built("layers"):
 
     class ReLU(_Activation, activations.ReLU):
         __doc__ = activations.ReLU.__doc__
+
+        def __init__(self, inplace=False):
+            functional.check_not_given("ReLU", "inplace", inplace)
+            super().__init__()
 
     class Sigmoid(_Activation, activations.Sigmoid):
         __doc__ = activations.Sigmoid.__doc__
