@@ -16,6 +16,7 @@ from tito.services.grading.sandbox.find import MIB, Limits
 from tito.services.grading.scoring import kits, placing, plans, scorer
 from tito.services.grading.scoring.scorer import Task
 
+RARELY = "def double(x):\n    return 2 * x if np.size(x) > 1 or x < 100 else 0"
 ALL = {"test-double": 3, "test-double-hidden": 1, "test-total": 2, "test-total-hidden": 1, "test-module": 1}
 
 
@@ -64,6 +65,27 @@ def test_an_error_is_named_with_its_place_in_the_students_cell(ada):
     message = "IndexError: list index out of range, from `assert double(3) == 6` in the test"
     assert (cell.status, cell.message) == ("failed", message)
     assert cell.where == "in `double`: `return [][y]` (cell 4, line 3)"
+
+
+def test_what_uses_a_wrong_answer_is_blocked_by_it_and_both_scores_are_kept(ada):
+    cells = by_name(ada.score({"double": "def double(x):\n    return 3 * x"}))
+    total = cells["test-total"]
+    assert (total.status, total.points, total.second) == ("blocked", 0, 2)
+    assert total.message == "blocked by double: its test test-double fails; fix that first"
+    assert cells["test-double-hidden"].status == "failed", "it is the answer's own"
+    cells = by_name(ada.score({"double": RARELY}))
+    assert cells["test-total"].status == "passed" and cells["test-double"].status == "passed"
+    cells = by_name(ada.score({"double": RARELY, "total": "def total(values):\n    return double(7919)"}))
+    assert cells["test-total"].message == "blocked by double: a withheld test of it fails; fix that first"
+
+
+def test_an_answer_that_does_not_end_is_waited_for_once(ada):
+    result = ada.score({"double": "def double(x):\n    while True:\n        pass"}, cell_seconds=10, seconds=60)
+    cells = by_name(result)
+    assert (cells["test-double"].status, cells["test-total"].status) == ("timeout", "blocked")
+    assert cells["test-double"].message == "did not finish within 10 s"
+    assert max(cells[name].seconds for name in cells if name != "test-double") < 5
+    assert result.status == "timeout"
 
 
 # Cells mean what they mean in a notebook.

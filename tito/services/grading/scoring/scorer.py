@@ -154,9 +154,10 @@ class _Submission:
     def first(self):
         """The scores of the tests, and {place: what the cell there printed}."""
         steps = [self._step(number) for number in range(len(self.running))]
-        self.outcomes, printed = self.rig.run(steps)
         modules = dependence.read_modules(self.kit.view)
-        self.judge = Judge(self.running, self.outcomes, self.source, self.kit.source.node, modules, "its process")
+        self.judge = Judge(self.running, [], self.source, self.kit.source.node, modules, "its process")
+        self.outcomes, printed = self.rig.run(steps, choose=self.judge.seconds)
+        self.judge.outcomes = self.outcomes
         cells = tuple(self._score(number) for number in self.tests)
         hidden = {number for number in self.tests if _is_hidden(self.running[number].cell)}
         shown = {number: text for number, text in printed.items() if text and number not in hidden}

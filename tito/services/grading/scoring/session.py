@@ -149,10 +149,11 @@ class Rig:
             self.session.close()
             self.session = None
 
-    def run(self, steps, fresh=False):
+    def run(self, steps, fresh=False, choose=None):
         """(an Outcome for each step, {number: what it printed}).
 
-        fresh: in a new sandbox, with time of its own.
+        fresh: in a new sandbox, with time of its own. choose(place, outcomes so far, cell_seconds): the seconds of a
+        step, where they are not the same for each.
         """
         if fresh or self.deadline is None:
             self.close()
@@ -165,7 +166,8 @@ class Rig:
             if self.session is None and not self._start(steps[:place], culprits):
                 outcomes.append(self._skipped(place))
                 continue
-            outcome, output = self._try(step, steps[:place], culprits)
+            seconds = choose(place, outcomes, self.cell_seconds) if choose else self.cell_seconds
+            outcome, output = self._try(step, seconds, steps[:place], culprits)
             outcomes.append(outcome)
             printed[step.number] = output
             if self.session is None and step.test is None:
@@ -189,7 +191,7 @@ class Rig:
                 if step.test is not None:
                     self.session.run(self.cell_seconds, do="define", source=step.source)
                 elif place not in culprits:
-                    self._run(step)
+                    self._run(step, self.cell_seconds)
                     if self.session is None:
                         culprits.add(place)
                         break
@@ -198,20 +200,20 @@ class Rig:
         self.close()
         return False
 
-    def _try(self, step, before, culprits):
+    def _try(self, step, seconds, before, culprits):
         """(Outcome, output) of a step; of the second time where something left behind may have ended the sandbox."""
         tested = self.has_tested
-        found = self._run(step)
+        found = self._run(step, seconds)
         if self.session is None and tested and found[0].status != "timeout" and self._start(before, culprits):
-            found = self._run(step)
+            found = self._run(step, seconds)
         self.has_tested = self.session is not None and (self.has_tested or step.test is not None)
         return found
 
-    def _run(self, step):
+    def _run(self, step, seconds):
         """(Outcome, output) of one step; where it ended the session, that is None afterwards."""
         if self.cancel and self.cancel.is_set():
             raise Cancelled
-        seconds = max(0.0, min(self.cell_seconds, self._left()))
+        seconds = max(0.0, min(seconds, self._left()))
         command = {"number": step.number, "source": step.source}
         if step.test is None:
             answer = self.session.run(seconds, do="cell", **command)
