@@ -113,12 +113,18 @@ def is_written(cell):
     return bool(grading(cell).get("grade")) and bool(grading(cell).get("solution"))
 
 
-def empty_answers(node, handed_out):
+def empty_answers(node, handed_out=None):
     """grade_ids of the written answers of `node` that say nothing: gone, blank, or as they were handed out."""
+    if handed_out is None:
+        return tuple(grade_id(cell) for cell in node.cells if is_written(cell) and _says_nothing(cell.source))
     answers = {grade_id(cell): cell.source.strip() for cell in node.cells if is_written(cell)}
     originals = {grade_id(cell): cell.source.strip() for cell in handed_out.cells if is_written(cell)}
-    is_empty = {name: answers.get(name, "") in ("", PLACEHOLDER, text) for name, text in originals.items()}
-    return tuple(name for name in originals if name and is_empty[name])
+    said = {name: answers.get(name, "") for name in originals if name}
+    return tuple(name for name, text in said.items() if _says_nothing(text) or text == originals[name])
+
+
+def _says_nothing(text):
+    return text.strip() in ("", PLACEHOLDER)
 
 
 def is_question(cell):

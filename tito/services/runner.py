@@ -125,7 +125,7 @@ def run(
         warnings=(*([warning] if warning else []), *map(in_words, changes), *left_behind),
         stopped=tuple(judge.stopped(set(graded))),
         seconds=(datetime.now() - start).total_seconds(),
-        empty=notebooks.empty_answers(source.node, pristine or source.node),
+        empty=notebooks.empty_answers(source.node, pristine),
         measured=tuple((judge.places.cell(number), executed.text(outputs.get(number, ()))) for number in measuring),
         page=executed.write_page(project, module, placed, running, outputs) if measure else None,
     )
