@@ -50,6 +50,7 @@ order of assignment, so nothing has to be registered anywhere: `_own(Parameter)`
 - `train()` and `eval()` set the flag `training` here and in all modules below.
 - `state_dict()` copies every parameter into a dictionary under its *path*, `"0.weight"`; `load_state_dict` copies back, **into the memory that is
   there**, so that an optimizer which holds the parameters goes on working. It loads all or nothing.
+- `register_buffer(name, tensor)` makes a Tensor part of that state which is not trained, such as a running mean (module 21).
 
 `__setattr__` catches two mistakes that would otherwise train nothing without a word: an `__init__` that forgets `super().__init__()`, and
 `layer.weight = layer.weight * 2`, which would leave a computed Tensor where the parameter was. A third one it lets pass, as PyTorch does: **modules in a
