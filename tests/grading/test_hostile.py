@@ -119,8 +119,8 @@ def test_the_judge_notices_what_is_not_as_it_should_be():
     assert attacks.judge(right, result(right), source()) == []
     secret = attacks.secret_lines(source())[0]
     for attack, found, said in (
-        (right, result(right, test_gelu=0), "test-gelu: 0 points, not 4"),
-        (right, result(right, test_gelu=float("nan")), "test-gelu: nan points"),
+        (right, result(right, test_sigmoid=0), "test-sigmoid: 0 points, not 3"),
+        (right, result(right, test_sigmoid=float("nan")), "test-sigmoid: nan points"),
         (right, result(right, status="crashed"), "status crashed"),
         (right, result(right, outputs={1: f"x {secret} y"}), "a line of a hidden test is shown"),
         (right, SubmissionResult("x", "02", "graded"), "the graded cells are"),

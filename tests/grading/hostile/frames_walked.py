@@ -29,7 +29,7 @@ def look():
         seen.update(entry[2] if len(entry) > 2 else ())
 look()
 
-# %% after gelu
+# %% after in_blocks
 look()
 
 # %% last

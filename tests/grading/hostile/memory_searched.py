@@ -21,7 +21,7 @@ def search():
                 pass
 search()
 
-# %% after gelu
+# %% after in_blocks
 search()
 
 # %% last

@@ -9,6 +9,6 @@
 
 # %% set test-relu {"points": Infinity}
 
-# %% set test-gelu {"points": "many"}
+# %% set test-in_blocks {"points": "many"}
 
 # %% set test-module {"points": -5}

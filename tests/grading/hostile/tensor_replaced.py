@@ -3,7 +3,7 @@
 # /// attack
 # module = "02"
 # status = ["graded"]
-# loses = ["relu", "module", "test-sigmoid", "test-gelu"]
+# loses = ["relu", "module"]
 # ///
 
 # %% before relu
