@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tito.services import notebooks
 from tito.services.grading.proof import audit, complete, forks
-from tito.services.kernel import Outcome
+from tito.services.outcomes import Outcome
 from tito.services.pristine import Placed
 from tito.services.verdicts import Judge
 

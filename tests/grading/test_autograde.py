@@ -155,7 +155,7 @@ def test_only_what_changed_runs_again(small):
 
 def test_all_that_scores_is_part_of_the_key():
     program = (
-        "import sys, tito.services.grading.scoring.scorer\n"
+        "import sys, tito.services.grading.scoring.executors\n"
         "print(*(module.__file__ for name, module in sys.modules.items() if name.startswith('tito.services.')))"
     )
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

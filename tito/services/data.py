@@ -68,7 +68,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Standing:
+class DatasetState:
     """What the cache holds of a dataset: state is ready, incomplete or absent."""
 
     dataset: Dataset
@@ -196,7 +196,7 @@ def _standing(dataset):
     there = [path for path in (_path(folder, file) for file in dataset.files) if path]
     parts = _parts(dataset).glob("*.part")
     state = "ready" if len(there) == len(dataset.files) else "incomplete" if there or any(parts) else "absent"
-    return Standing(dataset, state, folder, sum(path.stat().st_size for path in there))
+    return DatasetState(dataset, state, folder, sum(path.stat().st_size for path in there))
 
 
 def _path(folder, file):

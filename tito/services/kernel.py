@@ -19,10 +19,10 @@ from pathlib import Path
 
 from tito.errors import ProjectError
 from tito.services import views
+from tito.services.outcomes import MESSAGE_LENGTH, Outcome
 
 START_SECONDS = 60
 INTERRUPT_SECONDS = 5  # what a cell gets to end after it was interrupted
-MESSAGE_LENGTH = 4000
 OUTPUT_SIZE = 20 << 20  # of what one cell prints and shows
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 FRAME = re.compile(r"\s*(?:Cell|Input) In ?\[(\d+)\],? line (\d+)")
@@ -38,25 +38,6 @@ class Limits:
     cell_seconds: float = 60
     total_seconds: float = 600
     choose: Callable | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one cell.
-
-    status: "ok"; "error", with the name and the message of the exception; "timeout"; "died", where the kernel ended
-    in this cell; "skipped", where an earlier cell had ended the run. `message` says why for the last three.
-    frames: (cell, line) of the exception's frames that are in cells, the innermost last, those of an exception that it
-    was raised from first. cell: the cell that ended the run. Cells are counted from 0 among the cells that were to run,
-    lines from 1.
-    """
-
-    status: str
-    seconds: float = 0.0
-    error: str = ""
-    message: str = ""
-    cell: int | None = None
-    frames: tuple = ()
 
 
 def run_cells(sources, *, folder, cwd, limits, on_cell=None, outputs=None):

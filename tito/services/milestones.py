@@ -41,7 +41,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Standing:
+class MilestoneState:
     """Where a milestone stands.
 
     state: done, where its result was reached on one of its datasets; ready; or locked, where `missing` names the
@@ -59,7 +59,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MilestoneRun:
     """A finished run. asserts: what the milestone asserts, each with metric, words, value and reached."""
 
     milestone: str
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def standings(project, catalog, milestones):
-    """(Standings, warnings)."""
+    """(MilestoneStates, warnings)."""
     usable = _usable(project, catalog)
     here = {one.dataset.name for one in data.standings() if one.state == "ready"}
     found, warnings = [], []
@@ -82,7 +82,7 @@ def standings(project, catalog, milestones):
         reached = any(entry.reached for entry in best)
         state = "done" if reached else "locked" if missing else "ready"
         command = f"tito module start {missing[0][:2]}" if missing else f"tito milestone run {milestone.number:02}"
-        found.append(Standing(milestone.name, milestone.title, state, missing, absent, best, last, command))
+        found.append(MilestoneState(milestone.name, milestone.title, state, missing, absent, best, last, command))
         warnings += [warning] if warning else []
     return tuple(found), tuple(warnings)
 
@@ -132,7 +132,7 @@ def _entry(project, folder, document):
 def run(
     project, catalog, milestone, *, dataset=None, epochs=None, seed=0, fresh=False, report=None, tell=lambda event: None
 ):
-    """Run `milestone` and return the Outcome, reached or not. report: the folder for its report, or None.
+    """Run `milestone` and return the MilestoneRun, reached or not. report: the folder for its report, or None.
 
     tell(event): a dictionary, as the program reports it; what it prints beside that comes as
     {"event": "output", "text": …}.
@@ -161,7 +161,7 @@ def run(
     program = Program(project, milestone, options)
     last, printed = program.follow(tell)
     if last and last["event"] == "done":
-        return Outcome(
+        return MilestoneRun(
             milestone.name,
             last["reached"],
             tuple(last["asserts"]),

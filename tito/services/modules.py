@@ -15,7 +15,7 @@ from tito.services.progress import Record, read_progress, write_progress
 
 
 @dataclass(frozen=True)
-class Standing:
+class ModuleState:
     """Where one module stands.
 
     state: complete; stale, where its notebook changed after it was completed; broken, where its tests fail since
@@ -109,7 +109,7 @@ def _next(standings):
 
 
 def _standings(project, catalog, wanted, records):
-    """{name: Standing} of the modules `wanted` and all that they need, in the order of the course."""
+    """{name: ModuleState} of the modules `wanted` and all that they need, in the order of the course."""
     needed = {module.name for module in wanted}
     needed.update(below.name for module in wanted for below in catalog.prerequisites(module))
     modules = [module for module in catalog if module.name in needed]
@@ -129,7 +129,7 @@ def _locked(catalog, module, found):
 
 def _examine_reference(project, catalog, module, record):
     """In the course repository what counts is whether the committed file is what the source exports."""
-    standing = partial(Standing, module.name, module.title, record=record)
+    standing = partial(ModuleState, module.name, module.title, record=record)
     try:
         differences = [one for one in export.check(project, catalog, [module]) if one.module == module]
     except WorkError as error:
@@ -143,7 +143,7 @@ def _examine_reference(project, catalog, module, record):
 
 def _examine_work(project, catalog, module, record):
     """In a workspace what counts is what was recorded when the module was completed, as far as it is still true."""
-    standing = partial(Standing, module.name, module.title, record=record)
+    standing = partial(ModuleState, module.name, module.title, record=record)
     if record is None:
         return standing(*_unrecorded(project, module))
     core = project.core / module.core_file

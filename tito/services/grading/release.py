@@ -26,7 +26,7 @@ LEFT_OUT = (".ipynb_checkpoints/*", "__pycache__/*", "*.pyc", ".DS_Store")  # wh
 
 
 @dataclass(frozen=True)
-class Cell:
+class ChangedCell:
     """A cell that differs from the one that was released. what: added, removed or changed; where: as a person finds
     it in the release.
     """
@@ -254,7 +254,7 @@ def _changes(course, old, new, module):
             found += _cell_changes(course, old / name, new / name)
             continue
         what = "removed" if name not in after else "added" if name not in before else "changed"
-        found.append(Cell(what, name, place))
+        found.append(ChangedCell(what, name, place))
     return found
 
 
@@ -264,20 +264,20 @@ def _cell_changes(course, old, new):
     try:
         before = notebooks.load(course.project, old).node.cells
     except TitoError as error:
-        return [Cell("changed", old.name, error.message)]
+        return [ChangedCell("changed", old.name, error.message)]
     after = notebooks.load(course.project, new).node.cells
     old_cells, new_cells = ({cell.id: cell for cell in cells} for cells in (before, after))
     found = [
-        Cell("changed" if cell.id in old_cells else "added", cell.id, f"{label}, cell {number} ({_name(cell)})")
+        ChangedCell("changed" if cell.id in old_cells else "added", cell.id, f"{label}, cell {number} ({_name(cell)})")
         for number, cell in enumerate(after, 1)
         if cell != old_cells.get(cell.id)
     ]
     found += [
-        Cell("removed", cell.id, f"{label}, cell {number} ({_name(cell)})")
+        ChangedCell("removed", cell.id, f"{label}, cell {number} ({_name(cell)})")
         for number, cell in enumerate(before, 1)
         if cell.id not in new_cells
     ]
-    return found or [Cell("changed", old.name, f"{label} (its layout or metadata)")]
+    return found or [ChangedCell("changed", old.name, f"{label} (its layout or metadata)")]
 
 
 def _name(cell):

@@ -25,7 +25,7 @@ DOWNLOADED = 3  # so many files within that time
 
 
 @dataclass(frozen=True)
-class Row:
+class FileRow:
     """What became of one file.
 
     status: collected; unchanged; replaced-older-attempt; kept, an attempt that does not count; untouched, a notebook
@@ -159,7 +159,7 @@ class _Run:
         self.incoming.append(_Incoming(file.path, draft, file.time, whose, found, archive))
 
     def _report(self, status, file, student="", module="", reason="", late=None):
-        self.rows.append(Row(status, file, student, module, reason, late))
+        self.rows.append(FileRow(status, file, student, module, reason, late))
 
     def _is_beside(self, one):
         """Whether it is a notebook without any answer that came with others: a student packed the whole workspace."""
@@ -271,7 +271,7 @@ class _Run:
         attempts.entry["late"] = self.dates.late(module, student, attempts.entry)
 
     def _became(self, one, is_new, data, attempts, before, order):
-        """The Row of one file, as a tuple."""
+        """The FileRow of one file, as a tuple."""
         late = attempts.entry["late"]
         own, counts = digest(data), attempts.entry["digest"]
         which = f"attempt {order.index(own) + 1} of {len(order)}" if len(order) > 1 else ""

@@ -17,7 +17,7 @@ MESSAGE_LENGTH = 160
 
 
 @dataclass(frozen=True)
-class Report:
+class ClassReport:
     module: str
     path: object
     statuses: dict
@@ -50,7 +50,7 @@ def report(project, module, output=None):
     atomic_write(path, page)
     shares = [_share(one) for one in scored]
     counts = Counter(one.status for one in found)
-    return Report(module.name, path, dict(counts), sum(shares) / len(shares) if shares else None)
+    return ClassReport(module.name, path, dict(counts), sum(shares) / len(shares) if shares else None)
 
 
 def _section(title="", caption="", columns=(), rows=(), terms=(), nothing="", bars=()):

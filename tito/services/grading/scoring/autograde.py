@@ -23,7 +23,7 @@ from tito.services.grading.scoring.scorer import Task
 
 
 @dataclass(frozen=True)
-class Row:
+class GradedRow:
     """What became of one student's submission.
 
     points: of the first try; second_points: with the second try; None for a submission without a score.
@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ClassRun:
     """A whole run. counts: which score counts, "first" or "second"; seconds: of the run."""
 
     module: str
@@ -73,7 +73,7 @@ class Options:
 
 
 def autograde(project, catalog, module, options=None, *, on_done=None, executor=None):
-    """Score and record the submissions of `module`; returns an Outcome with a row for every student.
+    """Score and record the submissions of `module`; returns a ClassRun with a row for every student.
 
     on_done(done, total): called after each submission. executor: where submissions run, threads here unless given.
     Raises ProjectError where the course is not in order, another tito is at work, or nothing isolates a whole class;
@@ -89,7 +89,7 @@ def autograde(project, catalog, module, options=None, *, on_done=None, executor=
     with course.locked(f"tito grade autograde {module.name}"):
         run = _Run(project, catalog, module, options, course, source, executor or executors.Threads())
         rows = run.rows(on_done)
-    return Outcome(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
+    return ClassRun(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
 
 
 class _Run:
@@ -111,7 +111,7 @@ class _Run:
         students = self.received.students(self.options.students)
         paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
         digests = {student: records.file_digest(path) for student, path in paths.items() if path}
-        rows = {student: Row(student, "missing") for student in students}
+        rows = {student: GradedRow(student, "missing") for student in students}
         waiting, unrecorded = [], []
         for student, submitted in digests.items():
             record = self._kept(student, submitted)
@@ -224,7 +224,7 @@ class _Run:
 
 def _row(result, *, fresh=False):
     scored = result.status != "ungraded"
-    return Row(
+    return GradedRow(
         student=result.student,
         status=result.status,
         detail=result.detail,

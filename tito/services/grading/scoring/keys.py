@@ -1,8 +1,9 @@
 """What a score depends on: the submission, and for a whole class the source, the package that it imports, and what
 of tito scores it.
 
-What scores is not listed by hand: it is the scorer, the rooms that a submission runs in, and all of tito's services
-that they import, directly or through others. So a change of a report, a date or an export scores nobody again.
+What scores is not listed by hand: it is what makes a kit and runs tasks, the two programs that this starts, and all
+of tito's services that these import, directly or through others. So a change of a report, a date or an export scores
+nobody again.
 """
 
 import ast
@@ -15,12 +16,13 @@ from tito.services.files import digest
 HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parents[2]
 SERVICES = "tito.services"
-PROGRAMS = ("scoring/scorer.py", "bridge/inside.py", "bridge/trusted.py")  # the scorer, and the programs that it starts
+# what makes a kit and scores with it, and the two programs that this starts
+STARTS = ("scoring/executors.py", "bridge/inside.py", "bridge/trusted.py")
 
 
 def scoring_files():
     """The files of tito that decide about a score."""
-    waiting, reached = [HERE / name for name in PROGRAMS], set()
+    waiting, reached = [HERE / name for name in STARTS], set()
     while waiting:
         path = waiting.pop()
         if path not in reached:

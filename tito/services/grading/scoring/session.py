@@ -21,7 +21,7 @@ from tito.errors import ProjectError
 from tito.services import views
 from tito.services.grading import bridge
 from tito.services.grading.bridge.wire import Closed, Pipe
-from tito.services.kernel import MESSAGE_LENGTH, Outcome
+from tito.services.outcomes import MESSAGE_LENGTH, Outcome
 
 BRIDGE = Path(bridge.__file__).resolve().parent
 INSIDE = "/grading/bridge"  # the same folder, in the sandbox
