@@ -19,7 +19,6 @@ WRONG_VERSIONS_A_CELL = 4
 RIGHT_VERSIONS_A_CELL = 3
 # modules whose second and third right answers are not written yet; this list may only shrink
 NOT_YET = {
-    "01_tensor",
     "03_layers",
     "05_autograd",
     "07_training",

@@ -26,7 +26,7 @@ __all__ = [
 
 
 def broadcast_shape(a, b):
-    """The shape to which the shapes `a` and `b` broadcast. Raises ValueError naming both where they do not."""
+    """The shape to which `a` and `b` broadcast. Raises ValueError naming both shapes where they do not."""
     ndim = max(len(a), len(b))
     result = []
     for m, n in zip((1,) * (ndim - len(a)) + tuple(a), (1,) * (ndim - len(b)) + tuple(b), strict=True):
@@ -39,7 +39,7 @@ def broadcast_shape(a, b):
 def result_dtype(*operands, floating=False):
     """The dtype of an elementwise result.
 
-    operands: arrays and Python numbers. floating: the operation gives fractions even for integers.
+    operands: arrays and Python numbers. floating: the result is floating even for integers.
     """
     floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     if floats:
@@ -64,14 +64,15 @@ class Node:
 class Op:
     """A function from arrays to an array that takes Tensors, and has a slot for its gradient rule.
 
-    Inputs are positional: Tensors, arrays, Python numbers or None. Settings are keyword-only. If recording is on and an
-    input requires a gradient, a floating result remembers the call in its `node`. Inputs are recorded as they are now:
-    an array that is changed in place afterwards gives a wrong gradient.
+    Inputs are positional: Tensors, arrays, Python numbers or None. Settings are keyword-only. If recording is
+    on and an input requires a gradient, a floating result remembers the call in its `node`. Inputs are
+    recorded as they are now: an array that is changed in place afterwards gives a wrong gradient.
 
     An `observer`, where there is one, runs every operation and every rule in their place: it is called as
-    observer(op, function, arguments, settings) and returns function(*arguments, **settings). On the way forward
-    `function` is `op.forward`, the arguments are the inputs' arrays and what it returns is the output; on the way back
-    it is `op.rule`, with (grad, out, *arrays), and returns the gradients. Around that call it can take the time.
+    observer(op, function, arguments, settings) and returns function(*arguments, **settings). On the way
+    forward `function` is `op.forward`, the arguments are the inputs' arrays and what it returns is the
+    output; on the way back it is `op.rule`, with (grad, out, *arrays), and returns the gradients. Around that
+    call it can take the time.
     """
 
     engine = None  # backward(tensor, grad), put here by module 05
@@ -100,7 +101,9 @@ class Op:
     def __call__(self, *inputs, **settings):
         for name, value in settings.items():
             if isinstance(value, Tensor):
-                raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()")
+                raise TypeError(
+                    f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()"
+                )
         arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
         try:
             if Op.observer is None:
@@ -108,11 +111,15 @@ class Op:
             else:
                 out = Tensor.wrap(Op.observer(self, self.forward, arrays, settings))
         except OverflowError as error:
-            raise OverflowError(f"{self.__name__}: {error}; take a wider dtype first, as in x.long()") from error
+            raise OverflowError(
+                f"{self.__name__}: {error}; take a wider dtype first, as in x.long()"
+            ) from error
         if Op.recording and out.data.dtype.kind == "f":
             for x in inputs:
                 if isinstance(x, Tensor) and x.requires_grad:
-                    wanting = tuple([x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs])
+                    wanting = tuple(
+                        [x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs]
+                    )
                     out.requires_grad = True
                     out.node = Node(self, wanting, arrays, settings)
                     break
@@ -134,17 +141,20 @@ class Op:
         if x is None:
             raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?")
         kind = type(x).__name__
-        raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {kind}; wrap it: Tensor(...)")
+        raise TypeError(
+            f"{self.__name__} takes Tensors, arrays and numbers, not a {kind}; wrap it: Tensor(...)"
+        )
 
 
 class Tensor:
     """An array with a dtype, which operations can record.
 
-    data: numbers, nested lists, an array or a Tensor; always copied. dtype: a NumPy dtype; without one, Python floats
-    and float64 become float32, and integers and booleans stay. Raises TypeError for what is not a number, ValueError
-    for rows of different lengths.
+    data: numbers, nested lists, an array or a Tensor; always copied. dtype: a NumPy dtype; without one,
+    Python floats and float64 become float32, and integers and booleans stay. Raises TypeError for what is not
+    a number, ValueError for rows of different lengths.
 
-    `axis` and `keepdims` answer to PyTorch's `dim` and `keepdim` too. `grad` is None or an array of the same shape.
+    `axis` and `keepdims` answer to PyTorch's `dim` and `keepdim` too. `grad` is None or an array of the same
+    shape.
     """
 
     __slots__ = ("data", "requires_grad", "grad", "node", "__weakref__")
@@ -160,10 +170,12 @@ class Tensor:
             raise
         if array.dtype.kind not in "fiub":
             kind = type(data).__name__
-            raise TypeError(f"a Tensor holds real numbers of at most 64 bits; this {kind} makes {array.dtype}")
+            holds = "a Tensor holds real numbers of at most 64 bits"
+            raise TypeError(f"{holds}; this {kind} makes {array.dtype}")
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
-        if dtype is None and array.dtype.kind == "f" and array.dtype.itemsize > 4 and not isinstance(data, Tensor):
+        wide = array.dtype.kind == "f" and array.dtype.itemsize > 4
+        if dtype is None and wide and not isinstance(data, Tensor):
             array = array.astype(np.float32)
         self.data = array
         self.grad = None
@@ -203,7 +215,7 @@ class Tensor:
         return tuple(step // self.data.itemsize for step in self.data.strides)
 
     def is_contiguous(self):
-        """Whether the entries lie in memory in the order in which they are read. Axes of size 1 cannot disturb it."""
+        """Whether the entries lie in memory in the order of reading. An axis of size 1 cannot disturb it."""
         steps = zip(self.shape, self.stride(), row_major_strides(self.shape), strict=True)
         return self.data.size == 0 or all(size == 1 or step == dense for size, step, dense in steps)
 
@@ -245,7 +257,8 @@ class Tensor:
 
     def __bool__(self):
         if self.data.size != 1:
-            raise ValueError(f"a Tensor of shape {self.shape} is neither true nor false; ask for its .any() or .all()")
+            shape = f"a Tensor of shape {self.shape}"
+            raise ValueError(f"{shape} is neither true nor false; ask for its .any() or .all()")
         return bool(self.item())
 
     def __format__(self, spec):
@@ -253,13 +266,14 @@ class Tensor:
 
     def __copy__(self):
         twin = object.__new__(type(self))
-        twin.data, twin.requires_grad, twin.grad, twin.node = self.data, self.requires_grad, self.grad, self.node
+        twin.data, twin.requires_grad = self.data, self.requires_grad
+        twin.grad, twin.node = self.grad, self.node
         return twin
 
     def __getstate__(self):
         """For deepcopy and pickle, which cannot take a history along."""
         if self.node is not None:
-            raise RuntimeError("a Tensor computed with gradients cannot be deep-copied or pickled: detach() it first")
+            raise RuntimeError("a Tensor with a recorded past cannot be copied or pickled: detach() it first")
         return super().__getstate__()
 
     def detach(self):
@@ -275,7 +289,8 @@ class Tensor:
         if not isinstance(requires_grad, bool):
             raise TypeError(f"requires_grad is True or False, not {requires_grad!r}")
         if requires_grad and self.dtype.kind != "f":
-            raise RuntimeError(f"only floating Tensors have gradients, and this is {self.dtype}; pass dtype=np.float32")
+            wrong = f"only floating Tensors have gradients, and this is {self.dtype}"
+            raise RuntimeError(f"{wrong}; pass dtype=np.float32")
         self.requires_grad = requires_grad
         return self
 
@@ -317,8 +332,13 @@ class Tensor:
 
     # comparisons: booleans, entry by entry; a Tensor as a whole is unlike None and any text
     __hash__ = object.__hash__
-    def __eq__(self, other): return NotImplemented if other is None or isinstance(other, str) else eq(self, other)
-    def __ne__(self, other): return NotImplemented if other is None or isinstance(other, str) else ne(self, other)
+
+    def __eq__(self, other):
+        return NotImplemented if other is None or isinstance(other, str) else eq(self, other)
+
+    def __ne__(self, other):
+        return NotImplemented if other is None or isinstance(other, str) else ne(self, other)
+
     def __lt__(self, other): return lt(self, other)
     def __le__(self, other): return le(self, other)
     def __gt__(self, other): return gt(self, other)
@@ -368,7 +388,10 @@ class Tensor:
     def permute(self, *axes): return permute(self, axes=as_shape(axes))
     def transpose(self, dim0, dim1): return permute(self, axes=swapped(self.ndim, dim0, dim1))
     def unsqueeze(self, dim): return reshape(self, shape=unsqueezed(self.shape, dim))
-    def flatten(self, start_dim=0, end_dim=-1): return reshape(self, shape=flattened(self.shape, start_dim, end_dim))
+
+    def flatten(self, start_dim=0, end_dim=-1):
+        return reshape(self, shape=flattened(self.shape, start_dim, end_dim))
+
     def __getitem__(self, key): return take(self, key)
     def __iter__(self): return (self[i] for i in range(len(self)))
 
@@ -382,7 +405,7 @@ class Tensor:
 @Op
 @np.errstate(all="ignore")
 def add(a, b):
-    """a + b, entry by entry, with broadcasting. Raises ValueError naming both shapes where they do not fit."""
+    """a + b, entry by entry, with broadcasting. Raises ValueError naming both shapes that do not fit."""
     try:
         return np.add(a, b, dtype=result_dtype(a, b))
     except ValueError:
@@ -393,8 +416,8 @@ def add(a, b):
 def elementwise(name, function, floating=False):
     """Make an operation of `function`, a NumPy function of one or two arrays that works entry by entry.
 
-    floating: the result is floating even for integers. The operation raises ValueError naming both shapes where they
-    do not broadcast.
+    floating: the result is floating even for integers. The operation raises ValueError naming both shapes
+    where they do not broadcast.
     """
 
     @np.errstate(all="ignore")
@@ -426,7 +449,7 @@ minimum = elementwise("minimum", np.minimum)
 @Op
 @np.errstate(all="ignore")
 def power(a, b):
-    """a ** b, entry by entry. The operator knows short ways for exponents like 2 and 0.5, which np.power does not."""
+    """a ** b, entry by entry. The operator has short ways for exponents like 2 that np.power has not."""
     broadcast_shape(np.shape(a), np.shape(b))
     dtype = result_dtype(a, b)
     return np.asarray(a, dtype) ** (b if isinstance(b, (int, float)) else np.asarray(b, dtype))
@@ -446,7 +469,9 @@ def clip(x, *, low, high):
     low, high = (bound.item() if isinstance(bound, np.generic) else bound for bound in (low, high))
     bounds = [bound for bound in (low, high) if bound is not None]
     if not all(isinstance(bound, (int, float)) for bound in bounds):
-        raise TypeError("clip: the bounds are numbers; for a bound for each entry use maximum() and minimum()")
+        raise TypeError(
+            "clip: the bounds are numbers; for a bound for each entry use maximum() and minimum()"
+        )
     return np.clip(x, low, high, dtype=result_dtype(x, *bounds)) if bounds else x
 
 
@@ -499,14 +524,14 @@ def matmul(a, b):
     try:
         return np.matmul(a, b, dtype=result_dtype(a, b))
     except ValueError as error:
-        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
+        raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit together") from error
 
 
 def normalize_axes(axis, ndim):
-    """The axes meant by `axis` (None for all, an integer or several, negative ones from the end) as a sorted tuple.
+    """The axes meant by `axis` as a sorted tuple: None for all, negative ones from the end.
 
-    For a Tensor without axes, 0 and -1 are allowed and mean none. Raises IndexError for an axis that does not exist
-    and ValueError for one named twice.
+    For a Tensor without axes, 0 and -1 are allowed and mean none. Raises IndexError for an axis that does not
+    exist and ValueError for one named twice.
     """
     if axis is None:
         return tuple(range(ndim))
@@ -520,7 +545,7 @@ def normalize_axes(axis, ndim):
 
 
 def occupied_axes(axis, shape):
-    """The axes meant by `axis`, as a tuple. Raises ValueError where one is empty: nothing could be chosen along it."""
+    """The axes meant by `axis`. Raises ValueError where one is empty, with nothing to choose from."""
     axes = normalize_axes(axis, len(shape))
     if any(shape[a] == 0 for a in axes):
         raise ValueError(f"no largest or smallest of no entries: axis {axis} of shape {shape} is empty")
@@ -531,7 +556,7 @@ def occupied_axes(axis, shape):
 @np.errstate(all="ignore")
 @in_float32
 def reduce_sum(x, *, axis=None, keepdims=False):
-    """The sum over `axis`; over none for (), where PyTorch takes all. Sums of booleans and integers are int64."""
+    """The sum over `axis`, int64 for integers and booleans; () sums over none, where PyTorch takes all."""
     dtype = x.dtype if x.dtype.kind == "f" else np.int64
     return np.sum(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims, dtype=dtype)
 
@@ -567,7 +592,7 @@ def reduce_mean(x, *, axis=None, keepdims=False):
 
 
 def variance(x, axis=None, keepdims=False, correction=1):
-    """The squared distances from the mean over `axis`, summed and divided by count - correction; nan for one entry."""
+    """The squared distances from the mean over `axis`, summed, by count - correction; nan for one entry."""
     count = math.prod(x.shape[a] for a in normalize_axes(axis, x.ndim))
     centered = x - x.mean(axis, keepdims=True)
     total = (centered * centered).sum(axis, keepdims)
@@ -575,7 +600,7 @@ def variance(x, axis=None, keepdims=False, correction=1):
 
 
 def resolve_shape(shape, count):
-    """`shape` for `count` entries, with a size of -1 worked out. Raises ValueError naming both if they do not fit."""
+    """`shape` for `count` entries, with a size of -1 worked out. Raises ValueError naming both."""
     known = math.prod(size for size in shape if size != -1)
     open_sizes = shape.count(-1)
     divides = known > 0 and count % known == 0 if open_sizes else count == known
@@ -637,7 +662,7 @@ def permute(x, *, axes):
 
 @Op
 def index(x, *arrays, key):
-    """x[key], where each ARRAY in `key` stands for the next of `arrays`: integers or a mask, without a gradient."""
+    """x[key]; each ARRAY in `key` stands for the next of `arrays` (integers or a mask, no gradient)."""
     return x[fill_key(key, arrays)]
 
 
@@ -654,7 +679,9 @@ def index_part(part):
     """One part of a key: lists as arrays, and integer arrays without axes as integers."""
     if isinstance(part, list):
         part = np.asarray(part) if np.size(part) else np.zeros(np.shape(part), np.int64)
-    is_number = isinstance(part, (Tensor, np.ndarray, np.generic)) and part.ndim == 0 and part.dtype.kind in "iu"
+    is_number = (
+        isinstance(part, (Tensor, np.ndarray, np.generic)) and part.ndim == 0 and part.dtype.kind in "iu"
+    )
     return part.item() if is_number else part
 
 
@@ -663,10 +690,10 @@ def is_array(part):
 
 
 def take(x, key):
-    """tensor[key]: tells the arrays in `key`, which are inputs, from the slices and integers, which are settings.
+    """tensor[key]: tells the arrays in `key`, which are inputs, from slices and integers, which are settings.
 
-    Integers choose before arrays do, as in PyTorch: x[0, :, rows] is x[0][:, rows]. NumPy counts the 0 as an array too,
-    and moves the axis of `rows` to the front.
+    Integers choose before arrays do, as in PyTorch: x[0, :, rows] is x[0][:, rows]. NumPy counts the 0 as an
+    array too, and moves the axis of `rows` to the front.
     """
     parts = [index_part(part) for part in (key if isinstance(key, tuple) else (key,))]
     if any(map(is_array, parts)) and any(type(part) is int for part in parts):
@@ -674,12 +701,14 @@ def take(x, key):
         for part in parts:  # a mask stands for as many axes as it has
             first += [whole] * (part.ndim if part.dtype.kind == "b" else 1) if is_array(part) else [part]
         x = index(x, key=tuple(first))
-        parts = [part if is_array(part) or part is Ellipsis else whole for part in parts if type(part) is not int]
+        parts = [
+            part if is_array(part) or part is Ellipsis else whole for part in parts if type(part) is not int
+        ]
     return index(x, *filter(is_array, parts), key=tuple(ARRAY if is_array(part) else part for part in parts))
 
 
 def row_major_strides(shape):
-    """The strides, in entries, of an array of `shape` that lies in memory row after row, the last axis densest."""
+    """The strides, in entries, of an array of `shape` that lies in memory row after row."""
     strides, step = [], 1
     for size in reversed(shape):
         strides.append(step)
@@ -706,18 +735,20 @@ def concat(*arrays, axis):
 
 
 def tensor_list(name, tensors):
-    """`tensors` as a list. Raises ValueError where it is empty and TypeError for anything in it that is no Tensor."""
+    """`tensors` as a list. Raises ValueError where it is empty, TypeError for what is no Tensor."""
     tensors = list(tensors)
     for other in tensors:
         if not isinstance(other, Tensor):
-            raise TypeError(f"{name} joins Tensors, and one of these is a {type(other).__name__}; wrap it: Tensor(...)")
+            raise TypeError(
+                f"{name} joins Tensors, and one of these is a {type(other).__name__}; wrap it: Tensor(...)"
+            )
     if not tensors:
         raise ValueError(f"{name} needs at least one Tensor")
     return tensors
 
 
 def concatenate(tensors, axis=0, *, dim=None):
-    """Join a list of Tensors along an axis that they have. PyTorch's `cat`, which leaves out those of shape (0,)."""
+    """Join Tensors along an axis that they have. PyTorch's `cat`, which leaves out those of shape (0,)."""
     tensors = tensor_list("concatenate", tensors)
     if any(tensor.ndim == 0 for tensor in tensors):
         raise ValueError("concatenate: a Tensor of shape () has no axis to be joined along; use stack")
@@ -727,11 +758,13 @@ def concatenate(tensors, axis=0, *, dim=None):
 
 
 def stack(tensors, axis=0, *, dim=None):
-    """Join a list of Tensors of the same shape along a new axis. Raises ValueError naming two shapes that differ."""
+    """Join Tensors of one shape along a new axis. Raises ValueError naming two shapes that differ."""
     tensors, axis = tensor_list("stack", tensors), axis if dim is None else dim
     for other in tensors:
         if other.shape != tensors[0].shape:
-            raise ValueError(f"stack needs Tensors of one shape, and got {tensors[0].shape} and {other.shape}")
+            raise ValueError(
+                f"stack needs Tensors of one shape, and got {tensors[0].shape} and {other.shape}"
+            )
     return concat(*[tensor.unsqueeze(axis) for tensor in tensors], axis=axis)
 
 
@@ -767,7 +800,7 @@ class Random:
 
 
 def random_generator():
-    """Where random numbers come from here and now: a generator of this thread's own, else what manual_seed set."""
+    """Where random numbers come from now: a generator of this thread's own, else what manual_seed set."""
     return Random.generator if Random.own.get() is None else Random.own.get()
 
 

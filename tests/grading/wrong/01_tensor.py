@@ -190,7 +190,7 @@ def elementwise(name, function, floating=False):
 # %% matmul: NumPy's dtype, so that int64 @ float32 is float64
 -     return np.matmul(a, b, dtype=result_dtype(a, b))
 - except ValueError as error:
--     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
+-     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit together") from error
 +     return np.matmul(a, b)
 + except ValueError:
 +     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
@@ -245,13 +245,13 @@ def matmul(a, b):
 +     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
 
 - except ValueError as error:
--     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
+-     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit together") from error
 + except ValueError:
 +     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
 
 # %% matmul: names only the first shape
 - except ValueError as error:
--     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit; the inner sizes must agree") from error
+-     raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit together") from error
 + except ValueError:
 +     raise ValueError(f"matmul: nothing fits to shape {a.shape}")
 
@@ -372,7 +372,6 @@ def resolve_shape(shape, count):
 + return tuple(strides)
 
 # %% row_major_strides: in bytes of float32
-- """The strides, in entries, of an array of `shape` that lies in memory row after row, the last axis densest."""
 - strides, step = [], 1
 + strides, step = [], 4
 
@@ -472,3 +471,30 @@ def concat(*arrays, axis):
         if other.shape != first:
             raise ValueError(f"shapes {first} and {other.shape} do not fit")
     return np.stack(arrays, axis).astype(result_dtype(*arrays))
+
+# %% matmul: compares with the first axis of b, whatever b is
+def matmul_checked(a, b):
+    if np.ndim(a) == 0 or np.ndim(b) == 0 or np.shape(a)[-1] != np.shape(b)[0]:
+        raise ValueError(f"{np.shape(a)} and {np.shape(b)} do not fit")
+
+@Op
+@np.errstate(all="ignore")
+def matmul(a, b):
+    matmul_checked(a, b)
+    return np.matmul(a, b, dtype=result_dtype(a, b))
+
+# %% elementwise: one operand, or two that do not fit; another error of NumPy's is lost
+def elementwise(name, function, floating=False):
+    @np.errstate(all="ignore")
+    def forward(*operands):
+        try:
+            return function(*operands, dtype=result_dtype(*operands, floating=floating))
+        except ValueError:
+            if len(operands) == 2:
+                broadcast_shape(*map(np.shape, operands))
+            else:
+                raise
+
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = f"{function.__name__}, entry by entry, with broadcasting."
+    return Op(forward)
