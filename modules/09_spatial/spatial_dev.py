@@ -1876,7 +1876,7 @@ def analyze_structure():
     print(f"📊 3 → 32 channels on 32 × 32: convolution {32 * 27 + 32:,} parameters, dense layer {dense:,}")
     each, across = 64 * 9, 64 * 64
     print(f"📊 64 → 64, 3 × 3: {64 * each:,} weights; with a 3 × 3 for each channel alone, then 1 × 1 across, "
-          f"(*depthwise separable*): {each + across:,}, {64 * each / (each + across):.1f} times fewer")
+          f"(depthwise separable): {each + across:,}, {64 * each / (each + across):.1f} times fewer")
     small = [(3, 1)] * 8
     stacks = {"5 × 5": [(5, 1)] * 8, "3 × 3, each with 2 × 2 pooling": [(3, 1), (2, 2)] * 4, "3 × 3": small}
     depth = list(range(1, 9))

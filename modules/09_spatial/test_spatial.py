@@ -326,14 +326,15 @@ def test_the_first_of_equal_entries_gets_the_gradient(kernels):
     assert x.grad[0, 0].tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
 
 
+@each_kind
 @pytest.mark.parametrize("stride", [1, 2])
-def test_nan_wins_and_gets_the_gradient(stride):
+def test_nan_wins_and_gets_the_gradient(stride, kernels):
     image = np.arange(16.0).reshape(1, 1, 4, 4)
     image[0, 0, 2, 1] = np.nan
     (x,) = leaves(image)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        out = max_pool2d(x, 2, stride=stride)
+        out = max_pool2d(x, 2, stride=stride, kernels=kernels)
         out.backward(np.ones(out.shape))
     expected = 1 if stride == 2 else 4
     assert np.isnan(out.numpy()).sum() == expected
@@ -345,6 +346,28 @@ def test_nan_wins_and_gets_the_gradient(stride):
 def test_infinities_in_max_pooling(kernels):
     x = Tensor([[[[-math.inf, -math.inf], [-math.inf, -math.inf]], [[math.inf, 0.0], [1.0, -math.inf]]]])
     assert max_pool2d(x, 2, kernels=kernels).numpy().ravel().tolist() == [-math.inf, math.inf]
+
+
+@each_kind
+def test_where_nothing_else_is_there_an_infinity_gets_the_gradient_and_padding_none(kernels):
+    (x,) = leaves(np.full((1, 1, 4, 4), -math.inf))
+    max_pool2d(x, 2, 2, 1, kernels=kernels).sum().backward()
+    assert x.grad[0, 0].tolist() == [[1, 1, 0, 1], [1, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 1]]
+
+
+@each_kind
+def test_of_several_nan_the_last_gets_the_gradient(kernels):
+    (x,) = leaves(np.array([[[[math.nan, 1.0], [math.nan, math.inf]]]]))
+    max_pool2d(x, 2, kernels=kernels).sum().backward()
+    assert x.grad[0, 0].tolist() == [[0, 0], [1, 0]]
+
+
+@each_kind
+def test_a_mean_of_float16_numbers_whose_sum_is_none(kernels):
+    x = Tensor(np.full((1, 1, 16, 16), 500, np.float16))
+    out = avg_pool2d(x, 16, kernels=kernels)
+    assert out.dtype == np.float16
+    assert out.tolist() == [[[[500.0]]]]
 
 
 # layers
@@ -533,7 +556,7 @@ def test_the_function_names_the_shapes():
     assert conv2d(Tensor(np.zeros((3, 5, 5))), Tensor(np.zeros((2, 3, 3, 3)))).shape == (2, 3, 3)
 
 
-@pytest.mark.parametrize("channels", [(1.5, 2), (2, "3"), (2, -1), (None, 1)])
+@pytest.mark.parametrize("channels", [(1.5, 2), (2, "3"), (2, -1), (None, 1), (0, 2), (2, 0)])
 def test_channels_that_make_no_sense(channels):
     with pytest.raises(ValueError, match=r"Conv2d\(.*channels"):
         Conv2d(*channels, 3)

@@ -22,7 +22,6 @@ NOT_YET = {
     "03_layers",
     "05_autograd",
     "07_training",
-    "09_spatial",
 }
 # answers that wait for a visible case: they have every point that a student sees, and complete refuses them; this may
 # only shrink

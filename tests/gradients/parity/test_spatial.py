@@ -16,6 +16,7 @@ from tinytorch import nn  # noqa: E402
 from tinytorch.core.tensor import Tensor, manual_seed  # noqa: E402
 from tinytorch.kernels import spatial, use_kernels  # noqa: E402
 from tinytorch.kernels.blocks import make_blocks  # noqa: E402
+from tinytorch.kernels.spatial import winograd  # noqa: E402
 from tinytorch.nn import functional as F  # noqa: E402, N812
 
 pytestmark = pytest.mark.parity
@@ -172,6 +173,85 @@ def test_one_nan_in_max_pooling(kernels, window, seed):
     expected.sum().backward()
     agree(out.numpy(), expected)
     agree(ours.grad, theirs.grad)
+
+
+@each_kind
+@FEW
+@given(windows(is_pooling=True, most=3, room=4), st.integers(0, 2**30))
+def test_many_nan_and_infinities_in_max_pooling(kernels, window, seed):
+    """The gradient beside padding, and of several nan, goes where PyTorch's goes."""
+    size, kernel, stride, padding = window
+    random = np.random.default_rng(seed)
+    array = random.choice([-np.inf, -np.inf, 1.0, np.inf, np.nan], (1, 2, *size), p=[0.4, 0.2, 0.2, 0.1, 0.1])
+    ours, theirs = leaf(array), theirs_of(array)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        out = F.max_pool2d(ours, kernel, stride, padding, kernels=kernels)
+        grad = random.standard_normal(out.shape)
+        out.backward(grad)
+    expected = torch.nn.functional.max_pool2d(theirs, kernel, stride, padding)
+    expected.backward(torch.tensor(grad))
+    agree(out.numpy(), expected)
+    agree(ours.grad, theirs.grad)
+
+
+def wide_images(dtype=np.float32):
+    random = np.random.default_rng(5)
+    x, weight = (
+        random.standard_normal((4, 16, 16, 16)).astype(dtype),
+        random.standard_normal((16, 16, 3, 3)).astype(dtype),
+    )
+    return x, weight
+
+
+@pytest.mark.parametrize("pixel", [1e5, 1e8, 2e37, 1e38, math.inf, math.nan])
+def test_a_large_pixel_spoils_only_the_outputs_that_see_it(pixel):
+    """With 16 channels and kernels of 3 x 3, where Winograd's transforms would mix it into whole tiles."""
+    x, weight = wide_images()
+    alone = F.conv2d(Tensor(x), Tensor(weight), padding=1).numpy()
+    x[1, 3, 7, 9] = pixel
+    with np.errstate(all="ignore"):
+        got = F.conv2d(Tensor(x), Tensor(weight), padding=1).numpy()
+    sees = np.zeros(got.shape, bool)
+    sees[1, :, 6:9, 8:11] = True
+    assert np.abs(got - alone)[~sees].max() < 1e-3
+    expected = torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(weight), padding=1).numpy()
+    assert np.array_equal(np.isfinite(got), np.isfinite(expected))
+
+
+@pytest.mark.parametrize("pixel", [1e8, 2e37, math.inf])
+def test_gradients_with_a_large_pixel(pixel):
+    x, weight = wide_images()
+    x[1, 3, 7, 9] = pixel
+    mine, theirs = [leaf(x), leaf(weight)], [theirs_of(x), theirs_of(weight)]
+    with np.errstate(all="ignore"):
+        F.conv2d(*mine, padding=1).sum().backward()
+    torch.nn.functional.conv2d(*theirs, padding=1).sum().backward()
+    for one, other in zip(mine, theirs, strict=True):
+        assert np.array_equal(np.isfinite(one.grad), np.isfinite(other.grad.numpy()))
+        agree(one.grad, other.grad)
+
+
+def test_float16_is_not_computed_by_transforms():
+    x, weight = wide_images(np.float16)
+    exact = torch.nn.functional.conv2d(torch.tensor(x).double(), torch.tensor(weight).double()).numpy()
+    errors = {kernels: np.abs(F.conv2d(Tensor(x), Tensor(weight), kernels=kernels).numpy() - exact).max()
+              for kernels in ("product", "fast")}  # fmt: skip
+    assert errors["fast"] <= 2 * errors["product"]
+
+
+def test_an_ordinary_image_is_computed_by_transforms(monkeypatch):
+    """Or the tests above would prove nothing."""
+    x, weight = wide_images()
+    levels = []
+    is_level = winograd.is_level
+    monkeypatch.setattr(winograd, "is_level", lambda *what: levels.append(is_level(*what)) or levels[-1])
+    F.conv2d(Tensor(x), Tensor(weight), padding=1)
+    assert levels
+    assert all(levels)
+    x[1, 3, 7, 9] = 1e8
+    F.conv2d(Tensor(x), Tensor(weight), padding=1)
+    assert levels.count(False) == 1
 
 
 @each_kind
