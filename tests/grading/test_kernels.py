@@ -24,7 +24,7 @@ def calling_versions(name):
 
 def flawed(module):
     found = run_versions(PROJECT, CATALOG, module, calling_versions(module.name), [])
-    return [version for version in found["wrong"] if version["flaw"] in FLAWS]
+    return [version for version in found.wrong if version.flaw in FLAWS]
 
 
 @pytest.mark.parametrize("module", WITH_KERNELS, ids=lambda module: module.name)
@@ -32,9 +32,9 @@ def test_an_answer_that_calls_the_provided_kernels_loses_its_points_and_is_told_
     versions = flawed(module)
     assert versions, "no wrong version calls the kernels"
     for version in versions:
-        errors = [error for error in version["tests"].values() if error is not None]
-        assert len(errors) == len(version["tests"]), version["grade_id"]
-        if version["flaw"] == FLAWS[0]:
+        errors = [error for error in version.tests.values() if error is not None]
+        assert len(errors) == len(version.tests), version.grade_id
+        if version.flaw == FLAWS[0]:
             assert all("left out while that module is tested" in error for error in errors), errors
 
 
@@ -42,4 +42,4 @@ def test_an_answer_that_calls_the_provided_kernels_loses_its_points_and_is_told_
 def test_nothing_but_the_missing_kernels_costs_those_points(module, monkeypatch):
     monkeypatch.setattr(views, "_leave_out_kernels", lambda *arguments: None)
     for version in flawed(module):
-        assert set(version["tests"].values()) == {None}, (version["grade_id"], version["flaw"])
+        assert set(version.tests.values()) == {None}, (version.grade_id, version.flaw)

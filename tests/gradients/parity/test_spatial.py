@@ -17,6 +17,7 @@ from tinytorch.core.tensor import Tensor, manual_seed  # noqa: E402
 from tinytorch.kernels import spatial, use_kernels  # noqa: E402
 from tinytorch.kernels.blocks import make_blocks  # noqa: E402
 from tinytorch.kernels.spatial import winograd  # noqa: E402
+from tinytorch.kernels.spatial.windows import window_geometry  # noqa: E402
 from tinytorch.nn import functional as F  # noqa: E402, N812
 
 pytestmark = pytest.mark.parity
@@ -238,6 +239,11 @@ def test_float16_is_not_computed_by_transforms():
     errors = {kernels: np.abs(F.conv2d(Tensor(x), Tensor(weight), kernels=kernels).numpy() - exact).max()
               for kernels in ("product", "fast")}  # fmt: skip
     assert errors["fast"] <= 2 * errors["product"]
+    geometry = window_geometry(x, (3, 3), (1, 1), (0, 0))
+    assert [winograd.winograd_pays(x.astype(dtype), 16, 16, geometry) for dtype in (np.float16, np.float32)] == [
+        False,
+        True,
+    ]
 
 
 def test_an_ordinary_image_is_computed_by_transforms(monkeypatch):
