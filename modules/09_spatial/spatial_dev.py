@@ -1343,6 +1343,9 @@ def test_unit_conv2d_layer():
     numbers = [10.33507554, 20.63956535, 30.50955583, 40.03337111]  # PyTorch's
     case, got = "weights cos(0), cos(1), …, bias [10, 20, 30, 40]", layer(x)
     expect(got.numpy()[1, :, 1, 4], numbers, f"{case}: out[1, :, 1, 4]", atol=1e-4, dtype=np.float32)
+    got.sum().backward()
+    expect(layer.bias.grad, [54, 54, 54, 54], "the gradient of the bias: 2 images of 3 × 9 outputs")
+    expect(layer.weight.grad is None, False, "whether the weight is left without a gradient")
     expect(layer(x[:1]).shape, (1, 4, 3, 9), "a batch of one image stays a batch: the shape")
     single = layer(x[1])
     expect(single.shape, (4, 3, 9), "a single image (3, 5, 7): the shape")

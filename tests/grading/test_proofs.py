@@ -36,7 +36,6 @@ BLAMED_YET = {
         "matrix_gradients: swaps the first two axes instead of the last two -> test-matmul_gradient",
     },
     "07_training": {"training_step: every gradient clipped on its own -> test-module"},
-    "09_spatial": {"Conv2d: always the fast kernels of a detached weight -> test-module"},
 }
 
 PROJECT = read_project(ROOT)

@@ -98,7 +98,7 @@ LISTED = {
     ),
     "09_spatial": Listed(
         provided=476,
-        tests=483,
+        tests=486,
         wordy=("im2col",),
     ),
 }
