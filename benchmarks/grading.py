@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "grading")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 MODULE = "09_spatial"
 NOTEBOOK = "spatial_dev"
@@ -65,16 +65,15 @@ def environment(folder):
 
 def submissions(course, count, first=0):
     """Hand in `count` notebooks; {student: kind}."""
-    from harness import read_answers
+    from answers import right_notebooks, wrong_answers
 
     from tito.services import notebooks
 
     assignments = course / "assignments"
     reference = json.loads((assignments / "source" / MODULE / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8"))
     stub = json.loads((assignments / "release" / MODULE / f"{NOTEBOOK}.ipynb").read_text(encoding="utf-8"))
-    student = read_answers(ROOT / "tests" / "integration" / "student" / f"{MODULE}.py").sections
-    wrong = read_answers(ROOT / "tests" / "grading" / "wrong" / f"{MODULE}.py").sections
-    written = {name: code for name, _, code in student}
+    written = right_notebooks(MODULE)[0]
+    wrong = [(name, flaw, code) for name, versions in wrong_answers(MODULE).items() for flaw, code in versions]
     solved = {notebooks.grade_id(cell): cell["source"] for cell in reference["cells"] if notebooks.is_solution(cell)}
     handed_in = {}
     for number in range(first, first + count):

@@ -237,7 +237,7 @@ def test_an_object_is_neither_true_nor_equal_to_anything(talk):
                 _ = other == thing
             with pytest.raises(AssertionError):
                 _ = thing != other
-    with pytest.raises(AssertionError, match="which only says itself"):
+    with pytest.raises(AssertionError, match="return a number or an array, not a Liar"):
         _ = talk.Liar() == talk.Box(1)
     with pytest.raises(AssertionError):
         _ = talk.Liar() > 0

@@ -50,7 +50,7 @@ def collect(path: Where, module: Only = None, student: Student = None, attempt: 
     if wrong:
         raise WorkError(
             f"{wrong} of {len(done.rows)} files were not collected; the table says why",
-            "mend what it says, then collect again: what is collected stays as it is",
+            "fix what it says, then collect again: what is collected stays as it is",
             code="not-collected",
         )
 

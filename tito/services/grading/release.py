@@ -83,7 +83,7 @@ def _checked_source(project, catalog, module):
         more = f"\nand {len(problems) - 10} more" if len(problems) > 10 else ""
         raise ProjectError(
             f"{module.name} was not released: its source is not in order\n{places}{more}",
-            f"mend it, then: tito grade release {module.name}",
+            f"fix it, then: tito grade release {module.name}",
             code="source",
         )
     strip(source.node, source)  # for its messages: they name cell and line

@@ -129,7 +129,7 @@ class Course:
             return PyFileConfigLoader(self.settings.name, path=str(self.root)).load_config()
         except Exception as error:  # whatever an instructor may have written
             message = f"{self.label(self.settings)} cannot be read: {type(error).__name__}: {error}"
-            raise ProjectError(message, "mend it, or delete it: tito writes it new", code="settings") from error
+            raise ProjectError(message, "fix it, or delete it: tito writes it new", code="settings") from error
 
     @property
     def database_url(self):
@@ -191,7 +191,7 @@ class Course:
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ProjectError(
-                f"{self.label(path)} cannot be read: {reason}", "restore it from a backup, or mend it", code="record"
+                f"{self.label(path)} cannot be read: {reason}", "restore it from a backup, or fix it", code="record"
             ) from error
 
     def write_record(self, name, data):

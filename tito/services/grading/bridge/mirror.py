@@ -359,7 +359,7 @@ class Mirror:
         """The number of a new thing that the other side introduces."""
         number = reader.number()
         if number * self.step >= 0 or number in self.shared:
-            raise Unreadable("a number that is in use")
+            raise Unreadable("something new under the number of another one")
         return number
 
     def _get_known(self, reader):
@@ -418,7 +418,7 @@ class Mirror:
             raise Unreadable("an array without content")
         if reader.get() is True:
             if place * self.step >= 0 or place in self.blocks:
-                raise Unreadable("a number that is in use")
+                raise Unreadable("something new under the number of another one")
             data = reader.raw()
             buffer = self.np.empty(len(data), "u1")
             buffer[...] = self.np.frombuffer(data, "u1")

@@ -113,7 +113,8 @@ class Proxy(metaclass=Remote):
             raise AssertionError(f"an object of class {_kind(self)} came back where {_short(other)} was expected")
         answer = _ask(self, name, self, other)
         if answer is not (name == "ne") and not isinstance(answer, Proxy):
-            raise AssertionError(f"an object of class {_kind(self)} came back, which only says itself what it equals")
+            kind = _kind(self)
+            raise AssertionError(f"an object of class {kind} came back: return a number or an array, not a {kind}")
         return answer
 
     def __array__(self, dtype=None, copy=None):
@@ -460,7 +461,7 @@ class Outer(Mirror):
     def _new_number(self, reader):
         number = reader.number()
         if number >= 0 or number in self.remote:
-            raise Unreadable("a number that is in use")
+            raise Unreadable("a new object under the number of another one")
         return number
 
     def _get_handle(self, reader):

@@ -73,7 +73,7 @@ def _read(path):
     text = path.read_text(encoding="utf-8")
     block = BLOCK.search(text)
     if block is None:
-        raise ProjectError(f"{path} has no block # /// attack", "mend the file")
+        raise ProjectError(f"{path} has no block # /// attack", "fix the file")
     data = tomllib.loads(re.sub(r"^# ?", "", block["toml"], flags=re.MULTILINE))
     return Attack(
         name=path.stem,
@@ -147,7 +147,7 @@ def _index(node, name):
     for index, cell in enumerate(node.cells):
         if notebooks.grade_id(cell) == name:
             return index
-    raise ProjectError(f"an attack names the cell {name}, which the notebook does not have", "mend the attack")
+    raise ProjectError(f"an attack names the cell {name}, which the notebook does not have", "fix the attack")
 
 
 FILES = {

@@ -240,7 +240,7 @@ def _refusals(project, catalog, module, cells, versions, jobs):
     own, *found = complete.refusals(project, catalog, module, [complete.exported(module, cells), *texts], jobs=jobs)
     if own:
         message = f"{project.relative(module.tests)} refuses the reference itself: {own}"
-        raise ProjectError(message, "mend it, then audit", code="reference")
+        raise ProjectError(message, "fix it, then audit", code="reference")
     return found
 
 
@@ -260,9 +260,9 @@ def read_explanations(project, module):
     for place, entry in _entries(project, module, "survivor", {"grade_id", "before", "after", "kind", "why"}):
         one = Explanation(**entry)
         if one.kind not in KINDS or not one.why.strip():
-            raise ProjectError(f"{place}: kind is one of {', '.join(KINDS)}, and why says why", "mend the file")
+            raise ProjectError(f"{place}: kind is one of {', '.join(KINDS)}, and why says why", "fix the file")
         if one.key in found:
-            raise ProjectError(f"{place}: this mutant is explained already", "mend the file")
+            raise ProjectError(f"{place}: this mutant is explained already", "fix the file")
         found[one.key] = one
     return found
 
@@ -282,11 +282,11 @@ def _entries(project, module, table, keys):
     except FileNotFoundError:
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ProjectError(f"{label} cannot be read: {error}", "mend the file") from error
+        raise ProjectError(f"{label} cannot be read: {error}", "fix the file") from error
     for number, entry in enumerate(data.get(table, []), 1):
         place = f"{label}, {table} {number}"
         if wrong := (entry.keys() - {"nth"}) ^ keys:
-            raise ProjectError(f"{place}: {', '.join(sorted(wrong))} is missing or has no place here", "mend the file")
+            raise ProjectError(f"{place}: {', '.join(sorted(wrong))} is missing or has no place here", "fix the file")
         yield place, {"nth": 1, **entry}
 
 
@@ -296,9 +296,9 @@ def _require_full_marks(source, cells, findings):
             if error is not None:
                 place = notebooks.where(source, cells[number]["index"])
                 message = f"{place}: the reference itself stops here: {error}"
-                raise ProjectError(message, "mend it, then audit", code="reference")
+                raise ProjectError(message, "fix it, then audit", code="reference")
         if not finding.ended:
-            raise ProjectError(f"{source.label}: the reference itself does not come to its end", "mend it, then audit")
+            raise ProjectError(f"{source.label}: the reference itself does not come to its end", "fix it, then audit")
 
 
 def _cell(cell, number, found, run, verdicts, survivors):

@@ -159,7 +159,7 @@ def _add(people, place, student):
             raise UsageError(
                 f"{place} and {other_place} have the same {same}: {student.full_name or student.id} and "
                 f"{other.full_name or other.id}",
-                "mend the list",
+                "fix the list",
             )
     people[student.id] = (place, student)
 

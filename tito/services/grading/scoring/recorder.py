@@ -83,7 +83,8 @@ class Recorder:
                 converter.start()
         except Exception as error:  # nbgrader's, SQLAlchemy's, or of the file system
             reason = self.log.reason() or error
-            raise ProjectError(f"nbgrader cannot record {student}: {reason}", "tito doctor") from error
+            hint = f"tito grade autograde {self.module.name} --student {student} -v   (the score itself is kept)"
+            raise ProjectError(f"nbgrader cannot record {student}: {reason}", hint) from error
         finally:
             remove_tree(self.course.root / STAGE)
 
