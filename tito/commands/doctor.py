@@ -1,4 +1,4 @@
-"""`tito doctor`: what is installed, what is missing, and the command that mends it."""
+"""`tito doctor`: what is installed, what is missing, and the command that fixes it."""
 
 from tito.console import console
 from tito.errors import ProjectError
@@ -9,7 +9,7 @@ def register(app):
 
 
 def doctor():
-    """Say what is installed, which project this is, what is missing and the command that mends it."""
+    """Say what is installed, which project this is, what is missing and the command that fixes it."""
     from tito.services import doctor as service
 
     checks = service.examine()

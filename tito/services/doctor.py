@@ -18,7 +18,7 @@ PROBE_BYTES = 65_536
 OWN_ROOT = Path(__file__).resolve().parents[2]
 # in place of "tito doctor", which others say to those who shall come here
 FIXES = {
-    "tinytorch": 'python -c "import tinytorch"   (in the project; its last lines name the file to mend)',
+    "tinytorch": 'python -c "import tinytorch"   (in the project; its last lines name the file to fix)',
     "kernel": "pip install --force-reinstall ipykernel",
     "sandbox": "run it again with -v to see where",
 }
@@ -26,7 +26,7 @@ FIXES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. detail: what was found; fix: the command that mends it, "" where it is in order."""
+    """One thing that was looked at. detail: what was found; fix: the command that fixes it, "" where it is in order."""
 
     name: str
     ok: bool
@@ -35,7 +35,7 @@ class Check:
 
 
 def examine(start=None):
-    """All checks, in the order in which they are worth mending."""
+    """All checks, in the order in which they are worth fixing."""
     try:
         project = enclosing_project(start)
         problem = None
@@ -65,7 +65,7 @@ def _in_project(project):
 
 
 def _try(name, look):
-    """The check that `look` makes: it returns what it found, or raises what is wrong with the command that mends it."""
+    """The check that `look` makes: it returns what it found, or raises what is wrong with the command that fixes it."""
     try:
         return Check(name, True, look())
     except TitoError as error:

@@ -33,7 +33,7 @@ def render(project, catalog, module, source):
     if problems:
         raise WorkError(
             "\n".join(f"{problem.where}: {problem.message}" for problem in problems),
-            f"mend {project.relative(source.path)}; nothing was exported",
+            f"fix {project.relative(source.path)}; nothing was exported",
             code="not-exportable",
             data=problems,
         )
@@ -138,7 +138,7 @@ def _require_imports(project, catalog, sources, folder):
 
 def _import_failure(reason):
     return WorkError(
-        f"the exported modules do not import: {reason}", "mend it; nothing was exported", code="import-failed"
+        f"the exported modules do not import: {reason}", "fix it; nothing was exported", code="import-failed"
     )
 
 

@@ -126,7 +126,7 @@ def _secret_regions(source, index):
     try:
         return syntax.regions(cell.source, kind) if kind else []
     except syntax.MarkerError as error:
-        raise WorkError(f"{where(source, index, error.line)}: {error}", "mend the cell", code="markers") from error
+        raise WorkError(f"{where(source, index, error.line)}: {error}", "fix the cell", code="markers") from error
 
 
 def _secret_texts(source, index, found):
@@ -137,7 +137,7 @@ def _secret_texts(source, index, found):
     if cell.cell_type != "code":
         texts = enumerate(cell.source.split("\n"), 1)
     elif mistake := syntax.mistake(cell.source):
-        raise WorkError(f"{where(source, index, mistake[0])}: {mistake[1]}", "mend the cell")
+        raise WorkError(f"{where(source, index, mistake[0])}: {mistake[1]}", "fix the cell")
     else:
         texts = [*_statements(cell.source), *_comments(cell.source)]
     return [

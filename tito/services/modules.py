@@ -324,7 +324,7 @@ def require_passed(report):
             code="failed",
         )
     if not report.passed:
-        raise WorkError(f"cells without points stopped: {report.stopped[0]}", "mend them", code="stopped")
+        raise WorkError(f"cells without points stopped: {report.stopped[0]}", "fix them", code="stopped")
 
 
 def _require_tests(project, module, tests):

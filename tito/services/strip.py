@@ -110,4 +110,4 @@ def _validate(node, source):
 
 def _refusal(reason, index, line, source):
     place = where(source, index, line) if source else f"cell {index + 1}" + (f", line {line}" if line else "")
-    return WorkError(f"{place}: {reason}", "mend the cell", code="markers")
+    return WorkError(f"{place}: {reason}", "fix the cell", code="markers")

@@ -126,7 +126,7 @@ def _pyproject(project):
     text, changed = ROLE.subn('role = "workspace"', text)
     if changed != 1:
         raise ProjectError(
-            f'{project.root / "pyproject.toml"} needs exactly one line role = "course" below [tool.tito]', "mend it"
+            f'{project.root / "pyproject.toml"} needs exactly one line role = "course" below [tool.tito]', "fix it"
         )
     return TEST_PATHS.sub('testpaths = ["modules"]', text)
 
