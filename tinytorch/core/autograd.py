@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from ..kernels.precision import to_float32
 from .activations import erf, gelu, relu, sigmoid, softmax_along, tanh
 from .layers import linear
 from .losses import bce_terms, log_softmax, softplus
@@ -109,10 +110,10 @@ def input_gradients(node, grad, out):
         raise RuntimeError(f"{name} has no gradient rule; give it one with @{name}.gradient, or detach() its input")
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
-    if Op.observer is None:
-        answers = op.rule(grad, out, *node.arrays, **settings)
-    else:
-        answers = Op.observer(op, op.rule, (grad, out, *node.arrays), settings)
+    arrays = (grad, out, *node.arrays)
+    if grad.itemsize == 2:  # float16, in which a rule could not sum
+        arrays = to_float32(arrays)
+    answers = op.rule(*arrays, **settings) if Op.observer is None else Op.observer(op, op.rule, arrays, settings)
     answers = answers if isinstance(answers, (tuple, list)) else (answers,)
     if len(answers) != len(node.inputs):
         raise RuntimeError(f"the rule of {op.__name__} returned {len(answers)} gradients for {len(node.inputs)} inputs")

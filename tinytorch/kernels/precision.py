@@ -20,3 +20,8 @@ def in_float32(forward):
             return forward(x.astype(np.float32), **settings).astype(np.float16)
 
     return widened
+
+
+def to_float32(arrays):
+    """What there is of float16 among arrays, numbers and None in float32, and the rest as it is; a tuple."""
+    return tuple([x.astype(np.float32) if getattr(x, "dtype", None) == np.float16 else x for x in arrays])

@@ -77,6 +77,27 @@ def test_losses_of_float16():
         )
 
 
+ADDED = {
+    "a broadcast bias": ((5000, 2), (2,), lambda x, w, f: x + w),
+    "a product of matrices": ((5000, 3), (3, 2), lambda x, w, f: x @ w),
+    "a linear layer's weight": ((5000, 3), (2, 3), lambda x, w, f: f.linear(x, w)),
+    "a factor": ((5000, 2), (1, 2), lambda x, w, f: x * w),
+}
+
+
+@pytest.mark.parametrize("case", ADDED)
+def test_rules_add_up_more_entries_than_float16_can_count(case):
+    shape, of_weight, call = ADDED[case]
+    x, weight = np.ones(shape, HALF), np.ones(of_weight, HALF)
+    mine, other = Tensor(weight, requires_grad=True), torch.tensor(weight.astype(float), requires_grad=True)
+    out = call(Tensor(x), mine, nn.functional)
+    expected = call(torch.tensor(x.astype(float)), other, torch.nn.functional)
+    out.backward(np.ones(out.shape, HALF))
+    expected.backward(torch.ones(expected.shape, dtype=torch.float64))
+    assert mine.grad.dtype == HALF
+    np.testing.assert_allclose(mine.grad.astype(float), other.grad.numpy(), rtol=1e-3)
+
+
 def test_gradients_of_float16_reach_the_leaf_in_float16():
     x = Tensor(np.ones((5000, 2), HALF), requires_grad=True)
     nn.functional.softmax(x, dim=0).mean().backward()
