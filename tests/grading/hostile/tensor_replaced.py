@@ -1,4 +1,4 @@
-"""A Tensor of its own, whose values equal everything; tests that need the values fail."""
+"""A Tensor of its own, whose values equal everything; the tests compare numbers and do not ask it."""
 
 # /// attack
 # module = "02"
