@@ -24,6 +24,9 @@ def test(
         bool, typer.Option("--notebook", help="Test what the notebook of one module would export, as it is saved.")
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help="Of every built module, and of the course.")] = False,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Test files at a time; more than one needs pytest-xdist.")
+    ] = 1,
 ):
     """Run the tests of modules against the package as it is now."""
     from tito.services import export, testing
@@ -43,6 +46,7 @@ def test(
             stage.folder if stage else None,
             named=named,
             seconds=HOURS,
+            jobs=jobs,
             on_line=None if console.json else console.line,
         )
     data = {

@@ -1,5 +1,6 @@
 """Runs `test_name.py` of modules, or the whole test suite, with pytest in a child process."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from tito.services import views
 
 ALL = "all"
 MESSAGE_LENGTH = 2000
+SLOWEST = ["--durations=25", "--durations-min=1"]
 PROPERTY = "tito"  # under which our plugin of pytest leaves what it knows of a failure
 
 
@@ -56,22 +58,32 @@ class TestRun:
         return self.failures[0].in_words() if self.failures else self.problem
 
 
-def run_tests(project, catalog, modules, folder=None, *, named="", seconds=600, on_line=None):
+def run_tests(project, catalog, modules, folder=None, *, named="", seconds=600, jobs=1, on_line=None):
     """Run the tests of `modules`, or all of the project's with ALL, against the package in `folder` or in place.
 
     In a workspace ALL means the modules that are built. named: only the tests with this in their names (pytest's -k).
-    on_line(text): called for each line that pytest prints.
-    Raises WorkError for a module that is not in the package, ProjectError where the child would import another one.
+    jobs: files of tests that run at the same time. on_line(text): called for each line that pytest prints. Raises
+    WorkError for a module that is not in the package, ProjectError where the child would import another one, and
+    where it cannot run several jobs.
     """
+    options = [] if jobs == 1 else _several(jobs)
+    options += ["-k", named] if named else []
     if modules == ALL:
         targets = [] if project.is_course else [module.tests for module in catalog if _is_built(project, module)]
+        options += SLOWEST if project.is_course else []
         if not project.is_course and not targets:
             raise WorkError("no module is in the package yet", "tito module status", code="no-tests")
     else:
         targets = [module.tests for module in modules]
         _require_files(project, modules, folder)
     views.check_child(folder or project.root)
-    return _run_pytest(project, targets, folder, named, seconds, on_line)
+    return _run_pytest(project, [*options, *targets], folder, seconds, on_line)
+
+
+def _several(jobs):
+    if importlib.util.find_spec("xdist") is None:
+        raise ProjectError("several jobs need pytest-xdist, which is not installed", 'pip install -e ".[dev]"')
+    return [f"--numprocesses={jobs}", "--dist=loadfile"]
 
 
 def _is_built(project, module):
@@ -88,17 +100,16 @@ def _require_files(project, modules, folder):
             )
 
 
-def _run_pytest(project, targets, folder, named, seconds, on_line):
+def _run_pytest(project, arguments, folder, seconds, on_line):
     with tempfile.TemporaryDirectory(prefix="tito-tests-") as scratch:
         report = Path(scratch) / "report.xml"
         # -P keeps the working folder, with its own tinytorch, from going in front of the stage
         command = [sys.executable, "-P", "-m", "pytest", "-q", "--color=no", "--import-mode=importlib"]
         command += ["-p", "no:cacheprovider", f"--rootdir={project.root}", f"--junitxml={report}"]
         command += ["-o", "junit_family=xunit1", "-p", "tito.services.pytest_cases"]
-        command += ["-k", named] if named else []
         if folder is not None:
             command += ["-o", "pythonpath="]  # nor may the configuration put another folder in front of it
-        command += map(str, targets)
+        command += map(str, arguments)
         child = subprocess.Popen(
             command,
             cwd=project.root,
