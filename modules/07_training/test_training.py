@@ -567,6 +567,18 @@ def test_a_process_that_is_killed_while_writing_leaves_the_old_checkpoint(tmp_pa
     assert load_checkpoint(path) == {"epoch": 1}
 
 
+@POSIX_ONLY
+def test_what_is_no_regular_file_is_never_replaced(tmp_path):
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(ValueError, match="no regular file"):
+            save_checkpoint(path, {"epoch": 1})
+    assert pipe.is_fifo() and folder.is_dir()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
 def test_folders_are_made_and_a_link_stays_one(tmp_path):
     save_checkpoint(tmp_path / "a" / "b" / "x.npz", 1)
     link = tmp_path / "latest.npz"

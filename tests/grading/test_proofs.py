@@ -21,13 +21,11 @@ RIGHT_VERSIONS_A_CELL = 3
 NOT_YET = {
     "03_layers",
     "05_autograd",
-    "07_training",
 }
 # answers that wait for a visible case: they have every point that a student sees, and complete refuses them; this may
 # only shrink
 REFUSED_YET = {
     "05_autograd": {"gradcheck: checks inputs that want no gradient", "gradcheck: nan passes"},
-    "07_training": {"confusion_matrix: as many classes as the targets show"},
 }
 # wrong answers that pass the visible tests of their own question and fail one elsewhere, as "flaw -> test"; likewise
 BLAMED_YET = {
@@ -35,7 +33,6 @@ BLAMED_YET = {
         "matrix_gradients: transposes with .T, which turns batches inside out -> test-matmul_gradient",
         "matrix_gradients: swaps the first two axes instead of the last two -> test-matmul_gradient",
     },
-    "07_training": {"training_step: every gradient clipped on its own -> test-module"},
 }
 
 PROJECT = read_project(ROOT)

@@ -78,17 +78,11 @@ LISTED = {
         wordy=("sgd_update", "adam_update"),
     ),
     "07_training": Listed(
-        provided=632,
-        tests=339,
-        wordy=("RunningMean", "collect_state"),
-        crowded=("collect_state",),
-        long_tests=(
-            "test-training_step",
-            "test-evaluate-traces",
-            "test-collect_state",
-            "test-restore_state",
-            "test-module",
-        ),
+        provided=589,
+        tests=350,
+        wordy=("RunningMean", "training_step", "collect_state"),
+        crowded=("evaluate", "collect_state"),
+        long_tests=("test-evaluate-traces", "test-collect_state", "test-restore_state", "test-module"),
     ),
     "08_dataloader": Listed(
         provided=491,

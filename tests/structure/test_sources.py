@@ -12,8 +12,6 @@ NOT_YET = {
     #
     #
     "05_autograd",
-    #
-    "07_training",
 }
 
 

@@ -5,27 +5,22 @@ Exported from module 07_training by tito export. Edit the notebook of that modul
 
 import contextlib
 import copy
-import io
-import json
 import math
-import os
 import signal
-import sys
 import threading
-import time
-from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints import load_checkpoint, save_checkpoint
+from ..progress import ProgressBar
 from .autograd import no_grad
 from .optimizers import clip_grad_norm_
 from .tensor import Random, Tensor, manual_seed
 
 __all__ = [
     "RunningMean", "confusion_matrix", "batches", "first_wrong", "check_finite", "training_step", "evaluate",
-    "uninterrupted", "Callback", "Monitor", "EarlyStopping", "Checkpoint", "ProgressBar", "Trainer", "loader_state",
-    "restore_loader", "collect_state", "restore_state", "FORMAT", "VERSION", "pack", "unpack", "write_atomically",
-    "save_checkpoint", "load_checkpoint",
+    "uninterrupted", "Callback", "Monitor", "EarlyStopping", "Checkpoint", "Trainer", "loader_state", "restore_loader",
+    "collect_state", "restore_state",
 ]
 
 
@@ -98,8 +93,8 @@ def check_finite(model, loss):
 def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
     """One update of the model on one batch. Returns the loss before it (float) and the outputs, detached.
 
-    clip_norm: the largest norm that all gradients together may have. Raises FloatingPointError, and updates nothing,
-    where the loss or a gradient is not finite.
+    clip_norm: the largest norm that all gradients together may have. Raises FloatingPointError, and updates
+    nothing, where the loss or a gradient is not finite.
     """
     model.zero_grad()
     outputs = model(inputs)
@@ -113,9 +108,11 @@ def training_step(model, loss, optimizer, inputs, targets, clip_norm=None):
 
 
 def evaluate(model, loss, loader, metrics=None):
-    """{"loss": …, name of a metric: …}: means over all rows of the loader, in evaluation mode, nothing recorded.
+    """{"loss": …, name of a metric: …}: means over all rows of the loader, in evaluation mode, nothing
+    recorded.
 
-    metrics: {name: function(outputs, targets) → the batch's mean}. Every module gets its mode back. nan without rows.
+    metrics: {name: function(outputs, targets) → the batch's mean}. Every module gets its mode back. nan
+    without rows.
     """
     metrics = metrics or {}
     means = {name: RunningMean() for name in ("loss", *metrics)}
@@ -136,7 +133,8 @@ def evaluate(model, loss, loader, metrics=None):
 
 @contextlib.contextmanager
 def uninterrupted():
-    """Inside the block Ctrl-C waits: KeyboardInterrupt is raised at its end. Only the main thread gets it at all."""
+    """Inside the block Ctrl-C waits: KeyboardInterrupt is raised at its end. Only the main thread gets it at
+    all."""
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
@@ -178,7 +176,8 @@ class Callback:
 
 
 class Monitor(Callback):
-    """A callback that watches one number of the history, which gets better by falling ("min") or rising ("max").
+    """A callback that watches one number of the history, which gets better by falling ("min") or rising
+    ("max").
 
     Without a `mode`, a loss falls and an accuracy rises.
     """
@@ -187,19 +186,25 @@ class Monitor(Callback):
         if mode is None:
             mode = "min" if "loss" in monitor else "max" if "accuracy" in monitor else None
         if mode not in ("min", "max"):
-            raise ValueError(f"is {monitor!r} better when it falls or when it rises? Pass mode='min' or mode='max'")
+            raise ValueError(
+                f"is {monitor!r} better when it falls or when it rises? Pass mode='min' or mode='max'"
+            )
         self.monitor, self.mode, self.min_delta = monitor, mode, min_delta
         self.best = None
 
     def improved(self, trainer):
-        """Whether the last epoch was better than the best so far, by more than min_delta; then it is the best."""
+        """Whether the last epoch was better than the best so far, by more than min_delta; then it is the
+        best."""
         if self.monitor not in trainer.history:
             wanted, there = f"{type(self).__name__} watches {self.monitor!r}", ", ".join(trainer.history)
             raise ValueError(f"{wanted}, and the history has {there}. Was validation passed to fit?")
         value = trainer.history[self.monitor][-1]
         if value is None or math.isnan(value):
             return False
-        if self.best is not None and (self.best - value if self.mode == "min" else value - self.best) <= self.min_delta:
+        if (
+            self.best is not None
+            and (self.best - value if self.mode == "min" else value - self.best) <= self.min_delta
+        ):
             return False
         self.best = value
         return True
@@ -230,7 +235,8 @@ class EarlyStopping(Monitor):
 
 
 class Checkpoint(Monitor):
-    """Saves to `path` after every so many epochs or, if `best` names a number of the history, whenever it is the best.
+    """Saves to `path` after every so many epochs or, if `best` names a number of the history, whenever it is
+    the best.
 
     {epoch} in the path becomes the number of the epoch; without it, each checkpoint replaces the one before.
     """
@@ -246,82 +252,13 @@ class Checkpoint(Monitor):
             trainer.save_checkpoint(self.path.replace("{epoch}", str(trainer.epoch)))
 
 
-class ProgressBar(Callback):
-    """One line for the running epoch: rewritten in a terminal, updated in a notebook, one per epoch anywhere else.
-
-    stream: where to write (sys.stdout). seconds: the shortest time between two updates.
-    """
-
-    def __init__(self, stream=None, seconds=0.1):
-        self.stream, self.seconds = stream, seconds
-
-    def on_fit_start(self, trainer):
-        self.out = self.stream or sys.stdout
-        if type(self.out).__module__ == "ipykernel.iostream":
-            self.place = "notebook"
-        else:
-            self.place = "terminal" if self.out.isatty() else "file"
-        self.display, self.width, self.drawn = None, 0, -math.inf
-
-    def on_epoch_start(self, trainer):
-        self.started = time.monotonic()
-
-    def on_batch_end(self, trainer):
-        now = time.monotonic()
-        if self.place == "file" or now - self.drawn < self.seconds:
-            return
-        self.drawn = now
-        done, total = trainer.position["step"], trainer.batch_count
-        share = f"[{'#' * (20 * min(done, total) // total):.<20}] {done}/{total}" if total else f"step {done}"
-        self.write(trainer, trainer.epoch + 1, f"{share}  {self.words(trainer.running())}")
-
-    def on_epoch_end(self, trainer):
-        logs = {name: values[-1] for name, values in trainer.history.items()}
-        self.write(trainer, trainer.epoch, f"{self.words(logs)}  {time.monotonic() - self.started:.1f} s")
-        self.end_line()
-
-    def on_fit_end(self, trainer):
-        if self.width:
-            self.end_line()
-
-    @staticmethod
-    def words(logs):
-        return "  ".join(f"{name} {value:.4g}" for name, value in logs.items() if value is not None)
-
-    def write(self, trainer, epoch, text):
-        text = f"epoch {epoch:{len(str(trainer.last_epoch))}}/{trainer.last_epoch}  {text}"
-        if self.place == "notebook":
-            data = {"text/plain": text}
-            if self.display is None:  # a kernel has imported IPython; nothing else of TinyTorch needs it
-                self.display = sys.modules["IPython"].display.display(data, raw=True, display_id=True)
-            else:
-                self.display.update(data, raw=True)
-            return
-        if self.place == "terminal":
-            text = text[: self.columns() - 1]  # a line that wraps could not be rewritten
-            text, self.width = f"\r{text:<{self.width}}", len(text)
-        self.out.write(text)
-        self.out.flush()
-
-    def columns(self):
-        try:
-            return os.get_terminal_size(self.out.fileno()).columns or 80
-        except (OSError, ValueError, AttributeError):
-            return 80
-
-    def end_line(self):
-        if self.place != "notebook":
-            self.out.write("\n")
-            self.out.flush()
-        self.width = 0
-
-
 class Trainer:
     """Trains a model on a loader, an iterable of pairs (inputs, targets) that can be walked through again.
 
     schedule: steps once an epoch. metrics: {name: function(outputs, targets)} or a list of such functions.
-    clip_norm: see training_step. seed: restarts the random numbers when training begins. progress: show a bar.
-    history: {"loss": [a number an epoch], …, "validation_loss": […], …, "lr": […]}, None where there was none.
+    clip_norm: see training_step. seed: restarts the random numbers when training begins. progress: show a
+    bar. history: {"loss": [a number an epoch], …, "validation_loss": […], …, "lr": […]}, None where there was
+    none.
     """
 
     def __init__(
@@ -338,15 +275,23 @@ class Trainer:
         progress=True,
     ):
         known = {id(parameter) for parameter in model.parameters()}
-        if not any(id(parameter) in known for group in optimizer.param_groups for parameter in group["params"]):
-            raise ValueError("the optimizer holds no parameter of this model: make it from model.parameters()")
+        if not any(
+            id(parameter) in known for group in optimizer.param_groups for parameter in group["params"]
+        ):
+            raise ValueError(
+                "the optimizer holds no parameter of this model: make it from model.parameters()"
+            )
         if getattr(schedule, "optimizer", optimizer) is not optimizer:
             raise ValueError("the schedule steers another optimizer than this one")
         self.model, self.loss, self.optimizer, self.schedule = model, loss, optimizer, schedule
-        self.metrics = dict(metrics) if isinstance(metrics, dict) else {metric.__name__: metric for metric in metrics}
+        self.metrics = (
+            dict(metrics) if isinstance(metrics, dict) else {metric.__name__: metric for metric in metrics}
+        )
         if "loss" in self.metrics:
             raise ValueError("a metric needs another name than 'loss'")
-        self.callbacks = sorted(callbacks, key=lambda one: isinstance(one, Checkpoint))  # they save the others' state
+        self.callbacks = sorted(
+            callbacks, key=lambda one: isinstance(one, Checkpoint)
+        )  # they save the others' state
         if progress:
             self.callbacks.insert(0, ProgressBar())
         self.clip_norm, self.seed, self.progress = clip_norm, seed, progress
@@ -365,10 +310,12 @@ class Trainer:
         return {name: RunningMean(*sums).compute() for name, sums in self.position["sums"].items()}
 
     def fit(self, loader, epochs, validation=None):
-        """Train for so many more epochs and return the history. An epoch that was interrupted is completed first.
+        """Train for so many more epochs and return the history. An epoch that was interrupted is completed
+        first.
 
-        validation: a loader to evaluate after every epoch. Ctrl-C ends it as well, with the history of the complete
-        epochs. Raises FloatingPointError, with epoch and step, where the loss or a gradient is not finite.
+        validation: a loader to evaluate after every epoch. Ctrl-C ends it as well, with the history of the
+        complete epochs. Raises FloatingPointError, with epoch and step, where the loss or a gradient is not
+        finite.
         """
         if self.seed is not None and self.epoch == self.position["step"] == 0:
             manual_seed(self.seed)
@@ -397,14 +344,18 @@ class Trainer:
 
     # an epoch
     def _run_epoch(self, loader, validation):
-        with contextlib.closing(self._begin_epoch(loader)) as pairs:  # however it ends, the loader may tidy up
+        with contextlib.closing(
+            self._begin_epoch(loader)
+        ) as pairs:  # however it ends, the loader may tidy up
             self._tell("on_epoch_start")
             for inputs, targets in pairs:
                 with uninterrupted():
                     self._step(inputs, targets)
                 self._tell("on_batch_end")
         if not self.position["step"]:
-            raise ValueError(f"epoch {self.epoch + 1}: nothing in the loader; a generator can be walked through once")
+            raise ValueError(
+                f"epoch {self.epoch + 1}: nothing in the loader; a generator can be walked through once"
+            )
         logs = self.running()
         if validation is not None:
             logs |= {f"validation_{name}": value for name, value in self.evaluate(validation).items()}
@@ -441,7 +392,9 @@ class Trainer:
 
     def _step(self, inputs, targets):
         try:
-            value, outputs = training_step(self.model, self.loss, self.optimizer, inputs, targets, self.clip_norm)
+            value, outputs = training_step(
+                self.model, self.loss, self.optimizer, inputs, targets, self.clip_norm
+            )
         except FloatingPointError as error:
             wrong = first_wrong(inputs.data) if inputs.dtype.kind == "f" else None
             hint = f"; the inputs hold {wrong}" if wrong else ""
@@ -460,7 +413,9 @@ class Trainer:
 
     # what a resume needs
     def state_dict(self):
-        memories = [(type(callback).__name__, copy.deepcopy(callback.state_dict())) for callback in self.callbacks]
+        memories = [
+            (type(callback).__name__, copy.deepcopy(callback.state_dict())) for callback in self.callbacks
+        ]
         return {**collect_state(self), "callbacks": memories, "kinds": self._kinds()}
 
     def _kinds(self):
@@ -468,7 +423,9 @@ class Trainer:
 
     def load_state_dict(self, state):
         if state["kinds"] != self._kinds():
-            raise ValueError(f"model, optimizer and schedule here: {self._kinds()}, in the state: {state['kinds']}")
+            raise ValueError(
+                f"model, optimizer and schedule here: {self._kinds()}, in the state: {state['kinds']}"
+            )
         restore_state(self, state)
         self.loader = None
         waiting = list(state["callbacks"])
@@ -483,18 +440,21 @@ class Trainer:
         save_checkpoint(path, self.state_dict())
 
     def load_checkpoint(self, path):
-        """Go on where the run that saved this file stood. Raises ValueError, and changes nothing, if it fails."""
+        """Go on where the run that saved this file stood. Raises ValueError, and changes nothing, if it
+        fails."""
         state, before = load_checkpoint(path), self.state_dict()
         try:
             self.load_state_dict(state)
         except Exception as error:
             self.load_state_dict(before)
-            raise ValueError(f"{path} does not fit this trainer, which is left as it was: {error!r}") from error
+            raise ValueError(
+                f"{path} does not fit this trainer, which is left as it was: {error!r}"
+            ) from error
 
 
 def loader_state(loader):
-    """A copy of a loader's own state: its state_dict or, if it has one, its generator's. None where it shuffles with
-    tinytorch's generator, which is saved anyway.
+    """A copy of a loader's own state: its state_dict or, if it has one, its generator's. None where it
+    shuffles with tinytorch's generator, which is saved anyway.
     """
     if hasattr(loader, "state_dict"):
         return copy.deepcopy(loader.state_dict())
@@ -509,11 +469,14 @@ def restore_loader(loader, state):
     elif isinstance(getattr(loader, "generator", None), np.random.Generator):
         loader.generator.bit_generator.state = state
     else:
-        raise ValueError("the run was saved with a loader that has random numbers of its own, and this one has none")
+        raise ValueError(
+            "the run was saved with a loader that has random numbers of its own, and this one has none"
+        )
 
 
 def collect_state(trainer):
-    """Everything that the rest of a run depends on, copied: model, optimizer, schedule, random, position, history."""
+    """Everything that the rest of a run depends on, copied: model, optimizer, schedule, random, position,
+    history."""
     return copy.deepcopy(
         {
             "model": trainer.model.state_dict(),
@@ -527,7 +490,8 @@ def collect_state(trainer):
 
 
 def restore_state(trainer, state):
-    """Put a trainer where another one stood in `collect_state`. Raises ValueError if just one has a schedule."""
+    """Put a trainer where another one stood in `collect_state`. Raises ValueError if just one has a
+    schedule."""
     if (trainer.schedule is None) != (state["schedule"] is None):
         raise ValueError(f"the trainer's schedule is {trainer.schedule}, the state's is {state['schedule']}")
     state = copy.deepcopy(state)
@@ -537,76 +501,3 @@ def restore_state(trainer, state):
         trainer.schedule.load_state_dict(state["schedule"])
     Random.generator.bit_generator.state = state["random"]
     trainer.position, trainer.history = state["position"], state["history"]
-
-
-FORMAT, VERSION = "tinytorch checkpoint", 1
-
-
-def pack(value, arrays):
-    """`value` in JSON's terms; its arrays go into the dictionary `arrays`. Raises TypeError for other objects."""
-    if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
-        name = f"array{len(arrays)}"
-        arrays[name] = np.asarray(value)
-        return {"array" if isinstance(value, np.ndarray) else "scalar": name}
-    if isinstance(value, dict):
-        return {"dict": [[pack(key, arrays), pack(part, arrays)] for key, part in value.items()]}
-    if type(value) in (list, tuple):
-        return {type(value).__name__: [pack(part, arrays) for part in value]}
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    kind = type(value).__name__
-    raise TypeError(f"a checkpoint holds numbers, texts, arrays, lists, tuples and dictionaries, not a {kind}")
-
-
-def unpack(packed, arrays):
-    """What `pack` took apart."""
-    if not isinstance(packed, dict):
-        return packed
-    ((kind, content),) = packed.items()
-    if kind in ("array", "scalar"):
-        return arrays[content] if kind == "array" else arrays[content][()]
-    if kind == "dict":
-        return {unpack(key, arrays): unpack(part, arrays) for key, part in content}
-    parts = [unpack(part, arrays) for part in content]
-    return {"list": list, "tuple": tuple}[kind](parts)
-
-
-def write_atomically(path, data):
-    """Put the bytes `data` in place of the file `path`, which holds the old or the new content at every moment."""
-    path = Path(path).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:  # Ctrl-C too
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def save_checkpoint(path, state):
-    """Write a state (numbers, texts, arrays, and lists, tuples and dictionaries of them) to `path`, all or nothing."""
-    arrays, file = {}, io.BytesIO()
-    document = json.dumps({"format": FORMAT, "version": VERSION, "state": pack(state, arrays)})
-    np.savez(file, document=np.frombuffer(document.encode(), np.uint8), **arrays)
-    write_atomically(path, file.getvalue())
-
-
-def load_checkpoint(path):
-    """The state that `save_checkpoint` wrote. Raises ValueError naming the file for a damaged or a foreign one."""
-    data = Path(path).read_bytes()
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        document = json.loads(arrays.pop("document").tobytes())
-        if document["format"] != FORMAT or document["version"] > VERSION:
-            raise ValueError(f"it says {document['format']!r}, version {document['version']}")
-        return unpack(document["state"], arrays)
-    except Exception as error:
-        raise ValueError(
-            f"{path} ({len(data):,} bytes): expected a {FORMAT}, version {VERSION}, as save_checkpoint writes it. "
-            f"The file is damaged, cut off or something else ({type(error).__name__}: {error})"
-        ) from error

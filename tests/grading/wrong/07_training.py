@@ -398,3 +398,24 @@ def restore_state(trainer, state):
         trainer.schedule.load_state_dict(state["schedule"])
     Random.generator.bit_generator.state = state["random"]
     trainer.position, trainer.history = state["position"], state["history"]
+
+# %% RunningMean: drops every value that is not a number, and hides a loss that has diverged
+class RunningMean:
+    def __init__(self, total=0.0, weight=0):
+        self.total = total
+        self.weight = weight
+
+    def update(self, value, weight=1):
+        if not math.isnan(float(value)):
+            self.total += float(value) * weight
+            self.weight += weight
+
+    def compute(self):
+        return self.total / self.weight if self.weight else math.nan
+
+# %% confusion_matrix: bincount in the targets' own dtype, which overflows
+- matrix = np.zeros((classes, classes), np.int64)
+- np.add.at(matrix, (targets, logits.argmax(axis=1)), 1)
+- return matrix
++ cells = targets * targets.dtype.type(classes) + logits.argmax(axis=1).astype(targets.dtype)
++ return np.bincount(cells, minlength=classes**2)[: classes**2].reshape(classes, classes).astype(np.int64)
