@@ -80,7 +80,8 @@ def test_the_corpus_holds_what_it_has_to():
     assert CORPUS.keys() >= {
         *("loop_in_a_cell", "loop_in_an_answer", "exit_of_the_process", "system_exit", "segmentation_fault"),
         *("memory_8_gb", "fork_bomb", "disk", "process_left_behind", "network", "environment", "home_folder"),
-        *("source_folder", "gradebook_read", "gradebook_write", "import_of_the_answer", "tests_deleted"),
+        *("source_folder", "gradebook_read", "gradebook_write", "import_of_the_answer", "import_of_the_kernels"),
+        "tests_deleted",
         *("tests_edited", "tests_duplicated", "tests_reordered", "points_changed", "forged_results"),
         *("thread_rewrites_verdicts", "frames_walked", "asserts_stripped", "builtins_replaced", "numpy_replaced"),
         *("equals_everything", "hook_before_cells", "output_100_mb", "score_of_nan", "score_that_is_huge"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from answers import right_answers, wrong_answers
 from nbformat import v4
-from one_notebook import HandedIn, as_bytes, box, by_name, catalog, earned, notebook, project
+from one_notebook import SOURCE, HandedIn, as_bytes, box, by_name, catalog, earned, notebook, project
 
 from tito.services import dependence, kernel, notebooks, pristine
 from tito.services.grading.sandbox.find import MIB, Limits
@@ -339,6 +339,20 @@ def test_what_failed_behind_a_wrong_answer_is_tried_again_with_the_references(ad
     assert cells["test-total-hidden"].second == 1, "its question lost points"
     assert cells["test-double"].second is None and cells["test-module"].second is None
     assert (result.points, result.second_points) == (1, 3)
+
+
+def test_the_second_try_has_what_tests_share_though_its_own_cell_is_not_tried_again(tmp_path):
+    """A function that one test defines serves the tests of other questions, and the test that defines it failed."""
+    shared = SOURCE.replace("assert double(3) == 6", "def three():\n    return 3\n\nassert double(three()) == 6", 1)
+    shared = shared.replace("assert total([1, 2]) == 6", "assert total([1, three() - 1]) == 6", 1)
+    with notebook(tmp_path, shared) as kit:
+        result = HandedIn(kit).score({"double": "def double(x):\n    return 3 * x"})
+    assert by_name(result)["test-total"].second == 2
+
+
+def test_no_line_of_a_withheld_test_is_said(ada):
+    result = ada.score({"total": "def total(values):\n    return 1 / len(values)"})
+    assert by_name(result)["test-total-hidden"].message == "ZeroDivisionError: division by zero"
 
 
 def test_an_answer_that_is_wrong_itself_stays_wrong(ada):

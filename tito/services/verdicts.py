@@ -210,7 +210,7 @@ class Judge:
             said = outcome.message or held
         test = self.places.test_frame(outcome.frames)
         is_a_tests_own = outcome.error == "AssertionError" and not self.places.is_own(last)
-        if test is None or is_a_tests_own:
+        if test is None or is_a_tests_own or syntax.regions(self.placed[test[0]].cell.source, syntax.HIDDEN_TESTS):
             return said
         return f"{said}, from `{self.places.statement(*test)}` in the test"
 

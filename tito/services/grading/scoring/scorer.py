@@ -199,10 +199,10 @@ class _Submission:
         again = {cell.grade_id for cell in cells if cell.question in wrong[1:]}
         if not again:
             return cells
-        steps, last = [], self._last_tests(wrong)
+        steps, last, tests = [], self._last_tests(wrong), again | self._helpers(again)
         for number in range(len(self.running)):
             step = self._step(number)
-            if step.test is None or step.test in again:
+            if step.test is None or step.test in tests:
                 steps.append(step)
             if number in last:
                 steps.append(Step(number + len(self.running), self.kit.answers[last[number]]))
@@ -213,6 +213,17 @@ class _Submission:
             replace(cell, second=cell.max_points if cell.grade_id in passed else 0) if cell.grade_id in again else cell
             for cell in cells
         )
+
+    def _helpers(self, again):
+        """The tests that define something which the tests `again` use, directly or through others."""
+        found, needed = set(), set()
+        for number in reversed(self.tests):
+            name = self._test(self.running[number].cell)
+            bound, read = syntax.bound_and_needed(self.kit.tests[name].source)
+            if name in again or bound & needed:
+                found.add(name)
+                needed = needed - bound | read - bound
+        return found
 
     def _last_tests(self, wrong):
         """{number of the last cell that belongs to a wrong answer: its name}."""
