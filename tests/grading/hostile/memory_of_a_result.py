@@ -2,7 +2,7 @@
 
 # /// attack
 # module = "02"
-# status = ["crashed"]
+# status = ["graded", "crashed"]
 # loses = ["relu", "module"]
 # cell_seconds = 10
 # ///
