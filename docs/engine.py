@@ -31,7 +31,7 @@ will be wanted, the result remembers the call in a `Node`. `rule` is empty until
         "provided-engine",
         "The request",
         """\
-`tensor.backward()` calls what stands in `Op.engine`. Module 05 puts `start` there; before it there is nothing to
+`tensor.backward()` calls what stands in `Op.engine`. Module 05 puts `_start` there; before it there is nothing to
 call.""",
     ),
     (

@@ -20,19 +20,13 @@ RIGHT_VERSIONS_A_CELL = 3
 # modules whose second and third right answers are not written yet; this list may only shrink
 NOT_YET = {
     "03_layers",
-    "05_autograd",
 }
 # answers that wait for a visible case: they have every point that a student sees, and complete refuses them; this may
 # only shrink
 REFUSED_YET = {
-    "05_autograd": {"gradcheck: checks inputs that want no gradient", "gradcheck: nan passes"},
 }
 # wrong answers that pass the visible tests of their own question and fail one elsewhere, as "flaw -> test"; likewise
 BLAMED_YET = {
-    "05_autograd": {
-        "matrix_gradients: transposes with .T, which turns batches inside out -> test-matmul_gradient",
-        "matrix_gradients: swaps the first two axes instead of the last two -> test-matmul_gradient",
-    },
 }
 
 PROJECT = read_project(ROOT)

@@ -10,7 +10,6 @@ from tito.services import leaks, notebooks, rules, strip
 NOT_YET = {
     "03_layers",
     #
-    "05_autograd",
 }
 
 

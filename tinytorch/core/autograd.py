@@ -13,42 +13,43 @@ from .activations import erf, gelu, relu, sigmoid, softmax_along, tanh
 from .layers import linear
 from .losses import bce_terms, log_softmax, softplus
 from .tensor import (
-    Node, Op, Tensor, absolute, add, cast, clip, concat, div, exp, fill_key, index, log, matmul, maximum, minimum, mul,
-    neg, normalize_axes, permute, power, reduce_max, reduce_mean, reduce_min, reduce_sum, reshape, sqrt, sub, where,
+    Node, Op, Tensor, absolute, add, cast, clip, concat, div, exp, fill_key, index, log, matmul, maximum,
+    minimum, mul, neg, normalize_axes, permute, power, reduce_max, reduce_mean, reduce_min, reduce_sum,
+    reshape, sqrt, sub, where,
 )
 
 __all__ = [
-    "start", "numeric_gradient", "add_gradient", "mul_gradient", "topological_order", "released", "released_gradient",
-    "RELEASED", "input_gradients", "fitted", "backward", "unbroadcast", "exponent_gradient", "sub_gradient",
-    "div_gradient", "power_gradient", "exp_gradient", "log_gradient", "gated", "neg_gradient", "absolute_gradient",
-    "sqrt_gradient", "maximum_gradient", "minimum_gradient", "where_gradient", "clip_gradient", "cast_gradient",
-    "with_axes", "sum_gradient", "mean_gradient", "max_gradient", "matrix_gradients", "matmul_gradient",
+    "numeric_gradient", "add_gradient", "mul_gradient", "topological_order", "input_gradients", "backward",
+    "unbroadcast", "sub_gradient", "div_gradient", "power_gradient", "exp_gradient", "log_gradient", "neg_gradient",
+    "absolute_gradient", "sqrt_gradient", "maximum_gradient", "minimum_gradient", "where_gradient", "clip_gradient",
+    "cast_gradient", "sum_gradient", "mean_gradient", "max_gradient", "matrix_gradients", "matmul_gradient",
     "flat_matmul_gradient", "linear_gradient", "reshape_gradient", "permute_gradient", "index_gradient",
     "concat_gradient", "relu_gradient", "tanh_gradient", "log_softmax_gradient", "sigmoid_gradient",
     "softplus_gradient", "softmax_gradient", "gelu_gradient", "bce_terms_gradient", "no_grad", "gradcheck",
 ]
 
 
-def start(tensor, grad):
+def _start(tensor, grad):
     """What `tensor.backward(grad)` calls: checks the request, then runs `backward`."""
     if not tensor.requires_grad:
         raise RuntimeError(
-            "backward() on a Tensor without a history: nothing that it was computed from has requires_grad=True, "
-            "or it was computed inside no_grad"
+            "backward() on a Tensor without a history: nothing that it was computed from has "
+            "requires_grad=True, or it was computed inside no_grad"
         )
     if grad is not None:
         grad = np.asarray(grad.data if isinstance(grad, Tensor) else grad, dtype=tensor.dtype)
         if grad.shape != tensor.shape:
-            raise ValueError(f"backward(grad): the Tensor has shape {tensor.shape}, grad has shape {grad.shape}")
+            shapes = f"the Tensor has shape {tensor.shape}, grad has shape {grad.shape}"
+            raise ValueError(f"backward(grad): {shapes}")
     with np.errstate(all="ignore"):  # the slope of a logarithm at 0 is inf: an answer, not an accident
         backward(tensor, grad)
 
 
-Op.engine = start
+Op.engine = _start
 
 
 def numeric_gradient(function, x, eps=1e-6):
-    """The gradient at the array `x` of `function` (array to number), by central differences; float64, shape of x."""
+    """Central differences of `function` (array to number) at the array `x`: float64, in the shape of x."""
     x = np.array(x, dtype=np.float64)
     grad = np.zeros_like(x)
     for place in np.ndindex(x.shape):
@@ -72,7 +73,7 @@ def mul_gradient(grad, out, a, b):
 
 
 def topological_order(tensor):
-    """All Tensors that `tensor` came from and that want a gradient, each once and after its inputs; itself last."""
+    """The Tensors that `tensor` came from and that want a gradient, each once, inputs first; itself last."""
     order, seen, stack = [], set(), [(tensor, False)]
     while stack:
         current, inputs_done = stack.pop()
@@ -87,27 +88,33 @@ def topological_order(tensor):
 
 
 @Op
-def released():
+def _released():
     """Stands in for an operation whose arrays `backward` has let go of."""
 
 
-@released.gradient
-def released_gradient(grad, out):
+@_released.gradient
+def _released_gradient(grad, out):
     raise RuntimeError("backward() ran through this graph before and released it; compute the output again")
 
 
-RELEASED = Node(released, (), (), {})
+_RELEASED = Node(_released, (), (), {})
 
 
 def input_gradients(node, grad, out):
-    """Ask the rule of `node`: one array per input that wants a gradient, with that input's shape and dtype, else None.
+    """Ask the rule of `node`: a list with an array for each input that wants a gradient, None for the others.
 
-    Raises RuntimeError naming the operation where it has no rule, or where the rule's answer cannot be right.
+    grad, out: arrays of one shape, the gradient of the node's output and that output. Each answer has the
+    shape and dtype of its input. Raises RuntimeError naming the operation where it has no rule, or where
+    the rule's answer cannot be right.
     """
     op, settings = node.op, node.settings
+    if not isinstance(out, np.ndarray) or np.shape(grad) != out.shape:
+        got = f"grad of shape {np.shape(grad)}, and for out a {type(out).__name__} of shape {np.shape(out)}"
+        raise TypeError(f"input_gradients takes a Tensor's gradient and its array, tensor.data; got {got}")
     if op.rule is None:
         name = op.__name__
-        raise RuntimeError(f"{name} has no gradient rule; give it one with @{name}.gradient, or detach() its input")
+        advice = f"give it one with @{name}.gradient, or detach() its input"
+        raise RuntimeError(f"{name} has no gradient rule; {advice}")
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
     arrays = (grad, out, *node.arrays)
@@ -116,11 +123,13 @@ def input_gradients(node, grad, out):
     answers = op.rule(*arrays, **settings) if Op.observer is None else Op.observer(op, op.rule, arrays, settings)
     answers = answers if isinstance(answers, (tuple, list)) else (answers,)
     if len(answers) != len(node.inputs):
-        raise RuntimeError(f"the rule of {op.__name__} returned {len(answers)} gradients for {len(node.inputs)} inputs")
-    return [None if x is None else fitted(op, i, answers[i], node.arrays[i]) for i, x in enumerate(node.inputs)]
+        counts = f"{len(answers)} gradients for {len(node.inputs)} inputs"
+        raise RuntimeError(f"the rule of {op.__name__} returned {counts}")
+    wanted = enumerate(node.inputs)
+    return [None if x is None else _fitted(op, i, answers[i], node.arrays[i]) for i, x in wanted]
 
 
-def fitted(op, i, answer, array):
+def _fitted(op, i, answer, array):
     """The gradient `answer` for input `i` of `op`, in the shape and dtype of that input's `array`."""
     if answer is None:
         raise RuntimeError(f"the rule of {op.__name__} returned no gradient for input {i}, which wants one")
@@ -136,13 +145,13 @@ def fitted(op, i, answer, array):
 def backward(tensor, grad=None):
     """Add the gradient of `tensor` to `grad` of every leaf it was computed from, and release the graph.
 
-    grad: the array that the walk starts from, of the Tensor's shape; 1 for a Tensor with one entry. Raises RuntimeError
-    without it for any other, for an operation without a rule, and on a graph that was released before.
+    grad: the array that the walk starts from, of the Tensor's shape; 1 for a Tensor with one entry. Raises
+    RuntimeError without it for any other, for an operation without a rule, and on a graph that was released.
     """
     if grad is None:
         if tensor.data.size != 1:
-            shape = tensor.shape
-            raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
+            advice = "pass grad, or call .sum() or .mean() first"
+            raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: {advice}")
         grad = np.ones_like(tensor.data)
     collected = {id(tensor): grad}
     order = topological_order(tensor)
@@ -158,7 +167,7 @@ def backward(tensor, grad=None):
         for x, part in zip(node.inputs, input_gradients(node, grad, current.data), strict=True):
             if x is not None:
                 collected[id(x)] = collected[id(x)] + part if id(x) in collected else part
-        current.node = RELEASED
+        current.node = _RELEASED
 
 
 def unbroadcast(grad, shape):
@@ -168,8 +177,8 @@ def unbroadcast(grad, shape):
     return grad.sum(axis=stretched, keepdims=True)
 
 
-def exponent_gradient(grad, out, a, b):
-    """The gradient of a ** b for b. At a = 0 it is 0, as the limit from the right, where b is not negative."""
+def _exponent_gradient(grad, out, a, b):
+    """The gradient of a ** b for b; at a = 0 the limit from the right, 0, where b is not negative."""
     a = np.asarray(a, out.dtype)
     return grad * np.where((a == 0) & (np.asarray(b) >= 0), 0, out * np.log(a))
 
@@ -186,8 +195,9 @@ def div_gradient(grad, out, a, b):
 
 @power.gradient
 def power_gradient(grad, out, a, b, *, needs):
-    for_b = exponent_gradient(grad, out, a, b) if needs[1] else None
-    return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
+    for_b = _exponent_gradient(grad, out, a, b) if needs[1] else None
+    lowered = b - (b != 0)  # True counts as 1
+    return grad * b * a**lowered if needs[0] else None, for_b
 
 
 @exp.gradient
@@ -200,7 +210,7 @@ def log_gradient(grad, out, a):
     return grad / a
 
 
-def gated(grad, passes):
+def _gated(grad, passes):
     """`grad` where the boolean array `passes` holds, else 0."""
     product = grad * passes
     return product if np.isfinite(product.sum()) else np.where(passes, grad, 0)
@@ -213,7 +223,7 @@ def neg_gradient(grad, out, a):
 
 @absolute.gradient
 def absolute_gradient(grad, out, a):
-    return gated(np.copysign(1, a) * grad, a != 0)
+    return _gated(np.copysign(1, a) * grad, a != 0)
 
 
 @sqrt.gradient
@@ -224,24 +234,24 @@ def sqrt_gradient(grad, out, a):
 @maximum.gradient
 def maximum_gradient(grad, out, a, b):
     share = np.where(np.equal(a, b), grad / 2, grad)
-    return gated(share, ~np.less(a, b)), gated(share, ~np.less(b, a))
+    return _gated(share, ~np.less(a, b)), _gated(share, ~np.less(b, a))
 
 
 @minimum.gradient
 def minimum_gradient(grad, out, a, b):
     share = np.where(np.equal(a, b), grad / 2, grad)
-    return gated(share, ~np.greater(a, b)), gated(share, ~np.greater(b, a))
+    return _gated(share, ~np.greater(a, b)), _gated(share, ~np.greater(b, a))
 
 
 @where.gradient
 def where_gradient(grad, out, condition, a, b):
     condition = np.asarray(condition, bool)
-    return None, gated(grad, condition), gated(grad, ~condition)
+    return None, _gated(grad, condition), _gated(grad, ~condition)
 
 
 @clip.gradient
 def clip_gradient(grad, out, x, *, low, high):
-    return gated(grad, (low is None or x >= low) & (high is None or x <= high))
+    return _gated(grad, (low is None or x >= low) & (high is None or x <= high))
 
 
 @cast.gradient
@@ -249,34 +259,34 @@ def cast_gradient(grad, out, x, *, dtype):
     return grad
 
 
-def with_axes(reduced, x, axis, keepdims):
-    """The result of reducing `x` over `axis`, with the reduced axes put back in size 1; it broadcasts against `x`."""
+def _with_axes(reduced, x, axis, keepdims):
+    """`reduced`, made of `x` over `axis`, with the reduced axes put back in size 1; broadcasts against x."""
     return reduced if keepdims else np.expand_dims(reduced, normalize_axes(axis, x.ndim))
 
 
 @reduce_sum.gradient
 def sum_gradient(grad, out, x, *, axis=None, keepdims=False):
-    return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
+    return np.broadcast_to(_with_axes(grad, x, axis, keepdims), x.shape)
 
 
 @reduce_mean.gradient
 def mean_gradient(grad, out, x, *, axis=None, keepdims=False):
     share = grad * (out.size / max(x.size, 1))
-    return np.broadcast_to(with_axes(share, x, axis, keepdims), x.shape)
+    return np.broadcast_to(_with_axes(share, x, axis, keepdims), x.shape)
 
 
 @reduce_max.gradient
 def max_gradient(grad, out, x, *, axis=None, keepdims=False):
-    is_largest = x == with_axes(out, x, axis, keepdims)
+    is_largest = x == _with_axes(out, x, axis, keepdims)
     ties = is_largest.sum(axis=normalize_axes(axis, x.ndim), keepdims=True, dtype=grad.dtype)
-    return with_axes(grad, x, axis, keepdims) * is_largest / ties
+    return _with_axes(grad, x, axis, keepdims) * is_largest / ties
 
 
 reduce_min.gradient(max_gradient)  # only where `out` stands counts, not whether it is large or small
 
 
 def matrix_gradients(grad, a, b):
-    """The gradients of a @ b for `a` of shape (…, n, k) and `b` of shape (…, k, m), from `grad` of shape (…, n, m)."""
+    """The gradients of a @ b for `a` (…, n, k) and for `b` (…, k, m), from `grad` (…, n, m)."""
     return grad @ np.swapaxes(b, -1, -2), np.swapaxes(a, -1, -2) @ grad
 
 
@@ -302,12 +312,15 @@ def flat_matmul_gradient(grad, out, a, b):
 
 
 @linear.gradient
-def linear_gradient(grad, out, x, weight, bias=None, *, needs):
-    grad = grad.reshape(math.prod(x.shape[:-1]), len(weight))
+def linear_gradient(grad, out, x, weight, *bias, needs):
+    """For x, W and b of x Wᵀ + b, with all rows as one batch: grad W, gradᵀ x, the sum of grad's rows."""
+    rows = math.prod(x.shape[:-1])
+    grad = grad.reshape(rows, len(weight))
     for_x = (grad @ weight).reshape(x.shape) if needs[0] else None
-    for_weight = grad.T @ x.reshape(len(grad), x.shape[-1]) if needs[1] else None
-    for_bias = [grad.sum(axis=0) if wanted else None for wanted in needs[2:]]  # the bias may be left out
-    return for_x, for_weight, *for_bias
+    for_weight = grad.T @ x.reshape(rows, x.shape[-1]) if needs[1] else None
+    if not bias:  # left out: only two inputs
+        return for_x, for_weight
+    return for_x, for_weight, grad.sum(axis=0) if needs[2] else None
 
 
 @reshape.gradient
@@ -339,7 +352,7 @@ def concat_gradient(grad, out, *arrays, axis):
 
 @relu.gradient
 def relu_gradient(grad, out, x):
-    return gated(grad, ~(x <= 0))
+    return _gated(grad, ~(x <= 0))
 
 
 @tanh.gradient
@@ -401,8 +414,8 @@ class no_grad(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
 def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
     """Compare the gradients of `function` for all `inputs` that require one with central differences.
 
-    inputs: a tuple of float64 Tensors. Returns True, or raises AssertionError naming the operation, the input and the
-    place where they differ most.
+    inputs: a tuple of float64 Tensors. Returns True, or raises AssertionError naming the operation, the input
+    and the place where they differ most.
     """
     inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     name = getattr(function, "__name__", repr(function))
@@ -415,7 +428,7 @@ def gradcheck(function, inputs, eps=1e-6, atol=1e-6, rtol=1e-5):
             continue
 
         def loss(array, i=i):
-            nudged = [Tensor(array, dtype=np.float64) if j == i else other.detach() for j, other in enumerate(inputs)]
+            nudged = [Tensor(array, dtype=np.float64) if j == i else x.detach() for j, x in enumerate(inputs)]
             return float((function(*nudged).data * weights).sum())
 
         expected = numeric_gradient(loss, x.data, eps)

@@ -200,7 +200,7 @@ def topological_order(tensor):
 +     current.grad = np.zeros_like(current.data)
 + current.grad += grad
 
-- current.node = RELEASED
+- current.node = _RELEASED
 
 # %% backward: forgets the history instead of marking it, so a second call does nothing and says nothing
 -     current.grad = np.array(grad)
@@ -209,13 +209,13 @@ def topological_order(tensor):
 +     current.grad = np.zeros_like(current.data)
 + current.grad += grad
 
-- current.node = RELEASED
+- current.node = _RELEASED
 + current.node = None
 
 # %% backward: starts from ones for every shape
 - if tensor.data.size != 1:
--     shape = tensor.shape
--     raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
+-     advice = "pass grad, or call .sum() or .mean() first"
+-     raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: {advice}")
 
 -     current.grad = np.array(grad)
 - else:
@@ -266,7 +266,7 @@ def topological_order(tensor):
 + current.grad += grad
 
 # %% backward: an error that does not name the shape
-- raise RuntimeError(f"backward() on a Tensor of shape {shape}: pass grad, or call .sum() or .mean() first")
+- raise RuntimeError(f"backward() on a Tensor of shape {tensor.shape}: {advice}")
 + raise RuntimeError("backward() needs a scalar; pass grad")
 
 -     current.grad = np.array(grad)
@@ -310,7 +310,19 @@ def backward(tensor, grad=None):
             if x is not None:
                 waiting.append((x, part))
     for current in released:
-        current.node = RELEASED
+        current.node = _RELEASED
+
+# %% backward: hands the rules the Tensor in place of its array
+- for x, part in zip(node.inputs, input_gradients(node, grad, current.data), strict=True):
++ for x, part in zip(node.inputs, input_gradients(node, grad, current), strict=True):
+
+# %% backward: starts from a 1 without axes
+- grad = np.ones_like(tensor.data)
++ grad = np.ones((), tensor.dtype)
+
+# %% backward: a second loss makes a NumPy number of the gradient of a number
+- current.grad += grad
++ current.grad = current.grad + grad
 
 # %% unbroadcast: the mean over what was repeated instead of the sum
 def unbroadcast(grad, shape):
@@ -363,25 +375,29 @@ def unbroadcast(grad, shape):
     """Sum `grad`, whose shape `shape` broadcasts to, down to `shape`."""
     return grad if grad.shape == shape else np.full(shape, grad.sum(), grad.dtype)
 
+# %% unbroadcast: an axis of size 0 is not taken for a stretched one
+- stretched = tuple(i for i, size in enumerate(shape) if size == 1 and grad.shape[i] != 1)
++ stretched = tuple(i for i, size in enumerate(shape) if size == 1 and grad.shape[i] > 1)
+
 # %% arithmetic_gradients: power: nan where the exponent and the base are 0
-- return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
+- return grad * b * a**lowered if needs[0] else None, for_b
 + return grad * b * a ** (b - 1) if needs[0] else None, for_b
 
 # %% arithmetic_gradients: power: taken from out, which is 0/0 at 0
-- return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
+- return grad * b * a**lowered if needs[0] else None, for_b
 + return grad * b * out / a if needs[0] else None, for_b
 
 # %% arithmetic_gradients: power: the exponent is not lowered
-- return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
+- return grad * b * a**lowered if needs[0] else None, for_b
 + return grad * b * out if needs[0] else None, for_b
 
 # %% arithmetic_gradients: power: no chain rule
-- return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
-+ return b * a ** (b - (b != 0)) + 0 * grad if needs[0] else None, for_b
+- return grad * b * a**lowered if needs[0] else None, for_b
++ return b * a**lowered + 0 * grad if needs[0] else None, for_b
 
 # %% arithmetic_gradients: power: no gradient for an exponent that wants one
-- return grad * b * a ** (b - (b != 0)) if needs[0] else None, for_b
-+ return grad * b * a ** (b - (b != 0)) if needs[0] else None, None
+- return grad * b * a**lowered if needs[0] else None, for_b
++ return grad * b * a**lowered if needs[0] else None, None
 
 # %% arithmetic_gradients: log: no chain rule
 - return grad / a
@@ -401,19 +417,19 @@ def unbroadcast(grad, shape):
 + return np.zeros_like(grad)
 
 # %% sum_mean_gradient: sum: forgets that the reduced axes are missing
-- return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
+- return np.broadcast_to(_with_axes(grad, x, axis, keepdims), x.shape)
 + return np.broadcast_to(grad, x.shape)
 
 # %% sum_mean_gradient: sum: shares the gradient among the entries, as a mean does
-- return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
-+ return np.broadcast_to(with_axes(grad * out.size / max(x.size, 1), x, axis, keepdims), x.shape)
+- return np.broadcast_to(_with_axes(grad, x, axis, keepdims), x.shape)
++ return np.broadcast_to(_with_axes(grad * out.size / max(x.size, 1), x, axis, keepdims), x.shape)
 
 # %% sum_mean_gradient: sum: ones, without the chain rule
-- return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
+- return np.broadcast_to(_with_axes(grad, x, axis, keepdims), x.shape)
 + return np.ones_like(x)
 
 # %% sum_mean_gradient: sum: puts the axes back as if all were reduced
-- return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
+- return np.broadcast_to(_with_axes(grad, x, axis, keepdims), x.shape)
 + return np.full(x.shape, grad.sum(), grad.dtype)
 
 # %% sum_mean_gradient: mean: divides by all entries, whatever the axis
@@ -437,17 +453,21 @@ def unbroadcast(grad, shape):
 + share = grad / (x.size / out.size)
 
 # %% sum_mean_gradient: sum: float64 ones, which make float64 of float32
-- return np.broadcast_to(with_axes(grad, x, axis, keepdims), x.shape)
-+ return np.ones(x.shape) * with_axes(grad, x, axis, keepdims)
+- return np.broadcast_to(_with_axes(grad, x, axis, keepdims), x.shape)
++ return np.ones(x.shape) * _with_axes(grad, x, axis, keepdims)
 
 # %% sum_mean_gradient: mean: counts one axis only
 - share = grad * (out.size / max(x.size, 1))
 + share = grad / max(x.size if axis is None else x.shape[axis if isinstance(axis, int) else axis[0]], 1)
 
+# %% max_gradient: looks for a difference of 0, which infinities do not have
+- is_largest = x == _with_axes(out, x, axis, keepdims)
++ is_largest = x - _with_axes(out, x, axis, keepdims) == 0
+
 # %% max_gradient: each of several equal entries gets the whole gradient
 - ties = is_largest.sum(axis=normalize_axes(axis, x.ndim), keepdims=True, dtype=grad.dtype)
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
-+ return with_axes(grad, x, axis, keepdims) * is_largest
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
++ return _with_axes(grad, x, axis, keepdims) * is_largest
 
 # %% max_gradient: ties are counted over the whole array
 - ties = is_largest.sum(axis=normalize_axes(axis, x.ndim), keepdims=True, dtype=grad.dtype)
@@ -456,44 +476,44 @@ def unbroadcast(grad, shape):
 # %% max_gradient: the first of several equal entries gets all
 @reduce_max.gradient
 def max_gradient(grad, out, x, *, axis=None, keepdims=False):
-    is_largest = x == with_axes(out, x, axis, keepdims)
+    is_largest = x == _with_axes(out, x, axis, keepdims)
     places = np.arange(x.size).reshape(x.shape)
     axes = normalize_axes(axis, x.ndim)
     first = np.where(is_largest, places, x.size).min(axis=axes, keepdims=True)
-    return with_axes(grad, x, axis, keepdims) * (places == first)
+    return _with_axes(grad, x, axis, keepdims) * (places == first)
 
 
 reduce_min.gradient(max_gradient)  # only where `out` stands counts, not whether it is large or small
 
 # %% max_gradient: the largest entry of the whole array instead of each row's
-- is_largest = x == with_axes(out, x, axis, keepdims)
+- is_largest = x == _with_axes(out, x, axis, keepdims)
 + is_largest = x == x.max()
 
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
-+ return with_axes(grad, x, axis, keepdims) * is_largest / np.maximum(ties, 1)
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
++ return _with_axes(grad, x, axis, keepdims) * is_largest / np.maximum(ties, 1)
 
 # %% max_gradient: forgets that the reduced axes are missing from grad
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
 + return np.broadcast_to(grad, x.shape) * is_largest / ties
 
 # %% max_gradient: no chain rule
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
-+ return 0 * with_axes(grad, x, axis, keepdims) + is_largest / ties
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
++ return 0 * _with_axes(grad, x, axis, keepdims) + is_largest / ties
 
 # %% max_gradient: shared by all entries, as in a mean
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
-+ return with_axes(grad, x, axis, keepdims) * (out.size / max(x.size, 1)) * np.ones_like(x)
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
++ return _with_axes(grad, x, axis, keepdims) * (out.size / max(x.size, 1)) * np.ones_like(x)
 
 # %% max_gradient: zeros of the right shape
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
 + return np.zeros_like(x)
 
 # %% max_gradient: keepdims forgotten
-- is_largest = x == with_axes(out, x, axis, keepdims)
-+ is_largest = x == with_axes(out, x, axis, False)
+- is_largest = x == _with_axes(out, x, axis, keepdims)
++ is_largest = x == _with_axes(out, x, axis, False)
 
-- return with_axes(grad, x, axis, keepdims) * is_largest / ties
-+ return with_axes(grad, x, axis, False) * is_largest / ties
+- return _with_axes(grad, x, axis, keepdims) * is_largest / ties
++ return _with_axes(grad, x, axis, False) * is_largest / ties
 
 # %% matrix_gradients: nothing is transposed, and a reshape makes the shapes fit
 - return grad @ np.swapaxes(b, -1, -2), np.swapaxes(a, -1, -2) @ grad
@@ -522,6 +542,16 @@ reduce_min.gradient(max_gradient)  # only where `out` stands counts, not whether
 # %% matrix_gradients: the operand's own values in place of the other's
 - return grad @ np.swapaxes(b, -1, -2), np.swapaxes(a, -1, -2) @ grad
 + return a * grad.sum(axis=-1, keepdims=True), b * grad.sum(axis=-2, keepdims=True)
+
+# %% matmul_gradient: the axis of a first, for which a number has no place
+- if b.ndim == 1:
+-     grad = np.expand_dims(grad, -1)
+- if a.ndim == 1:
+-     grad = np.expand_dims(grad, -2)
++ if a.ndim == 1:
++     grad = np.expand_dims(grad, -2)
++ if b.ndim == 1:
++     grad = np.expand_dims(grad, -1)
 
 # %% matmul_gradient: 1-D operands are not thought of
 @matmul.gradient
@@ -603,83 +633,83 @@ def matmul_gradient(grad, out, a, b):
 + back[key] = 1
 
 # %% activation_gradients: relu: passes the gradient at 0
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x < 0, 0, grad)
 
 # %% activation_gradients: relu: multiplies by 0, which makes nan of an infinite gradient
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return grad * (x > 0)
 
 # %% activation_gradients: relu: no chain rule
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, 1.0)
 
 # %% activation_gradients: relu: stops negative gradients instead of negative inputs
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.maximum(grad, 0) * (out >= 0)
 
 # %% activation_gradients: relu: multiplies by the output
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return grad * out
 
 # %% activation_gradients: tanh: 1 - x² with the input in place of the output
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad * (1 - out * out)
 + return grad * (1 - x * x)
 
 # %% activation_gradients: tanh: sigmoid's slope
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad * (1 - out * out)
 + return grad * out * (1 - out)
 
 # %% activation_gradients: tanh: no chain rule
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad * (1 - out * out)
 + return 1 - out * out
 
 # %% activation_gradients: log_softmax: out itself in place of softmax
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
 + return grad - out * grad.sum(axis=axis, keepdims=True)
 
 # %% activation_gradients: log_softmax: the mean of grad instead of its sum
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
 + return grad - np.exp(out) * grad.mean(axis=axis, keepdims=True)
 
 # %% activation_gradients: log_softmax: sums over everything instead of each row
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
 + return grad - np.exp(out) * grad.sum()
 
 # %% activation_gradients: log_softmax: always the last axis
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
 + return grad - np.exp(out) * grad.sum(axis=-1, keepdims=True)
 
 # %% activation_gradients: log_softmax: 1 - softmax for every entry, as if each had its own loss
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
 + return grad * (1 - np.exp(out))
 
 # %% activation_gradients: log_softmax: computes softmax again without care, and overflows
-- return gated(grad, ~(x <= 0))
+- return _gated(grad, ~(x <= 0))
 + return np.where(x <= 0, 0, grad)
 
 - return grad - np.exp(out) * grad.sum(axis=axis, keepdims=True)
