@@ -467,14 +467,14 @@ def reduced_axes(x, axis):
     return [place % x.ndim for place in axes]
 
 
-def spread(grad, x, axis):
+def handed_back(grad, x, axis):
     axes = reduced_axes(x, axis)
     return np.broadcast_to(np.reshape(grad, [1 if i in axes else n for i, n in enumerate(x.shape)]), x.shape)
 
 
 @reduce_sum.gradient
 def sum_gradient(grad, out, x, *, axis=None, keepdims=False):
-    return spread(grad, x, axis)
+    return handed_back(grad, x, axis)
 
 
 @reduce_mean.gradient
@@ -482,7 +482,7 @@ def mean_gradient(grad, out, x, *, axis=None, keepdims=False):
     count = 1
     for place in reduced_axes(x, axis):
         count *= x.shape[place]
-    return spread(grad, x, axis) * (1 / max(1, count))
+    return handed_back(grad, x, axis) * (1 / max(1, count))
 
 # %% max_gradient: chooses between a share and 0
 @reduce_max.gradient
