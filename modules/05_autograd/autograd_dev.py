@@ -304,7 +304,8 @@ r"""
 `backward` keeps a dictionary: for the id of each Tensor, the gradient that has been collected for it so far.
 
 1. Start the dictionary with the last Tensor: its gradient is `grad`. Where that is None and the Tensor has exactly
-   one entry, it is 1, in the Tensor's shape and dtype: so much does a loss change when it changes by 1.
+   one entry, it is an array that holds 1, in the Tensor's shape and dtype: so much does a loss change when it changes
+   by 1.
 2. Walk the order from the end. Take each Tensor's gradient out of the dictionary; by now it is complete.
 3. A **leaf** adds it to its `tensor.grad`, which an earlier loss may have left there. (PyTorch accumulates, too, and
    that is why training loops clear gradients.) Where `grad` is None it becomes an array of its own: `np.array`
@@ -347,9 +348,9 @@ def input_gradients(node, grad, out):
     the rule's answer cannot be right.
     """
     op, settings = node.op, node.settings
-    if not isinstance(out, np.ndarray) or np.shape(grad) != out.shape:
-        got = f"grad of shape {np.shape(grad)}, and for out a {type(out).__name__} of shape {np.shape(out)}"
-        raise TypeError(f"input_gradients takes a Tensor's gradient and its array, tensor.data; got {got}")
+    if not isinstance(out, np.ndarray) or getattr(grad, "shape", None) != out.shape:
+        got = [f"{type(x).__name__} of shape {np.shape(x)}" for x in (grad, out)]
+        raise TypeError(f"input_gradients takes arrays of one shape; grad is a {got[0]}, out a {got[1]}")
     if op.rule is None:
         name = op.__name__
         advice = f"give it one with @{name}.gradient, or detach() its input"
@@ -359,7 +360,10 @@ def input_gradients(node, grad, out):
     arrays = (grad, out, *node.arrays)
     if grad.itemsize == 2:  # float16, in which a rule could not sum
         arrays = to_float32(arrays)
-    answers = op.rule(*arrays, **settings) if Op.observer is None else Op.observer(op, op.rule, arrays, settings)
+    if Op.observer is None:
+        answers = op.rule(*arrays, **settings)
+    else:
+        answers = Op.observer(op, op.rule, arrays, settings)
     answers = answers if isinstance(answers, (tuple, list)) else (answers,)
     if len(answers) != len(node.inputs):
         counts = f"{len(answers)} gradients for {len(node.inputs)} inputs"
