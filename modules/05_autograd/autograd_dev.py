@@ -377,12 +377,18 @@ def _fitted(op, i, answer, array):
     if answer is None:
         raise RuntimeError(f"the rule of {op.__name__} returned no gradient for input {i}, which wants one")
     answer = np.asarray(answer)
-    if answer.shape != array.shape and answer.ndim >= array.ndim:
+    if answer.shape != array.shape and _broadcasts(array.shape, answer.shape):
         answer = unbroadcast(answer, array.shape)
     if answer.shape != array.shape:
         shapes = f"shape {answer.shape} for input {i} of shape {array.shape}"
         raise RuntimeError(f"the rule of {op.__name__} returned {shapes}")
     return answer if answer.dtype == array.dtype else answer.astype(array.dtype)
+
+
+def _broadcasts(small, large):
+    """Whether an array of shape `small` broadcasts to the shape `large`."""
+    pairs = zip(small[::-1], large[::-1], strict=False)
+    return len(small) <= len(large) and all(size in (1, wide) for size, wide in pairs)
 
 # %% nbgrader={"grade": false, "grade_id": "backward", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Follow y = a·b + b by hand: what does the dictionary hold before each of the four Tensors is visited?", "The first of several parts for an input opens its place in the dictionary; each further one is added to what is there, into a new array.", "Five things happen to a Tensor that is no leaf: its gradient is taken out, the rule is asked, the answers go to the inputs that want one, and its node is replaced."], "minutes": 60, "objective": "walk"}
 #| export

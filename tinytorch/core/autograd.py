@@ -137,12 +137,18 @@ def _fitted(op, i, answer, array):
     if answer is None:
         raise RuntimeError(f"the rule of {op.__name__} returned no gradient for input {i}, which wants one")
     answer = np.asarray(answer)
-    if answer.shape != array.shape and answer.ndim >= array.ndim:
+    if answer.shape != array.shape and _broadcasts(array.shape, answer.shape):
         answer = unbroadcast(answer, array.shape)
     if answer.shape != array.shape:
         shapes = f"shape {answer.shape} for input {i} of shape {array.shape}"
         raise RuntimeError(f"the rule of {op.__name__} returned {shapes}")
     return answer if answer.dtype == array.dtype else answer.astype(array.dtype)
+
+
+def _broadcasts(small, large):
+    """Whether an array of shape `small` broadcasts to the shape `large`."""
+    pairs = zip(small[::-1], large[::-1], strict=False)
+    return len(small) <= len(large) and all(size in (1, wide) for size, wide in pairs)
 
 
 def backward(tensor, grad=None):
