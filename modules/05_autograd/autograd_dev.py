@@ -563,6 +563,7 @@ def test_unit_unbroadcast():
     expect(unbroadcast(grad, (1, 4)), [[15, 18, 21, 24]], "(3, 4) to (1, 4): a stretched axis stays")
     expect(unbroadcast(grad, (3, 1)), [[10], [26], [42]], "(3, 4) to (3, 1)")
     expect(unbroadcast(grad, (3, 4)), grad, "(3, 4) to (3, 4): nothing was repeated")
+    expect(unbroadcast(np.arange(4.0), (1,)), [6], "0 to 3 in shape (4,), to (1,)")
     expect(unbroadcast(grad, ()), 78, "(3, 4) to (): everything is summed")
 
     cube = np.arange(24.0).reshape(2, 3, 4)

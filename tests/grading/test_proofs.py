@@ -23,11 +23,9 @@ NOT_YET = {
 }
 # answers that wait for a visible case: they have every point that a student sees, and complete refuses them; this may
 # only shrink
-REFUSED_YET = {
-}
+REFUSED_YET = {}
 # wrong answers that pass the visible tests of their own question and fail one elsewhere, as "flaw -> test"; likewise
-BLAMED_YET = {
-}
+BLAMED_YET = {}
 
 PROJECT = read_project(ROOT)
 CATALOG = read_catalog(PROJECT)
