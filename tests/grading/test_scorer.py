@@ -477,3 +477,10 @@ def test_a_kernel_says_the_same_cell_by_cell(name, start):
     expected = {cell: (verdict.status, verdict.message, verdict.where) for cell, verdict in verdicts.items()}
     assert {cell.grade_id: (cell.status, cell.message, cell.where) for cell in result.cells} == expected
     assert len({cell.status for cell in result.cells}) >= 3
+
+
+def test_no_line_of_a_withheld_test_is_in_what_is_said(ada):
+    cells = by_name(ada.score({"double": "def double(x):\n    return [][1] if np.size(x) == 1 and x > 100 else 2 * x"}))
+    cell = cells["test-double-hidden"]
+    assert (cell.status, cell.message) == ("failed", "IndexError: list index out of range")
+    assert "7919" not in cell.message + cell.where + cells["test-total"].message

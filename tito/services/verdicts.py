@@ -143,9 +143,12 @@ class Judge:
             if status == "todo":
                 return "it is not written yet"
             if status != "passed":
-                hidden = syntax.regions(one.cell.source, "HIDDEN TESTS")
-                return f"{'a withheld test of it' if hidden else f'its test {test}'} {SAID[status]}; fix that first"
+                which = "a withheld test of it" if self._is_hidden(position) else f"its test {test}"
+                return f"{which} {SAID[status]}; fix that first"
         return ""
+
+    def _is_hidden(self, position):
+        return bool(syntax.regions(self.placed[position].cell.source, "HIDDEN TESTS"))
 
     def _unanswered(self, own, question):
         """The verdict where the question's own solution cell, at `own`, did not run to its end."""
@@ -200,17 +203,21 @@ class Judge:
         return None
 
     def _words(self, outcome, position):
-        """An assertion's own words; of other errors what they are called, and the line of the test, with the case."""
+        """An assertion's own words; of other errors what they are called, and the line of the test, with the case.
+
+        The lines of a hidden test are nobody's to read: what is said here gets into records.
+        """
         if outcome.status != "error":
             return outcome.message
         last = outcome.frames[-1] if outcome.frames else None
         said = f"{outcome.error}: {outcome.message}" if outcome.message else outcome.error
         if outcome.error == "AssertionError":
-            held = f"this does not hold: {self.places.statement(*last)}" if last else "an assertion without a message"
-            said = outcome.message or held
+            said = outcome.message or "an assertion without a message"
+            if not outcome.message and last and not self._is_hidden(last[0]):
+                said = f"this does not hold: {self.places.statement(*last)}"
         test = self.places.test_frame(outcome.frames)
         is_a_tests_own = outcome.error == "AssertionError" and not self.places.is_own(last)
-        if test is None or is_a_tests_own or syntax.regions(self.placed[test[0]].cell.source, syntax.HIDDEN_TESTS):
+        if test is None or is_a_tests_own or self._is_hidden(test[0]):
             return said
         return f"{said}, from `{self.places.statement(*test)}` in the test"
 
@@ -238,7 +245,7 @@ class Judge:
         own = self._positions(grade_id if grade_id in self.originals else self.question(grade_id))
         if own:
             return f"in {self.places.answer(own[0])}"
-        return self.places.frame(*frame) if frame else self.places.cell(position)
+        return self.places.frame(*frame) if frame and not self._is_hidden(frame[0]) else self.places.cell(position)
 
 
 def _bound_names(source):
