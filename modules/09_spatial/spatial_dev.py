@@ -242,14 +242,14 @@ def test_unit_conv2d_naive():
     expect(got, [[[[9], [21]]]], "4 × 2 pixels 1 … 8, stride (2, 1)")
     colours, both = np.concatenate([image, 10 * image], axis=1), np.array([[kernel[0, 0], [[0, 1], [0, 0]]]])
     expect(conv2d_naive(colours, both), [[[[31, 44], [70, 83]]]], "and 10 … 90 under [[0, 1], [0, 0]]")
-    # all sizes differ: 2 images, 3 channels in, 4 out, 5 × 7 pixels, a kernel of 2 × 3; PyTorch's numbers
-    x, weight, bias = sample_images(2, 3, 5, 7), sample_weights(4, 3, 2, 3), np.array([0.1, -0.2, 0.3, -0.4])
-    case, got = "stride (2, 1), padding (1, 2)", conv2d_naive(x, weight, bias, (2, 1), (1, 2))
-    expect(got.shape, (2, 4, 3, 9), f"{case}: the shape")
-    some = [0.43507554, 0.43956535, 0.80955583, -0.36662889]
-    expect(got[1, :, 1, 4], some, f"{case}: out[1, :, 1, 4]", atol=1e-8)
-    expect(got.sum(), -10.03934997, f"{case}: the sum of all outputs", atol=1e-7)
-    expect(conv2d_naive(x[:0], weight).shape, (0, 4, 4, 5), "no image: the shape")
+    # all sizes differ: 3 images, 2 channels in, 4 out, 7 × 8 pixels, a kernel of 3 × 2; PyTorch's numbers
+    x, weight, bias = sample_images(3, 2, 7, 8), sample_weights(4, 2, 3, 2), np.array([0.1, -0.2, 0.3, -0.4])
+    case, got = "stride (2, 3), padding (2, 1)", conv2d_naive(x, weight, bias, (2, 3), (2, 1))
+    expect(got.shape, (3, 4, 5, 3), f"{case}: the shape")
+    some = [0.61662553, 3.33329751, 5.74654866, 5.25888578]
+    expect(got[2, :, 3, 1], some, f"{case}: out[2, :, 3, 1]", atol=1e-8)
+    expect(got.sum(), -13.71785644, f"{case}: the sum of all outputs", atol=1e-7)
+    expect(conv2d_naive(x[:0], weight).shape, (0, 4, 5, 7), "no image: the shape")
     expect(conv2d_naive(x.astype(np.float32), weight).dtype, np.float32, "the dtype for x in float32")
     print("🔬 conv2d_naive: passed")
 
@@ -324,7 +324,9 @@ def test_unit_max_pool2d_naive():
     expect(max_pool2d_naive(strip, (1, 2), (1, 3)), [[[[5, 7]]]], "a row, windows of 1 × 2, stride (1, 3)")
     two = np.concatenate([image, -image], axis=1)
     expect(max_pool2d_naive(two, (2, 2), (2, 2))[0, 1], [[-1, 0], [0, -2]], "a second channel, other signs")
-    expect(max_pool2d_naive(sample_images(2, 3, 5, 4), (2, 3), (1, 1)).shape, (2, 3, 4, 2), "the shape")
+    got = max_pool2d_naive(sample_images(3, 2, 7, 8), (3, 2), (2, 3), (1, 1))
+    expect(got[2, 1, :, 1], [0.92001423, 0.92001423, 0.99991226, 0.99991226], "7 × 8 pixels", atol=1e-8)
+    expect(got.sum(), 56.22307694, "7 × 8 pixels, stride (2, 3), padding (1, 1): the sum", atol=1e-7)
     expect(max_pool2d_naive(image[:0], (2, 2), (2, 2)).shape, (0, 1, 2, 2), "no image: the shape")
     expect(max_pool2d_naive(image.astype(np.float32), (2, 2), (2, 2)).dtype, np.float32, "float32: the dtype")
     print("🔬 max_pool2d_naive: passed")
@@ -438,19 +440,19 @@ def test_unit_conv2d_weight_gradient_naive():
     for_weight, _ = conv2d_weight_gradient_naive(np.ones((1, 1, 4, 4)), image, (2, 2), (1, 1), (1, 1))
     expect(for_weight, [[[[45, 45], [45, 45]]]], "1 … 9, padding 1, grad all 1: every weight saw every pixel")
 
-    # 2 images, 3 channels in, 4 out, 5 × 6 pixels; the numbers are PyTorch's
-    x, grad, case = sample_images(2, 3, 5, 6), sample_weights(2, 4, 2, 7), "stride (2, 1), padding (0, 1)"
-    for_weight, for_bias = conv2d_weight_gradient_naive(grad, x, (2, 2), (2, 1), (0, 1))
-    expect(for_weight.shape, (4, 3, 2, 2), f"{case}: the shape of the weight's gradient")
-    some = [[-2.90711801, -0.93465554], [-3.11701557, -1.54888265]]
-    expect(for_weight[3, 2], some, f"{case}: the gradient of weight[3, 2]", atol=1e-7)
-    expect(for_weight.sum(), 1.46676938, f"{case}: the sum of the weight's gradient", atol=1e-7)
-    expect(for_bias, [2.63387419, 0.51038969, -2.49429566, -1.19251579], f"{case}: the bias's", atol=1e-7)
-    singles = grad.astype(np.float32), x.astype(np.float32)
-    found = conv2d_weight_gradient_naive(*singles, (2, 2), (2, 1), (0, 1))
+    # 3 images, 2 channels in, 4 out, 7 × 8 pixels, kernels of 3 × 2; the numbers are PyTorch's
+    x, grad, settings = sample_images(3, 2, 7, 8), sample_weights(3, 4, 5, 3), ((3, 2), (2, 3), (2, 1))
+    case, found = "stride (2, 3), padding (2, 1)", conv2d_weight_gradient_naive(grad, x, *settings)
+    for_weight, for_bias = found
+    expect(for_weight.shape, (4, 2, 3, 2), f"{case}: the shape of the weight's gradient")
+    some = [[-0.90662357, -0.18167094], [1.05564021, 0.00958435], [1.07168094, 0.23619107]]
+    expect(for_weight[3, 1], some, f"{case}: the gradient of weight[3, 1]", atol=1e-8)
+    expect(for_weight.sum(), 2.06941325, f"{case}: the sum of the weight's gradient", atol=1e-7)
+    expect(for_bias, [0.91660755, -1.68121383, 1.6377881, -0.80720182], f"{case}: the bias's", atol=1e-8)
+    found = conv2d_weight_gradient_naive(grad.astype(np.float32), x.astype(np.float32), *settings)
     expect([one.dtype for one in found], [np.dtype(np.float32)] * 2, "the dtypes of both for float32")
-    found = conv2d_weight_gradient_naive(grad[:0], x[:0], (2, 2), (2, 1), (0, 1))[0]
-    expect(found, np.zeros((4, 3, 2, 2)), "no image: the weight's gradient")
+    found = conv2d_weight_gradient_naive(grad[:0], x[:0], *settings)[0]
+    expect(found, np.zeros((4, 2, 3, 2)), "no image: the weight's gradient", dtype=np.float64)
     print("🔬 conv2d_weight_gradient_naive: passed")
 
 test_unit_conv2d_weight_gradient_naive()
@@ -515,17 +517,16 @@ def test_unit_conv2d_input_gradient_naive():
     got = conv2d_input_gradient_naive(np.ones((1, 1, 2, 5)), kernel, (1, 1, 3, 4), (1, 1), (0, 1))
     expect(got, [[[[3, 3, 3, 3], [10, 10, 10, 10], [7, 7, 7, 7]]]], "grad all 1, padding (0, 1)")
 
-    # 2 images, 3 channels in, 4 out, kernels of 3 × 2; the numbers are PyTorch's
-    weight, grad = sample_weights(4, 3, 3, 2), sample_weights(2, 4, 2, 4)
-    got = conv2d_input_gradient_naive(grad, weight, (2, 3, 4, 7), (1, 2), (0, 1))
-    case = "stride (1, 2), padding (0, 1)"
-    expect(got.shape, (2, 3, 4, 7), f"{case}: the shape is that of x")
-    row = [-0.4243508, -1.19256774, 0.23765928, 0.0138129, 0.68116651, 1.20749403, 0.4984124]
-    expect(got[1, 2, 3], row, f"{case}: x[1, 2, 3, :]", atol=1e-7)
-    expect(got.sum(), -0.1502727, f"{case}: the sum of all", atol=1e-7)
-    got = conv2d_input_gradient_naive(sample_weights(2, 4, 3, 2), weight, (2, 3, 6, 5), (2, 3), (1, 0))
-    row = [1.47691831, 1.77771074, 0, 1.01569282, 2.23580849]
-    expect(got[1, 2, 5], row, "stride (2, 3), padding (1, 0): x[1, 2, 5, :]; column 2 is unseen", atol=1e-7)
+    # 3 images, 2 channels in, 4 out, 7 × 8 pixels, kernels of 3 × 2; the numbers are PyTorch's
+    weight, grad = sample_weights(4, 2, 3, 2), sample_weights(3, 4, 5, 3)
+    got = conv2d_input_gradient_naive(grad, weight, (3, 2, 7, 8), (2, 3), (2, 1))
+    case = "stride (2, 3), padding (2, 1)"
+    expect(got.shape, (3, 2, 7, 8), f"{case}: the shape is that of x")
+    row = [0.2370425, 0, 0.19862737, 0.17788252, 0, 0.35281843, -0.04482183, 0]
+    expect(got[2, 1, 5], row, f"{case}: x[2, 1, 5, :]; 1, 4, 7 are unseen", atol=1e-8, dtype=np.float64)
+    expect(got.sum(), 3.03974484, f"{case}: the sum of all", atol=1e-7)
+    got = conv2d_input_gradient_naive(sample_weights(2, 1, 3, 2), kernel, (2, 1, 4, 3), (1, 1), (0, 0))
+    expect(got.shape, (2, 1, 4, 3), "4 × 3 pixels, no padding: the shape is that of x")
     got = conv2d_input_gradient_naive(*[ones.astype(np.float32)] * 2, (1, 1, 3, 3), (1, 1), (0, 0))
     expect(got.dtype, np.float32, "the dtype for float32 grad and weight")
     got = conv2d_input_gradient_naive(ones[:0], kernel, (0, 1, 3, 3), (1, 1), (0, 0))
@@ -615,10 +616,13 @@ def test_unit_max_pool2d_gradient_naive():
     expect(got, [[[[1, 2, 7]]]], "a row, padding (0, 1)")
     got = max_pool2d_gradient_naive(grad.reshape(1, 1, 4, 1), row.reshape(1, 1, 3, 1), (2, 1), (1, 1), (1, 0))
     expect(got, [[[[1], [2], [7]]]], "a column, padding (1, 0)")
-    got = max_pool2d_gradient_naive(grad.astype(np.float32), row.astype(np.float32), (1, 2), (1, 1), (0, 1))
+    x, grad, settings = sample_images(3, 2, 7, 8), sample_weights(3, 2, 4, 3), ((3, 2), (2, 3), (1, 1))
+    rows = [[0, 0, 0.1155494, 0, 0, 0, 0, 0], [0.99339038, 0, 0, 0, 0, 0, -0.30902273, 0]]  # PyTorch's
+    got = max_pool2d_gradient_naive(grad, x, *settings)
+    expect(got[2, 1, 5:], rows, "7 × 8 pixels, stride (2, 3): rows 5, 6", atol=1e-8, dtype=np.float64)
+    got = max_pool2d_gradient_naive(grad.astype(np.float32), x.astype(np.float32), *settings)
     expect(got.dtype, np.float32, "the dtype for float32 grad and x")
-    got = max_pool2d_gradient_naive(grad[:0], row[:0], (1, 2), (1, 1), (0, 1))
-    expect(got.shape, (0, 1, 1, 3), "no image")
+    expect(max_pool2d_gradient_naive(grad[:0], x[:0], *settings).shape, (0, 2, 7, 8), "no image")
     print("🔬 max_pool2d_gradient_naive: passed")
 
 test_unit_max_pool2d_gradient_naive()
@@ -682,8 +686,6 @@ def test_unit_avg_pool2d_naive():
     expect(avg_pool2d_naive(image, (2, 2), (2, 2)), [[[[2.5]]]], "the window above")
     got = avg_pool2d_naive(image, (2, 2), (2, 2), (1, 1))
     expect(got, [[[[0.25, 0.75], [1, 0.5]]]], "the same with padding 1: zeros count")
-    strip = np.array([[[[1.0, 5, 3, 7, 2]]]])
-    expect(avg_pool2d_naive(strip, (1, 2), (1, 3)), [[[[3, 4.5]]]], "a row, windows of 1 × 2, stride (1, 3)")
     got = avg_pool2d_gradient_naive(np.array([[[[8.0]]]]), (1, 1, 2, 2), (2, 2), (2, 2))
     expect(got, [[[[2, 2], [2, 2]]]], "grad 8: equal shares")
     got = avg_pool2d_gradient_naive(np.array([[[[4.0, 8], [12, 16]]]]), (1, 1, 2, 2), (2, 2), (2, 2), (1, 1))
@@ -691,12 +693,17 @@ def test_unit_avg_pool2d_naive():
     row, grad = np.ones((1, 1, 1, 3)), np.array([[[[2.0, 4, 6, 8]]]])
     got = avg_pool2d_gradient_naive(grad, row.shape, (1, 2), (1, 1), (0, 1))
     expect(got, [[[[3, 5, 7]]]], "a row, padding (0, 1): windows overlap")
-    expect(avg_pool2d_naive(row.astype(np.float32), (1, 2), (1, 1)).dtype, np.float32, "float32: the dtype")
-    got = avg_pool2d_gradient_naive(grad.astype(np.float32), row.shape, (1, 2), (1, 1), (0, 1))
-    expect(got.dtype, np.float32, "the dtype for float32 grad")
-    expect(avg_pool2d_naive(row[:0], (1, 2), (1, 1)).shape, (0, 1, 1, 2), "no image")
-    got = avg_pool2d_gradient_naive(grad[:0], (0, 1, 1, 3), (1, 2), (1, 1), (0, 1))
-    expect(got.shape, (0, 1, 1, 3), "no image, backward")
+    x, grad, settings = sample_images(3, 2, 7, 8), sample_weights(3, 2, 4, 3), ((3, 2), (2, 3), (1, 1))
+    means, back = avg_pool2d_naive(x, *settings), avg_pool2d_gradient_naive(grad, x.shape, *settings)
+    some = [0.22066044, -0.01009605, 0.06930951, 0.08555684]
+    expect(means[2, 1, :, 1], some, "7 × 8 pixels, stride (2, 3)", atol=1e-8, dtype=np.float64)
+    row = [-0.16660791, 0, -0.08629497, -0.08629497, 0, 0.07335717, 0.07335717, 0]
+    expect(back[2, 1, 4], row, "7 × 8 pixels, stride (2, 3): gradient, row 4", atol=1e-8, dtype=np.float64)
+    expect(back.shape, x.shape, "the gradient has the shape of x")
+    got = avg_pool2d_naive(x[:0].astype(np.float32), *settings)
+    expect(got, np.zeros((0, 2, 4, 3)), "no image, float32", dtype=np.float32)
+    got = avg_pool2d_gradient_naive(grad[:0].astype(np.float32), x[:0].shape, *settings)
+    expect(got, np.zeros((0, 2, 7, 8)), "no image, float32: the gradient", dtype=np.float32)
     print("🔬 avg_pool2d_naive: passed")
 
 test_unit_avg_pool2d_naive()
@@ -1092,21 +1099,21 @@ def test_unit_conv2d_product_gradients():
     expect(found[2], [11], f"{case}: the gradient of the bias")
     expect(found[0], [[[[1, 2, 0], [3, 14, 20], [0, 30, 40]]]], f"{case}: the gradient of x")
 
-    # 3 images, 2 channels in, 3 out, 6 × 5 pixels, kernels of 3 × 2; the numbers are PyTorch's
-    x, weight, grad = sample_images(3, 2, 6, 5), sample_weights(3, 2, 3, 2), sample_weights(3, 3, 8, 2)
-    case, found = "stride (1, 3), padding (2, 1)", conv2d_product_gradients(grad, x, weight, (1, 3), (2, 1))
-    expect([one.shape for one in found], [x.shape, weight.shape, (3,)], f"{case}: the shapes")
-    plane = [[1.09363197, -1.10347805], [1.19119291, -0.18942961], [-2.0850543, 1.26113912]]
-    expect(found[1][2, 1], plane, f"{case}: the gradient of weight[2, 1]", atol=1e-7)
-    expect(found[1].sum(), 0.09200794, f"{case}: the sum of the weight's gradient", atol=1e-7)
-    expect(found[2], [-0.28846968, 0.42059459, -0.51710311], f"{case}: the gradient of the bias", atol=1e-7)
-    row = [1.29494074, 0, 1.33517467, 1.16347061, 0]
-    expect(found[0][2, 1, 3], row, f"{case}: the gradient of x[2, 1, 3, :]", atol=1e-7)
-    expect(found[0].sum(), 0.16137143, f"{case}: the sum of the gradient of x", atol=1e-7)
-    found = conv2d_product_gradients(grad[:0], x[:0], weight, (1, 3), (2, 1))
-    expect([one.shape for one in found], [(0, 2, 6, 5), weight.shape, (3,)], "no image: the shapes")
+    # 3 images, 2 channels in, 4 out, 7 × 8 pixels, kernels of 3 × 2; the numbers are PyTorch's
+    x, weight, grad = sample_images(3, 2, 7, 8), sample_weights(4, 2, 3, 2), sample_weights(3, 4, 5, 3)
+    case, found = "stride (2, 3), padding (2, 1)", conv2d_product_gradients(grad, x, weight, (2, 3), (2, 1))
+    expect([one.shape for one in found], [x.shape, weight.shape, (4,)], f"{case}: the shapes")
+    plane = [[-0.90662357, -0.18167094], [1.05564021, 0.00958435], [1.07168094, 0.23619107]]
+    expect(found[1][3, 1], plane, f"{case}: the gradient of weight[3, 1]", atol=1e-8)
+    expect(found[1].sum(), 2.06941325, f"{case}: the sum of the weight's gradient", atol=1e-7)
+    expect(found[2], [0.91660755, -1.68121383, 1.6377881, -0.80720182], f"{case}: bias", atol=1e-8)
+    row = [0.2370425, 0, 0.19862737, 0.17788252, 0, 0.35281843, -0.04482183, 0]
+    expect(found[0][2, 1, 5], row, f"{case}: the gradient of x[2, 1, 5, :]", atol=1e-8, dtype=np.float64)
+    expect(found[0].sum(), 3.03974484, f"{case}: the sum of the gradient of x", atol=1e-7)
+    found = conv2d_product_gradients(grad[:0], x[:0], weight, (2, 3), (2, 1))
+    expect([one.shape for one in found], [(0, 2, 7, 8), weight.shape, (4,)], "no image: the shapes")
     singles = (array.astype(np.float32) for array in (grad, x, weight))
-    dtypes = [one.dtype for one in conv2d_product_gradients(*singles, (1, 3), (2, 1))]
+    dtypes = [one.dtype for one in conv2d_product_gradients(*singles, (2, 3), (2, 1))]
     expect(dtypes, [np.dtype(np.float32)] * 3, "the dtypes for float32 images, weight and grad")
     print("🔬 conv2d_product_gradients: passed")
 
@@ -1188,7 +1195,7 @@ def test_unit_max_pool2d_views():
     expect(got.sum(), 77.68045046, f"{case}: the sum", atol=1e-7)
     back = max_pool2d_views_gradient(sample_weights(2, 3, 6, 3), x, *settings)
     rows = [[-0.44807362, 0, -0.02490809, 0, 0], [0, 0, 0, 0, -0.71555913], [0.3174287, 0, 0, 0, 0.89200487]]
-    expect(back[1, 2, :3], rows, f"{case}: the gradient", atol=1e-7)
+    expect(back[1, 2, :3], rows, f"{case}: the gradient", atol=1e-7, dtype=np.float64)
     x, grad = x[:0].astype(np.float32), np.ones((0, 3, 6, 3), np.float32)
     empty = max_pool2d_views(x, *settings), max_pool2d_views_gradient(grad, x, *settings)
     expect([one.shape for one in empty], [(0, 3, 6, 3), (0, 3, 6, 5)], "no image: the shapes")
@@ -1353,7 +1360,8 @@ def test_unit_conv2d_layer():
     narrow = Conv2d(3, 1, (5, 6), bias=False)
     narrow.kernels = "loops"
     expect(narrow(x[0]).shape, (1, 1, 2), "3 → 1, 5 × 6, on a single image (3, 5, 7): the shape")
-    expect([name for name, _ in narrow.named_parameters()], ["weight"], "without bias: the parameters")
+    names = [[name for name, _ in one.named_parameters()] for one in (narrow, Conv2d(2, 3, 1))]
+    expect(names, [["weight"], ["weight", "bias"]], "the parameters without and with bias")
     print("🔬 Conv2d: passed")
 
 test_unit_conv2d_layer()
