@@ -2,21 +2,22 @@
 r"""
 # 03 Layers
 
-A network with two layers was four arrays and one line in module 01. One with fifty layers is not four hundred arrays and a hundred lines: it is made
-of *modules*, objects that own their parameters and contain other modules.
+A network with two layers was four arrays and one line in module 01. One with fifty layers is not four hundred arrays and a hundred
+lines: it is made of *modules*, objects that own their parameters and contain other modules.
 
-What has to be answered once, for all of them:
+Three questions are answered once, for all of them:
 
-- Which parameters are there, and what are they called? (An optimizer changes them, a file keeps them.)
+- Which parameters are there, and what are they called? (Training changes them, a file keeps them.)
 - Which numbers do they start from? (Badly chosen ones silence the signal before it has crossed ten layers. You will measure it.)
 - Are we training or not? (Dropout behaves differently.)
 
-You write the walk that finds all parameters, the layers `Linear`, `Sequential` and `Dropout`, and the initialisers that bear the names of Xavier
-Glorot and Kaiming He. The class `Module` and its saving and loading are given.
+You write the walk that finds all parameters, the layers `Linear`, `Sequential` and `Dropout`, a function that finds out from a sample
+of numbers how large the weights behind an activation have to be, and the initialiser that bears the name of Xavier Glorot. The class
+`Module`, its saving and loading, and the other initialisers are provided.
 """
 
 # %%
-from tinytorch.notebook import check_home, expect_error
+from tinytorch.notebook import check_home, expect, expect_error
 
 check_home()
 
@@ -33,34 +34,40 @@ import numpy as np
 from tinytorch.core.tensor import Op, Tensor, rand, randn, result_dtype, zeros
 
 # %%
-from tinytorch.core.activations import ReLU, relu, tanh
+from tinytorch.core.activations import ReLU, relu, sigmoid, tanh
 from tinytorch.core.tensor import manual_seed
 
 # %% [markdown]
 r"""
 ## Parameters and modules
 
-A **`Parameter`** is a Tensor that training changes: `isinstance` tells it from all other Tensors, and it requires a gradient. Made from a Tensor, it
-shares the Tensor's memory; from anything else, it copies.
+A **`Parameter`** is a Tensor that training changes: `isinstance` tells it from all other Tensors, and its `requires_grad` is True. By
+that flag an operation knows that its inputs have to be remembered for module 05, beside its result: the result is *recorded*, and its
+own `requires_grad` is True as well. Made from a Tensor, a Parameter shares the Tensor's memory; from anything else, it copies.
 
-A **`Module`** has parameters and other modules as ordinary attributes. Python keeps an object's attributes in a dictionary, `vars(module)`, in the
-order of assignment, so nothing has to be registered anywhere: `_own(Parameter)` looks the parameters up in it. The rest follows from that look:
+A **`Module`** has parameters and other modules as ordinary attributes. Python keeps an object's attributes in a dictionary,
+`vars(module)`, in the order of assignment, so nothing has to be registered anywhere: `_own(Parameter)` looks the parameters up in it.
+The rest follows from that look:
 
 - `model(x)` calls `forward`, the one method that every module writes for itself.
 - `train()` and `eval()` set the flag `training` here and in all modules below.
-- `state_dict()` copies every parameter into a dictionary under its *path*, `"0.weight"`; `load_state_dict` copies back, **into the memory that is
-  there**, so that an optimizer which holds the parameters goes on working. It loads all or nothing.
+- `state_dict()` copies every parameter into a dictionary under its *path*, `"0.weight"`; `load_state_dict` copies back, **into the
+  memory that is there**, so that whoever holds the parameters goes on working. It loads all or nothing.
 - `register_buffer(name, tensor)` makes a Tensor part of that state which is not trained, such as a running mean (module 21).
 
-`__setattr__` catches two mistakes that would otherwise train nothing without a word: an `__init__` that forgets `super().__init__()`, and
-`layer.weight = layer.weight * 2`, which would leave a computed Tensor where the parameter was. A third one it lets pass, as PyTorch does: **modules in a
-Python list are not found**, for the list is an attribute, and the modules are not. A row of modules belongs into a `Sequential`, further down.
+`__setattr__` catches two mistakes that would otherwise train nothing without a word: an `__init__` that forgets
+`super().__init__()`, and `layer.weight = layer.weight * 2`, which would leave a computed Tensor where the parameter was. A third one
+it lets pass, as PyTorch does: **modules in a Python list are not found**, for the list is an attribute, and the modules are not. A
+`Sequential`, further down, takes the place of such a list. (The cell is folded; a click on the bar beside it opens it.)
 """
 
-# %% nbgrader={"grade": false, "grade_id": "provided-module", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "provided-module", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 class Parameter(Tensor):
-    """A Tensor that training changes. data: a Tensor, whose memory it shares, or whatever Tensor takes, copied."""
+    """A Tensor that training changes.
+
+    data: a Tensor, whose memory it shares, or whatever Tensor takes, copied.
+    """
 
     __slots__ = ()
 
@@ -74,12 +81,13 @@ class Parameter(Tensor):
 
 
 Loaded = namedtuple("Loaded", ["missing_keys", "unexpected_keys"])
+_EARLY = "{}.__init__ has to call super().__init__() first"
 
 
 class Module:
     """A part of a network: a `forward`, and parameters and further modules as attributes.
 
-    A subclass calls `super().__init__()` before it assigns any of them. Those in a list are not found; use Sequential.
+    A subclass calls `super().__init__()` before it assigns any of them. Those in a list are not found.
     """
 
     _buffers = {}  # name: persistent; replaced, never changed
@@ -96,16 +104,17 @@ class Module:
     def __setattr__(self, name, value):
         kind = type(self).__name__
         if isinstance(value, (Parameter, Module)) and "training" not in vars(self):
-            raise AttributeError(f"{kind}.{name} comes too early: {kind}.__init__ has to call super().__init__() first")
-        if isinstance(vars(self).get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise AttributeError(f"{kind}.{name} comes too early: {_EARLY.format(kind)}")
+        is_parameter = isinstance(vars(self).get(name), Parameter)
+        if is_parameter and not (value is None or isinstance(value, Parameter)):
             raise TypeError(
-                f"{kind}.{name} is a Parameter, and a {type(value).__name__} in its place would not be trained: "
-                f"assign a Parameter, or change {name}.data"
+                f"{kind}.{name} is a Parameter, and a {type(value).__name__} in its place "
+                f"would not be trained: assign a Parameter, or change {name}.data"
             )
         if name in self._buffers and isinstance(value, (Parameter, Module)):
             self._forget_buffer(name)
         elif name in self._buffers and not (value is None or isinstance(value, Tensor)):
-            raise TypeError(f"{kind}.{name} is a buffer: assign a Tensor or None, not a {type(value).__name__}")
+            raise TypeError(f"{kind}.{name} is a buffer: a Tensor or None, not a {type(value).__name__}")
         super().__setattr__(name, value)
 
     def __delattr__(self, name):
@@ -114,12 +123,12 @@ class Module:
 
     def _forget_buffer(self, name):
         if name in self._buffers:
-            self._buffers = {other: persistent for other, persistent in self._buffers.items() if other != name}
+            self._buffers = {other: kept for other, kept in self._buffers.items() if other != name}
 
     def __getattr__(self, name):
         """Called where there is no such attribute."""
         kind = type(self).__name__
-        hint = "" if "training" in vars(self) else f"; {kind}.__init__ has to call super().__init__() first"
+        hint = "" if "training" in vars(self) else f"; {_EARLY.format(kind)}"
         raise AttributeError(f"{kind!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def _own(self, kind):
@@ -127,13 +136,13 @@ class Module:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, kind)]
 
     def register_buffer(self, name, tensor, persistent=True):
-        """Make `tensor` (or None) the attribute `name` that is part of the module's state, but is not trained.
+        """Make `tensor` (or None) an attribute that is part of the module's state, but is not trained.
 
         persistent: whether `state_dict` has it. Raises TypeError or KeyError for what cannot be one.
         """
         kind = type(self).__name__
         if "training" not in vars(self):
-            raise AttributeError(f"{kind}.{name} comes too early: {kind}.__init__ has to call super().__init__() first")
+            raise AttributeError(f"{kind}.{name} comes too early: {_EARLY.format(kind)}")
         if not isinstance(name, str):
             raise TypeError(f"{kind}: the name of a buffer is a string, not {name!r}")
         if not name or "." in name:
@@ -211,7 +220,7 @@ class Module:
             parameter.grad = None
 
     def requires_grad_(self, requires_grad=True):
-        """Freeze (False) or thaw all parameters."""
+        """Freeze (False) or unfreeze all parameters."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -234,10 +243,10 @@ class Module:
         return {name: tensor.data.copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state_dict, strict=True):
-        """Copy arrays or Tensors by their paths into parameters and buffers, which keep their memory and dtype.
+        """Copy arrays or Tensors by their paths into parameters and buffers, whose memory and dtype stay.
 
-        strict: the names must be the same on both sides. Raises RuntimeError with everything that does not fit, and
-        then has loaded nothing. Returns the names without a partner: missing_keys, unexpected_keys.
+        strict: the names must be the same on both sides. Raises RuntimeError with everything that does not
+        fit, and then has loaded nothing. Returns the names without a partner: missing_keys, unexpected_keys.
         """
         own = self._state()
         arrays = {name: np.array(state_dict[name], own[name].dtype) for name in own if name in state_dict}
@@ -284,19 +293,20 @@ r"""
     ├── table     Tensor([5])
     └── second    a Module with   inner, a Module with   weight = Parameter([6])
 
-PyTorch names these parameters by their paths and in this order: `scale`, `first.weight`, `first.bias`, `second.inner.weight`. That is, a module's
-**own parameters come first**, in the order of assignment; then the children, each with all that is below it. `table` is not among them: it is a
-Tensor, but no Parameter.
+PyTorch names these parameters by their paths and in this order: `scale`, `first.weight`, `first.bias`, `second.inner.weight`. That
+is, a module's **own parameters come first**, in the order of assignment; then the children, each with all that is below it. `table`
+is not among them: it is a Tensor, but no Parameter.
 
-A parameter may have two names. Language models often use one matrix both to read words and to write them; it is *tied*. An optimizer that met it
-twice would step twice, so it is reported **once**, under the name that comes first. Tied means *the same object*, not equal numbers (`==` on Tensors
-compares entries); `id(parameter)` tells objects apart.
+A parameter may have two names. Language models often use one matrix both to read words and to write them; it is *tied*. Training must
+not change it twice in one step, so it is reported **once**, under the name that comes first; the same holds for a module under two
+names. Tied means *the same object*, not equal numbers (`==` on Tensors compares entries); `id(parameter)` tells objects apart.
 
-**Write `walk_parameters(module, prefix="", seen=None)`**, which yields pairs (path, parameter). A prefix `"net"` gives `"net.scale"`, an empty one no
-dot. The function calls itself for the children; `seen` is the set that all these calls share, of the `id`s met so far, and `None` starts a new one.
+**Write `walk_parameters(module, prefix="", seen=None)`**, which yields pairs (path, parameter), none for a module without parameters.
+A prefix `"net"` gives `"net.scale"`, an empty one no dot. The function calls itself for the children; `seen` is the set that all these
+calls share, of the `id`s met so far. `None` starts a new set, so that a second walk finds the same as the first.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "walk_parameters", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "walk_parameters", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["In which order do the lines come: can one pass over the attributes give it, or does it take two?", "First pass: yield every Parameter whose id is not in the set, and put the id there. Second pass: for every Module, yield from the function itself.", "The call for a child gets three things: the child, the path of the child as its prefix, and the very set that this call uses. A set that is a default value of the signature would live on into the next walk."], "minutes": 25, "objective": "parameters"}
 #| export
 def walk_parameters(module, prefix="", seen=None):
     """Yield (path, parameter) for the module's own parameters, then for those of each child, all once.
@@ -322,15 +332,15 @@ def test_unit_walk_parameters():
     net.first, net.scale, net.table, net.second = first, Parameter([4.0]), Tensor([5.0]), Module()
     net.second.inner = inner
 
-    got = [(name, parameter.tolist()) for name, parameter in walk_parameters(net)]
-    expected = [("scale", [4.0]), ("first.weight", [1.0, 2.0]), ("first.bias", [3.0]), ("second.inner.weight", [6.0])]
-    assert got == expected, f"the tree above: expected {expected}, got {got}"
-    got = [name for name, _ in walk_parameters(net, "net")]
+    pairs = list(walk_parameters(net))
+    expected = ["scale", "first.weight", "first.bias", "second.inner.weight"]
+    expect([name for name, _ in pairs], expected, "the names of the tree above")
+    expect([parameter.tolist() for _, parameter in pairs], [[4], [1, 2], [3], [6]], "its parameters")
+    names = [name for name, _ in walk_parameters(net, "net")]
     expected = ["net.scale", "net.first.weight", "net.first.bias", "net.second.inner.weight"]
-    assert got == expected, f"with the prefix 'net': expected {expected}, got {got}"
-    got = list(walk_parameters(Module()))
-    assert got == [], f"a module without parameters: expected none, got {got}"
-    print("🔬 walk_parameters")
+    expect(names, expected, "the names with the prefix 'net'")
+    expect(len(list(walk_parameters(Module()))), 0, "how many a module without parameters has")
+    print("🔬 walk_parameters: passed")
 
 test_unit_walk_parameters()
 
@@ -341,13 +351,14 @@ def test_unit_walk_parameters_tied():
     net.encoder.weight = net.decoder.weight = shared
     net.decoder.bias = Parameter([1.0, 1.0])
 
-    expected = ["encoder.weight", "decoder.bias"]
     for attempt in ("first", "second"):
-        got = [name for name, _ in walk_parameters(net)]
-        assert got == expected, f"{attempt} walk, decoder.weight is encoder.weight, decoder.bias only looks like it: expected {expected}, got {got}"
-    count = sum(parameter.numel() for parameter in net.parameters())
-    assert count == 4, f"two entries tied and two of a bias: expected 4, got {count}"
-    print("🔬 walk_parameters: tied")
+        names = [name for name, _ in walk_parameters(net)]
+        case = f"{attempt} walk; decoder.weight is encoder.weight, decoder.bias only looks like it"
+        expect(names, ["encoder.weight", "decoder.bias"], case)
+    net.reader = net.encoder
+    names = [name for name, _ in walk_parameters(net)]
+    expect(names, ["encoder.weight", "decoder.bias"], "the same, with the encoder under a second name")
+    print("🔬 walk_parameters, tied: passed")
 
 test_unit_walk_parameters_tied()
 
@@ -360,9 +371,9 @@ leaf.b = leaf.a
 tree.left.deep = tree.right.deep = leaf
 tree.right.own, tree.z, tree.a = Parameter([2.0]), Parameter([3.0]), Parameter([4.0])
 names = [name for name, _ in walk_parameters(tree)]
-assert names == ["z", "a", "left.deep.a", "right.own"], f"tied modules and names: got {names}"
+expect(names, ["z", "a", "left.deep.a", "right.own"], "a module under two names, a parameter under two names")
 names = [name for name, _ in walk_parameters(tree.right, "x.y")]
-assert names == ["x.y.own", "x.y.deep.a"], f"a walk that starts lower down: got {names}"
+expect(names, ["x.y.own", "x.y.deep.a"], "a walk that starts lower down")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -376,7 +387,8 @@ word_model.read, word_model.write = Module(), Module()
 word_model.read.weight = Parameter(np.ones((5, 2)))
 word_model.write.weight = word_model.read.weight
 print(word_model)
-print("parameters:", [name for name, _ in word_model.named_parameters()], "| state:", list(word_model.state_dict()))
+print("parameters:", [name for name, _ in word_model.named_parameters()])
+print("state:     ", list(word_model.state_dict()))
 try:
     word_model.load_state_dict({"read.weight": np.zeros((2, 5)), "write.bias": np.zeros(5)})
 except RuntimeError as error:
@@ -386,22 +398,22 @@ except RuntimeError as error:
 r"""
 ## Linear
 
-Every output of a linear layer is a weighted sum of all inputs, plus a bias. With 3 inputs and 2 outputs:
+Every output of a linear layer is a weighted sum of all inputs, plus a bias:
 
     W = [[1,   0, -1],      b = [0, 10]        x = [1, 2, 3]   →   [1·1 + 0·2 - 1·3,  ½·1 + ½·2 + ½·3 + 10]  =  [-2, 13]
          [½,   ½,  ½]]
 
-PyTorch keeps one **row of weights for each output**: W has shape (out_features, in_features), and a whole batch of inputs, one in each row, becomes
-x·Wᵀ + b. Only the last axis of x has to fit; whatever stands before it, as in (batch, words, features), is carried along.
+PyTorch keeps one **row of weights for each output**: W has shape (out_features, in_features), and a batch of inputs, one in each
+row, becomes x·Wᵀ + b. Only the last axis of x has to fit; what stands before it, as in (batch, words, features), is carried along.
 
-PyTorch draws weights and bias evenly from −1/√in_features to 1/√in_features (0 for a layer without inputs). Why the root, you will see two sections
-below. What fills Tensors with random numbers is given: `uniform_(tensor, a, b)` writes into the tensor, as the underscore says, and returns it.
+PyTorch draws weights and bias *uniformly* from −1/√in_features to 1/√in_features: every number in between is as likely as any other.
+What fills Tensors is provided: `uniform_(tensor, a, b)` writes into the tensor, as the underscore says, and returns it.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-filling", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
-    """Fill `tensor` in place with random numbers spread evenly from `a` to `b`, and return it."""
+    """Fill `tensor` in place with random numbers, uniform from `a` to `b`, and return it."""
     dtype = np.float64 if tensor.dtype == np.float64 else np.float32
     tensor.data[...] = a + (b - a) * rand(*tensor.shape, dtype=dtype, generator=generator).numpy()
     return tensor
@@ -415,6 +427,7 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def constant_(tensor, val):
+    """Fill `tensor` in place with one number, and return it."""
     tensor.data[...] = val
     return tensor
 
@@ -430,18 +443,20 @@ def ones_(tensor):
 r"""
 **Write `Linear`**, in two places:
 
-1. In `__init__`: the attributes `weight` and `bias`, two Parameters of the given `dtype`, in this order; `bias` is `None` if the layer is to have
-   none.
-2. In `forward`: the output, from operations on Tensors, so that it can be recorded. If the last axis of `x` does not fit, or there is none, raise a
-   `ValueError` that holds the layer (as it prints itself), the shape of `x` and the shape of the weight.
+1. In `__init__`: the attributes `weight` and `bias`, two Parameters of the given `dtype`. First the weight is drawn, then the bias, both
+   as above; without inputs, where 1/√0 would fail, both are zeros. If the layer is to have no bias, `bias` is `None`.
+2. In `forward`: the output, from operations on Tensors, so that it is recorded whichever of the three wants a gradient: the weight, the
+   bias or the input. (`x.data` and `x.numpy()` are arrays, and what is computed from arrays is not recorded.) An empty batch, of shape
+   (0, in_features), gives (0, out_features). If the last axis of `x` does not fit, or there is none, raise a `ValueError` that holds the
+   layer as it prints itself, the shape of `x` and the shape of the weight.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "Linear", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "Linear", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["A Parameter made from a Tensor shares its memory. What has to be filled, and in which order, before it becomes a Parameter?", "The weight has one row for each output. Which operation turns it, so that a product with the rows of a batch fits?", "Check the last axis first, and think of a Tensor without axes, whose shape has no last entry. Then product and bias, from Tensors alone."], "minutes": 30, "objective": "layers"}
 #| export
 class Linear(Module):
     """x Wᵀ + b: input (…, in_features), output (…, out_features), weight (out_features, in_features).
 
-    Weight and bias start evenly spread over ±1/√in_features. Raises ValueError for an input that does not fit.
+    Weight and bias start uniform over ±1/√in_features. Raises ValueError for an input that does not fit.
     """
 
     def __init__(self, in_features, out_features, bias=True, *, dtype=np.float32):
@@ -457,70 +472,75 @@ class Linear(Module):
     def forward(self, x):
         ### BEGIN SOLUTION
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of {x.shape} does not fit a weight of {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
         ### END SOLUTION
 
     def extra_repr(self):
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"
 
-# %% nbgrader={"grade": true, "grade_id": "test-Linear", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-Linear", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_linear():
     layer = Linear(3, 2)
-    shapes = layer.weight.shape, layer.bias.shape
+    expect([layer.weight.shape, layer.bias.shape], [(2, 3), (2,)], "Linear(3, 2), shapes of weight and bias")
     layer.weight = Parameter([[1.0, 0.0, -1.0], [0.5, 0.5, 0.5]])
     layer.bias = Parameter([0.0, 10.0])
-
-    x = Tensor([1.0, 2.0, 3.0])
-    got = layer(x)
-    assert got.tolist() == [-2.0, 13.0], f"the example above: expected [-2, 13], got {got.tolist()}"
-    assert shapes == ((2, 3), (2,)), f"Linear(3, 2) has a weight (2, 3), one row for each output, and a bias (2,); got {shapes}"
-    got = layer(Tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 4.0]]))
-    assert got.tolist() == [[-2.0, 13.0], [-4.0, 12.0]], f"a batch of two: expected [[-2, 13], [-4, 12]], got {got.tolist()}"
-    assert got.dtype == np.float32 and got.requires_grad, "the output is float32, and recorded because the weight wants a gradient"
-    got = layer(Tensor(np.ones((4, 5, 3))))
-    assert got.shape == (4, 5, 2), f"(4, 5, 3) becomes (4, 5, 2), got {got.shape}"
+    expect(layer(Tensor([1.0, 2.0, 3.0])), [-2, 13], "the example above", dtype=np.float32)
+    expect(layer(Tensor([[1, 2, 3], [0, 0, 4]])), [[-2, 13], [-4, 12]], "a batch of two", dtype=np.float32)
+    expect(layer(Tensor(np.ones((4, 5, 3)))).shape, (4, 5, 2), "the shape for an input of shape (4, 5, 3)")
+    expect(layer(Tensor(np.zeros((0, 3)))).shape, (0, 2), "the shape for an empty batch, (0, 3)")
 
     square = Linear(2, 2, bias=False)
-    assert square.bias is None, f"bias=False: expected bias None, got {square.bias}"
+    expect(square.bias, None, "the bias of a layer with bias=False")
     square.weight = Parameter([[1.0, 2.0], [3.0, 4.0]])
-    got = square(Tensor([1.0, 0.0]))
-    assert got.tolist() == [1.0, 3.0], f"[[1, 2], [3, 4]] without a bias, on [1, 0]: expected its first column [1, 3], got {got.tolist()}"
-    print("🔬 Linear")
+    expect(square(Tensor([1.0, 0.0])), [1, 3], "[[1, 2], [3, 4]] without a bias, on [1, 0]: its first column")
+    print("🔬 Linear: passed")
 
 test_unit_linear()
 
-# %% nbgrader={"grade": true, "grade_id": "test-Linear-start", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-Linear-recorded", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+def test_unit_linear_recorded():
+    for wanting in ("weight", "bias", "input"):
+        layer = Linear(2, 3)
+        layer.weight.requires_grad_(wanting == "weight")
+        layer.bias.requires_grad_(wanting == "bias")
+        out = layer(Tensor([[1.0, 2.0]], requires_grad=wanting == "input"))
+        expect(out.requires_grad, True, f"only the {wanting} wants a gradient; is the output recorded?")
+    print("🔬 Linear, recorded: passed")
+
+test_unit_linear_recorded()
+
+# %% nbgrader={"grade": true, "grade_id": "test-Linear-start", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_unit_linear_start():
     manual_seed(0)
     layer = Linear(400, 300)
-    names = list(layer.state_dict())
-    assert names == ["weight", "bias"], f"two Parameters, the weight first: got {names}"
-    for name, numbers in layer.state_dict().items():
-        largest, tolerance = np.abs(numbers).max(), 0.15 / math.sqrt(numbers.size)
-        assert 0.045 < largest < 0.0500001, f"{name}: 1/√400 = 0.05 is the largest that may occur, and nearly does; got {largest:.4f}"
-        assert abs(numbers.mean()) < tolerance, f"{name}: positive and negative alike, so a mean near 0; got {numbers.mean():.4f}"
-        spread = math.sqrt(np.square(numbers).mean())
-        assert abs(spread - 0.02887) < tolerance, f"{name}: evenly spread over ±0.05 is 0.05/√3 = 0.0289 from 0 in the mean square, got {spread:.4f}"
-        assert numbers.dtype == np.float32, f"{name}: expected float32, got {numbers.dtype}"
+    expect([name for name, _ in layer.named_parameters()], ["weight", "bias"], "the names of both Parameters")
+    for name, parameter in layer.named_parameters():
+        numbers, tolerance = parameter.numpy(), 0.15 / math.sqrt(parameter.numel())
+        largest, case = np.abs(numbers).max(), f"{name}, {numbers.size} numbers uniform from -0.05 to 0.05"
+        assert 0.045 < largest < 0.0500001, f"{case}: the largest is just below 0.05, got {largest:.4f}"
+        expect(numbers.mean(), 0, f"{case}: their mean", atol=tolerance)
+        size = math.sqrt(np.square(numbers).mean())
+        expect(size, 0.05 / math.sqrt(3), f"{case}: the root of their mean square", atol=tolerance)
+        expect(numbers.dtype, np.float32, f"{name}: its dtype")
     manual_seed(0)
-    assert np.array_equal(Linear(400, 300).state_dict()["weight"], layer.state_dict()["weight"]), "the same seed gives the same weights"
+    expect(Linear(400, 300).weight, layer.weight, "the weight of a second layer from the same seed")
     double = Linear(2, 3, dtype=np.float64)
-    assert double.weight.dtype == double.bias.dtype == np.float64, f"dtype=np.float64: got {double.weight.dtype}, {double.bias.dtype}"
-    blind = Linear(0, 3)
-    assert blind.weight.shape == (3, 0) and blind.bias.tolist() == [0.0] * 3, f"without inputs: a weight of shape (3, 0), a bias of zeros; got {blind.bias!r}"
-    print("🔬 Linear: where it starts")
+    expect([double.weight.dtype, double.bias.dtype], [np.float64, np.float64], "dtype=np.float64")
+    expect([Linear(0, 3).weight.shape, Linear(0, 3).bias.tolist()], [(3, 0), [0, 0, 0]], "Linear(0, 3)")
+    print("🔬 Linear, where it starts: passed")
 
 test_unit_linear_start()
 
 # %% nbgrader={"grade": true, "grade_id": "test-Linear-errors", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def test_unit_linear_errors():
-    layer = Linear(3, 2)
-    expect_error(ValueError, ["Linear(in_features=3, out_features=2, bias=True)", "(4, 5)", "(2, 3)"], layer, Tensor(np.ones((4, 5))))
-    expect_error(ValueError, ["in_features=3", "(3, 2)", "(2, 3)"], layer, Tensor(np.ones((3, 2))))
-    expect_error(ValueError, ["in_features=3", "()"], layer, Tensor(1.0))
-    print("🔬 Linear: errors")
+    layer, name = Linear(3, 2), "Linear(in_features=3, out_features=2, bias=True)"
+    expect_error(ValueError, [name, (4, 5), (2, 3)], layer, Tensor(np.ones((4, 5))))
+    expect_error(ValueError, [name, (3, 2), (2, 3)], layer, Tensor(np.ones((3, 2))))
+    expect_error(ValueError, [name, (), (2, 3)], layer, Tensor(1.0))
+    print("🔬 Linear, errors: passed")
 
 test_unit_linear_errors()
 
@@ -529,12 +549,15 @@ test_unit_linear_errors()
 ### BEGIN HIDDEN TESTS
 wide = Linear(4, 3, dtype=np.float64)
 inputs = np.arange(48.0).reshape(2, 1, 6, 4) - 20
-expected = np.einsum("abci,oi->abco", inputs, wide.state_dict()["weight"]) + wide.state_dict()["bias"]
-got = wide(Tensor(inputs, dtype=np.float64))
-assert got.dtype == np.float64 and np.allclose(got.numpy(), expected, rtol=1e-12)
-assert wide(Tensor(np.zeros((0, 4)))).shape == (0, 3)
-assert Linear(0, 3)(Tensor(np.zeros((2, 0)))).tolist() == [[0.0] * 3] * 2
-assert [name for name, _ in Linear(2, 2, bias=False).named_parameters()] == ["weight"]
+expected = np.einsum("abci,oi->abco", inputs, wide.weight.numpy()) + wide.bias.numpy()
+case = "Linear(4, 3) in float64, on an input of shape (2, 1, 6, 4)"
+expect(wide(Tensor(inputs, dtype=np.float64)), expected, case, rtol=1e-12, atol=1e-12, dtype=np.float64)
+expect(wide(Tensor(np.zeros((2, 0, 4)))).shape, (2, 0, 3), "the shape for an input of shape (2, 0, 4)")
+expect(Linear(0, 3)(Tensor(np.zeros((2, 0)))), np.zeros((2, 3)), "a layer without inputs, on two examples")
+names = [name for name, _ in Linear(2, 2, bias=False).named_parameters()]
+expect(names, ["weight"], "the parameters of a layer without a bias")
+plain = Linear(2, 2, bias=False)(Tensor([1.0, 2.0]))
+expect(plain.requires_grad, True, "a layer without a bias: requires_grad of the output")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -543,7 +566,6 @@ Predict before you run: which of the three inputs below are accepted, and with w
 """
 
 # %%
-manual_seed(1)
 layer = Linear(3, 2)
 print(layer, *layer.named_parameters(), sep="\n")
 for shape in [(3,), (8, 7, 3), (3, 8)]:
@@ -554,9 +576,9 @@ for shape in [(3,), (8, 7, 3), (3, 8)]:
 
 # %% [markdown]
 r"""
-Your layer records three operations, a transposition, a product and a sum, and its product takes a batch such as (8, 7, 3) in eight pieces. `linear` is the same
-formula as *one* operation, which makes the axes before the last one into rows, here 56, for one product. `Linear` goes on using what you wrote; `linear` is for
-what later modules build from bare weights, where batches of texts are long (PyTorch has both, too: `nn.Linear` and `nn.functional.linear`).
+Your layer records three operations, a transposition, a product and a sum, and its product takes a batch such as (8, 7, 3) in eight
+pieces. `linear` is the same formula as *one* operation, for one product of 56 rows. `Linear` goes on using what you wrote; `linear` is
+for what later modules build from bare weights (PyTorch has both, too: `nn.Linear` and `nn.functional.linear`).
 """
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "provided-linear", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -571,7 +593,7 @@ def linear(x, weight, bias=None):
     if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: an input of shape {x.shape} does not fit a weight of shape {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
+        raise ValueError(f"linear: a bias of {bias.shape} does not fit a weight of shape {weight.shape}")
     *leading, features = x.shape
     out = np.matmul(x.reshape(math.prod(leading), features), weight.T, dtype=result_dtype(x, weight))
     if bias is not None:
@@ -590,25 +612,25 @@ Most networks are a chain: the output of each layer is the input of the next.
 
     Sequential(add one, times three)  on [1, 2]     →    [2, 3]    →    [6, 9]
 
-Because a module finds its parts among its attributes, and PyTorch names the parts of a chain "0", "1", …, the layers of a `Sequential` are attributes
-with those names. `setattr(self, "0", layer)` makes one; `self.0 = layer` would not be Python. An activation has no parameters and need not be a
-Module: a layer may be **anything that can be called**, and it takes up a number like every other. Length, indexing, slices and iteration are given,
-and look the layers up under their numbers: iterating over `self` gives them in order.
+A module finds its parts among its attributes, and PyTorch names the parts of a chain "0", "1", …, so the layers of a `Sequential` are
+attributes with those names. `setattr(self, "0", layer)` makes one; `self.0 = layer` would not be Python. An activation has no
+parameters and need not be a Module: a layer may be **anything that can be called**, and it takes up a number like every other. Length,
+indexing, slices and iteration are provided, and look the layers up under their numbers: iterating over `self` gives them in order.
 
 **Write `Sequential`**, in two places:
 
-1. In `__init__`: give every layer its name. Two mistakes are frequent, `Sequential([a, b])` and `Sequential(a, ReLU)`; the second passes a class,
-   which can be called, but not as a layer. Raise a `TypeError` that holds the position as in `layer 1` and the type that was found (`list`), or the
-   class's name (`ReLU`).
+1. In `__init__`: give every layer its name. For a class, as in `Sequential(a, ReLU)`, which can be called, but not as a layer, and for
+   everything that cannot be called, as in `Sequential([a, b])`, raise a `TypeError`. Its message holds the layer's number, counted
+   from 0 as in its name, and the name of the class that was passed (`ReLU`) or of the type that was found (`list`).
 2. In `forward`: the chain. Without layers, the output is the input.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "Sequential", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "Sequential", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["What tells a class from an instance: is there a type of which every class is an instance?", "Python counts along with a loop if you ask it to; the name of an attribute is the number as a text.", "In the chain one variable is enough: it holds the input first, and after every layer what that layer gave."], "minutes": 20, "objective": "layers"}
 #| export
 class Sequential(Module):
-    """Modules or functions, each applied to what the one before gave; also a row of modules to index and iterate.
+    """Modules or functions, each applied to what the one before gave; can be indexed and iterated.
 
-    The layers are attributes named "0", "1", …; a slice keeps these names. Raises TypeError for what is no layer.
+    The layers are attributes "0", "1", …; a slice keeps these names. Raises TypeError for what is no layer.
     """
 
     def __init__(self, *layers):
@@ -616,9 +638,9 @@ class Sequential(Module):
         ### BEGIN SOLUTION
         for i, layer in enumerate(layers):
             if isinstance(layer, type):
-                raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}; a layer is one of its instances")
+                raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}, not an instance of it")
             if not callable(layer):
-                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, neither a module nor a function")
+                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called")
             setattr(self, str(i), layer)
         ### END SOLUTION
 
@@ -652,30 +674,27 @@ class Sequential(Module):
 # %% nbgrader={"grade": true, "grade_id": "test-Sequential", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_sequential():
     chain = Sequential(lambda x: x + 1, lambda x: 3 * x)
-    got = chain(Tensor([1.0, 2.0]))
-    assert got.tolist() == [6.0, 9.0], f"add one, then times three, on [1, 2]: expected [6, 9], got {got.tolist()}"
-    got = Sequential()(Tensor([1.0, 2.0]))
-    assert got.tolist() == [1.0, 2.0], f"without layers the output is the input: expected [1, 2], got {got!r}"
+    expect(chain(Tensor([1.0, 2.0])), [6, 9], "add one, then times three, on [1, 2]")
+    expect(Sequential()(Tensor([1.0, 2.0])), [1, 2], "without layers, the output for [1, 2]")
 
     first, last = Module(), Module()
     first.weight, last.weight, last.bias = Parameter([1.0]), Parameter([2.0]), Parameter([3.0])
     net = Sequential(Sequential(first), abs, last)
-    assert len(net) == 3, f"three layers, the function abs among them: got a length of {len(net)}"
-    names = list(net.state_dict())
-    expected = ["0.0.weight", "2.weight", "2.bias"]
-    assert names == expected, f"a chain in a chain, a function, a module: expected the names {expected}, got {names}"
+    expect(len(net), 3, "the length of a chain of three, the function abs among them")
+    names = ["0.0.weight", "2.weight", "2.bias"]
+    expect(list(net.state_dict()), names, "the names in a chain with a chain in it")
     net.eval()
-    assert not first.training and not last.training, "eval() reaches the modules in a chain"
-    print("🔬 Sequential")
+    expect([first.training, last.training], [False, False], "training of two layers after eval()")
+    print("🔬 Sequential: passed")
 
 test_unit_sequential()
 
 # %% nbgrader={"grade": true, "grade_id": "test-Sequential-errors", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 def test_unit_sequential_errors():
-    expect_error(TypeError, ["layer 0", "list"], Sequential, [abs, abs])
-    expect_error(TypeError, ["layer 1", "ReLU"], Sequential, abs, ReLU)
-    expect_error(TypeError, ["layer 2", "NoneType"], Sequential, abs, abs, None)
-    print("🔬 Sequential: errors")
+    expect_error(TypeError, [0, "list"], Sequential, [abs, abs])
+    expect_error(TypeError, [1, "ReLU"], Sequential, abs, ReLU)
+    expect_error(TypeError, [2, "NoneType"], Sequential, abs, abs, None)
+    print("🔬 Sequential, errors: passed")
 
 test_unit_sequential_errors()
 
@@ -683,15 +702,15 @@ test_unit_sequential_errors()
 # Withheld: more than ten layers, the same layer twice, slices.
 ### BEGIN HIDDEN TESTS
 steps = Sequential(*[lambda x, i=i: 2 * x + i for i in range(12)])
-number = 1.0
-for i in range(12):
-    number = 2 * number + i
-assert steps(Tensor([1.0])).tolist() == [number], f"twelve layers: expected {number}"
-assert steps[3:5](Tensor([1.0])).tolist() == [14.0] and steps[-1](Tensor([1.0])).tolist() == [13.0]
+expect(steps(Tensor([1.0])), [8179], "1 through twelve layers, 2 x + 0 to 2 x + 11")
+expect(steps[3:5](Tensor([1.0])), [14], "the fourth and the fifth of them, as a slice")
+expect(steps[-1](Tensor([1.0])), [13], "the last of them alone")
 unit = Module()
 unit.weight = Parameter([1.0])
-assert list(Sequential(unit, unit).state_dict()) == ["0.weight", "1.weight"] and len(list(Sequential(unit, unit).parameters())) == 1
-expect_error(TypeError, ["layer 1", "dict"], Sequential, unit, {"fc": unit})
+twice = Sequential(unit, unit)
+expect(list(twice.state_dict()), ["0.weight", "1.weight"], "the state of a chain with the same layer twice")
+expect(len(list(twice.parameters())), 1, "the number of its parameters")
+expect_error(TypeError, [1, "dict"], Sequential, unit, {"fc": unit})
 ### END HIDDEN TESTS
 
 # %%
@@ -704,122 +723,78 @@ print("the last part alone:", net[2][0], "| a slice has", len(net[:2]), "layers"
 r"""
 ## Numbers to start from
 
-An output of a linear layer is a sum of `fan_in` products, one for each input. If inputs and weights are independent and around 0, variances multiply
-and add:
+An output of a linear layer is a sum of `fan_in` products, one for each input. Say that the weights are drawn independently around 0.
+Then the products of different inputs cancel on average, and only squares add up:
 
-    variance of the output  =  fan_in · variance of a weight · variance of an input
+    mean square of the outputs  =  fan_in · variance of a weight · mean square of the inputs
 
-With 256 inputs of variance 1 and weights of variance 1, the outputs have variance 256; behind the next layer 65,536; behind twenty layers 256²⁰. A
-typical output, the root of the variance, is 16 times larger with every layer, and 16³² is where float32 ends. Weights of variance 1/fan_in keep the
-signal as it is. Backwards through the layer, where module 05 will go, the same sum runs over the outputs: there it would have to be 1/**fan_out**.
+With 256 inputs of mean square 1 and weights of variance 1, the outputs have mean square 256; behind the next layer 65,536; behind
+twenty layers 256²⁰. A typical output, the root of the mean square, is 16 times larger with every layer, and 16³² is where float32 ends.
+Weights of variance 1/fan_in, that is of *standard deviation* 1/√fan_in, keep the signal as it is.
 
-Counted in general: a weight has shape (out, in) and perhaps further axes, over which a convolution's kernel extends (module 09). Every output then
-looks at all kernel positions of all inputs.
+Between two layers stands an activation, which takes something away: ReLU replaces half of the numbers by 0, and with them half of the
+mean square. Twenty layers of it leave 2⁻²⁰, a millionth. The weights behind it have to bring that back. How large must they be? You
+need no table for it, only a sample of the numbers `z` that arrive at the activation:
 
-    weight (128, 784)         fan_in = 784                fan_out = 128
-    weight (16, 3, 5, 5)      fan_in = 3 · 25 = 75        fan_out = 16 · 25 = 400
+    z = [−2, 0, 1, 3]    →    relu    →    10 inputs like these, weights of standard deviation 0.374    →    mean square as in z
 
-**Write `fan_in_and_fan_out(tensor)`**, which returns the two as a tuple. With fewer than two axes there is no telling inputs from outputs: raise a
-`ValueError` that holds the shape.
+**Write `measured_std(z, activation, fan_in)`**: the standard deviation, as a number, that weights behind the activation need if a
+layer of `fan_in` inputs is to give outputs of the mean square that `z` has. `z` is a Tensor of any shape, `activation` a function or a
+module. If nothing comes out of the activation but zeros, or if `z` has no entries, no weights can do it: raise a `ValueError` that
+holds the shape of `z`.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "fan_in_and_fan_out", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "measured_std", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["In the formula above, which of the four quantities do you know from z, which from what the activation gives, and which is left?", "The inputs of the layer are what the activation gave. Their mean square is not their variance: nothing is subtracted before squaring.", "A quotient of two mean squares over the same number of entries is a quotient of two sums; sums of nothing are 0, and their quotient need not be taken."], "minutes": 25, "objective": "start"}
 #| export
-def fan_in_and_fan_out(tensor):
-    """How many inputs an output of a layer sums, and how many outputs an input goes into.
+def measured_std(z, activation, fan_in):
+    """The standard deviation of weights that give outputs of `z`'s mean square from inputs activation(z).
 
-    tensor: a weight of shape (out, in, *kernel). Raises ValueError where it has fewer than two axes.
+    fan_in: how many inputs each output sums. Raises ValueError where the activation gives nothing but zeros.
     """
     ### BEGIN SOLUTION
-    if tensor.ndim < 2:
-        raise ValueError(f"fan_in and fan_out need a weight with at least two axes, not shape {tensor.shape}")
-    outputs, inputs, *kernel = tensor.shape
-    positions = math.prod(kernel)
-    return inputs * positions, outputs * positions
+    before, behind = (z * z).sum().item(), (activation(z) ** 2).sum().item()
+    if behind == 0:
+        raise ValueError(f"nothing is left of z, of shape {z.shape}, behind its activation")
+    return math.sqrt(before / (behind * fan_in))
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-fan_in_and_fan_out", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def test_unit_fan_in_and_fan_out():
-    for shape, expected in [((128, 784), (784, 128)), ((16, 3, 5, 5), (75, 400)), ((4, 7, 3), (21, 12)), ((1, 1), (1, 1))]:
-        got = fan_in_and_fan_out(zeros(*shape))
-        assert got == expected, f"a weight of shape {shape}: expected (fan_in, fan_out) = {expected}, got {got}"
-    expect_error(ValueError, "(5,)", fan_in_and_fan_out, zeros(5))
-    expect_error(ValueError, "()", fan_in_and_fan_out, Tensor(1.0))
-    print("🔬 fan_in_and_fan_out")
+# %% nbgrader={"grade": true, "grade_id": "test-measured_std", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+def test_unit_measured_std():
+    z = Tensor([-2.0, 0.0, 1.0, 3.0])
+    expect(measured_std(z, relu, 10), 0.3741657, "the example above: relu, 10 inputs", rtol=1e-5)
+    expect(measured_std(z, relu, 40), 0.1870829, "the same with 40 inputs, four times as many", rtol=1e-5)
+    expect(measured_std(z, lambda x: x, 25), 0.2, "no activation, 25 inputs: 1/√25", rtol=1e-5)
+    table = Tensor([[3.0, 4.0], [-5.0, 0.0]])
+    expect(measured_std(table, ReLU(), 1), math.sqrt(2), "half of the squares lost, 1 input: √2", rtol=1e-5)
+    expect(measured_std(table, lambda x: x * 0 + 5, 2), 0.5, "an activation that always gives 5", rtol=1e-5)
+    expect(table, [[3, 4], [-5, 0]], "z stays as it is")
+    expect_error(ValueError, (2,), measured_std, Tensor([-1.0, -2.0]), relu, 10)
+    expect_error(ValueError, (0, 3), measured_std, zeros(0, 3), relu, 10)
+    print("🔬 measured_std: passed")
 
-test_unit_fan_in_and_fan_out()
+test_unit_measured_std()
 
-# %% nbgrader={"grade": true, "grade_id": "test-fan_in_and_fan_out-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Withheld: kernels that are not square, five axes, empty axes.
+# %% nbgrader={"grade": true, "grade_id": "test-measured_std-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: other samples and activations; a layer with these weights has outputs of the mean square of z.
 ### BEGIN HIDDEN TESTS
-cases = {(8, 6, 1, 7): (42, 56), (2, 3, 4, 5, 6): (360, 240), (3, 0): (0, 3), (0, 2, 3, 3): (18, 0)}
-for shape, fans in cases.items():
-    assert tuple(fan_in_and_fan_out(zeros(*shape))) == fans, f"a weight of shape {shape}: expected {fans}"
+cube = np.linspace(-2, 3, 24).reshape(2, 3, 4)
+half_line = np.where(cube > 0, cube, cube / 2)
+wanted = math.sqrt(np.square(cube).mean() / np.square(half_line).mean() / 7)
+got = measured_std(Tensor(cube, dtype=np.float64), lambda x: relu(x) - relu(-x) / 2, 7)
+expect(got, wanted, "24 numbers from -2 to 3, the negative ones halved, 7 inputs", rtol=1e-9)
+normals = np.random.default_rng(35)
+sample = 3 * normals.standard_normal((2000, 50))
+weights = normals.standard_normal((50, 80)) * measured_std(Tensor(sample), tanh, 50)
+outputs = np.tanh(sample) @ weights
+ratio = np.square(outputs).mean() / np.square(sample).mean()
+expect(ratio, 1, "tanh, 50 inputs: mean square of 160,000 outputs beside that of z", atol=0.1)
+expect_error(ValueError, (1, 1), measured_std, Tensor([[3.0]]), lambda x: x * 0.0, 5)
 ### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
-## Xavier
-
-The variance cannot be 1/fan_in and 1/fan_out at the same time. Glorot and Bengio (2010) take the middle, 2 / (fan_in + fan_out). How far must numbers
-be spread for that? Numbers drawn *evenly* from −b to b have the variance b²/3, so
-
-    b = gain · √( 6 / (fan_in + fan_out) )            weight (128, 784):  √(6 / 912) = 0.0811
-
-The gain makes up for what the activation takes away, as the next section explains; for a linear layer it is 1.
-
-**Write `xavier_uniform_(tensor, gain=1.0, generator=None)`**: fill the tensor in place, evenly from −b to b, and return it. The `generator` is handed
-on to what draws the numbers.
-"""
-
-# %% nbgrader={"grade": false, "grade_id": "xavier_uniform_", "locked": false, "schema_version": 3, "solution": true, "task": false}
-#| export
-def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Fill a weight in place, evenly spread, with variance gain² · 2 / (fan_in + fan_out) (Glorot & Bengio 2010)."""
-    ### BEGIN SOLUTION
-    fan_in, fan_out = fan_in_and_fan_out(tensor)
-    bound = gain * math.sqrt(6 / (fan_in + fan_out))
-    return uniform_(tensor, -bound, bound, generator)
-    ### END SOLUTION
-
-# %% nbgrader={"grade": true, "grade_id": "test-xavier_uniform_", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def test_unit_xavier_uniform():
-    for settings, bound in [({}, 0.0811107), ({"gain": 3.0}, 0.2433321)]:
-        manual_seed(0)
-        tensor = zeros(128, 784)
-        same_memory = tensor.detach()
-        returned = xavier_uniform_(tensor, **settings)
-        numbers = same_memory.numpy()
-        assert np.array_equal(returned.numpy(), numbers), "the tensor is filled in place, and returned"
-        largest, spread = np.abs(numbers).max(), math.sqrt(np.square(numbers).mean())
-        assert 0.999 * bound < largest < 1.00001 * bound, f"(128, 784) with {settings}: numbers up to {bound}, and nearly there; got {largest:.5f}"
-        assert abs(spread * math.sqrt(3) / bound - 1) < 0.01, f"with {settings}: evenly spread numbers are bound/√3 from 0 in the mean square, got {spread:.5f}"
-        assert abs(numbers.mean()) < 0.01 * bound, f"with {settings}: positive and negative alike, got a mean of {numbers.mean():.5f}"
-    one, two = (xavier_uniform_(zeros(2, 3), generator=np.random.default_rng(1)).tolist() for _ in range(2))
-    assert one == two, f"two generators started alike give the same numbers, got {one} and {two}"
-    print("🔬 xavier_uniform_")
-
-test_unit_xavier_uniform()
-
-# %% nbgrader={"grade": true, "grade_id": "test-xavier_uniform_-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Withheld: a convolution's weight, float64, seeds.
-### BEGIN HIDDEN TESTS
-manual_seed(5)
-kernel = xavier_uniform_(zeros(32, 16, 5, 5, dtype=np.float64), 0.5)
-assert kernel.dtype == np.float64 and 0.0352 < np.abs(kernel.numpy()).max() < 0.0353554, "0.5 · √(6 / 1200) = 0.03536"
-manual_seed(5)
-assert np.array_equal(xavier_uniform_(zeros(32, 16, 5, 5, dtype=np.float64), 0.5).numpy(), kernel.numpy()), "the same seed"
-### END HIDDEN TESTS
-
-# %% [markdown]
-r"""
-## Kaiming
-
-ReLU replaces half of the numbers by 0, and with them half of the mean square. Twenty layers of it leave 2⁻²⁰, a millionth. He et al. (2015) give the
-weights twice the variance instead: a *gain* of √2, on top of 1/fan_in. `calculate_gain` knows the gains that PyTorch uses; for a leaky ReLU with
-slope a it is √(2 / (1 + a²)), and a = 0 is the ReLU.
-
-    std = gain / √fan            weight (128, 784), ReLU:   √2 / √784 = 0.0505        backwards, with fan_out:  √2 / √128 = 0.125
+What are your standard deviations for normal numbers and one input? Beside them stand the *gains* of PyTorch's table, factors for
+weights of standard deviation 1/√fan_in. Two of the four agree. **Predict** which, then run.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-gain", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -829,83 +804,149 @@ GAINS |= {f"conv{kind}{axes}d": 1.0 for kind in ("", "_transpose") for axes in (
 
 
 def calculate_gain(nonlinearity, param=None):
-    """The factor by which weights before this activation should be larger. param: the slope of "leaky_relu" (0.01)."""
+    """The factor by which weights around this activation should be larger, as in PyTorch.
+
+    param: the slope of "leaky_relu" for negative numbers (0.01). Raises ValueError for a name that has no
+    gain.
+    """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in GAINS:
         raise ValueError(f"no gain is known for {nonlinearity!r}; there are: leaky_relu, {', '.join(GAINS)}")
     return GAINS[nonlinearity]
 
+# %%
+manual_seed(4)
+z = randn(1000, 1000)
+for name, activation in [("linear", lambda x: x), ("relu", relu), ("tanh", tanh), ("sigmoid", sigmoid)]:
+    print(f"{name:8} measured {measured_std(z, activation, 1):.3f}   in PyTorch {calculate_gain(name):.3f}")
+
 # %% [markdown]
 r"""
-**Write `kaiming_std(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu")`**: the standard deviation. `mode` names the fan to divide by; for any
-mode but `"fan_in"` and `"fan_out"`, raise a `ValueError` that holds the mode. The slope `a` is the gain's `param`.
+For tanh PyTorch rounds up to 5/3, and a sigmoid's gain it leaves at 1: its outputs are all positive, so that the products of
+different inputs do not cancel in the layers behind it, and a size alone says little. For ReLU the √2 is exact (He et al. 2015, whose
+first author is Kaiming He).
+
+## Xavier
+
+In training, a second signal runs the other way, from the outputs of a layer to its inputs (module 05). It is a sum over the outputs,
+of which there are `fan_out`: for its sake the variance would have to be 1/fan_out. The two are counted in general for a weight of shape
+(out, in) and perhaps further axes, over which a convolution's kernel extends (module 09). Every output then looks at all kernel
+positions of all inputs:
+
+    weight (128, 784)         fan_in = 784                fan_out = 128
+    weight (16, 3, 5, 5)      fan_in = 3 · 25 = 75        fan_out = 16 · 25 = 400
 """
 
-# %% nbgrader={"grade": false, "grade_id": "kaiming_std", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "provided-fans", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
-def kaiming_std(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
-    """The standard deviation gain / √fan for a weight (He et al. 2015).
+def fan_in_and_fan_out(tensor):
+    """How many inputs an output of a layer sums, and how many outputs an input goes into.
 
-    a: the slope of a leaky ReLU. mode: "fan_in" keeps the signal's size on the way forward, "fan_out" the gradient's on
-    the way back. Raises ValueError for another mode.
+    tensor: a weight of shape (out, in, *kernel). Raises ValueError where it has fewer than two axes.
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"fan_in and fan_out need a weight with at least two axes, not shape {tensor.shape}")
+    outputs, inputs, *kernel = tensor.shape
+    positions = math.prod(kernel)
+    return inputs * positions, outputs * positions
+
+# %% [markdown]
+r"""
+The variance cannot be 1/fan_in and 1/fan_out at the same time. Glorot and Bengio (2010) take 1 over the mean of the two, and draw
+uniform numbers from −b to b. Such numbers have the variance b²/3: what is b? The gain multiplies all weights, so b as well.
+
+    weight (128, 784)      gain 1:  b = 0.0811        gain 3:  b = 0.2433
+
+**Write `xavier_uniform_(tensor, gain=1.0, generator=None)`**: fill the tensor in place, as `uniform_` does, and return it. Pass
+`generator` on to `uniform_`, so that the same generator gives the same numbers. The dtype of the tensor stays.
+"""
+
+# %% nbgrader={"grade": false, "grade_id": "xavier_uniform_", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Write the variance in two ways: once from the two fans, once from b. What follows for b?", "Try your formula on the weight of shape (128, 784): the mean of the fans is 456. The gain stands outside of the root."], "minutes": 15, "objective": "start"}
+#| export
+def xavier_uniform_(tensor, gain=1.0, generator=None):
+    """Fill a weight in place with uniform numbers whose variance is gain² over the mean of its two fans.
+
+    Returns the tensor. generator: a NumPy generator instead of the global one (Glorot & Bengio 2010).
     """
     ### BEGIN SOLUTION
-    if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode is 'fan_in' or 'fan_out', not {mode!r}")
     fan_in, fan_out = fan_in_and_fan_out(tensor)
-    fan = fan_in if mode == "fan_in" else fan_out
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    bound = gain * math.sqrt(6 / (fan_in + fan_out))
+    return uniform_(tensor, -bound, bound, generator)
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-kaiming_std", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-def test_unit_kaiming_std():
-    weight = zeros(128, 784)
-    cases = [
-        ({}, 0.0505076),
-        ({"nonlinearity": "relu"}, 0.0505076),
-        ({"nonlinearity": "relu", "mode": "fan_out"}, 0.125),
-        ({"a": 1.0}, 0.0357143),
-        ({"nonlinearity": "linear", "a": 1.0}, 0.0357143),
-        ({"nonlinearity": "tanh"}, 0.0595238),
-    ]
-    for settings, expected in cases:
-        got = kaiming_std(weight, **settings)
-        assert abs(got - expected) < 1e-6, f"a weight of shape (128, 784) with {settings}: expected {expected}, got {got:.7f}"
-    expect_error(ValueError, "fan_between", kaiming_std, weight, mode="fan_between")
-    print("🔬 kaiming_std")
+# %% nbgrader={"grade": true, "grade_id": "test-xavier_uniform_", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+def test_unit_xavier_uniform():
+    for gain, bound in [(1.0, 0.0811107), (3.0, 0.2433321)]:
+        manual_seed(0)
+        tensor = zeros(128, 784)
+        memory, case = tensor.detach().numpy(), f"shape (128, 784), gain {gain:g}"
+        xavier_uniform_(tensor, gain)
+        largest = np.abs(memory).max()
+        said = f"{case}: the largest of 100,352 numbers has to be just below b = {bound}, got {largest:.5f}"
+        assert 0.999 * bound < largest < 1.00001 * bound, said
+        size = math.sqrt(np.square(memory).mean())
+        expect(size, bound / math.sqrt(3), f"{case}: uniform numbers have the size b/√3", rtol=0.01)
+        expect(memory.mean(), 0, f"{case}: their mean", atol=0.01 * bound)
+    small = zeros(2, 3)
+    memory = small.detach()
+    expect(xavier_uniform_(small), memory, "what is returned, beside the memory that the tensor had")
+    one, two = (xavier_uniform_(zeros(2, 3), generator=np.random.default_rng(1)).numpy() for _ in range(2))
+    expect(one, two, "two generators that start alike")
+    double = xavier_uniform_(zeros(2, 3, dtype=np.float64))
+    expect(double.dtype, np.float64, "the dtype of a tensor in float64")
+    print("🔬 xavier_uniform_: passed")
 
-test_unit_kaiming_std()
+test_unit_xavier_uniform()
 
-# %% nbgrader={"grade": true, "grade_id": "test-kaiming_std-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Withheld: convolutions and other slopes.
+# %% nbgrader={"grade": true, "grade_id": "test-xavier_uniform_-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+# Withheld: a convolution's weight, float64, seeds.
 ### BEGIN HIDDEN TESTS
-assert abs(kaiming_std(zeros(64, 3, 7, 7), mode="fan_out", nonlinearity="relu") - 0.0252538) < 1e-6
-assert abs(kaiming_std(zeros(64, 3, 7, 7), a=math.sqrt(5)) - 1 / math.sqrt(3 * 147)) < 1e-9
-assert abs(kaiming_std(zeros(10, 20), 0.5, "fan_out", "leaky_relu") - 0.4) < 1e-9
-expect_error(ValueError, "fan", kaiming_std, zeros(2, 2), mode="fan")
+manual_seed(5)
+kernel = xavier_uniform_(zeros(32, 16, 5, 5, dtype=np.float64), 0.5)
+largest = np.abs(kernel.numpy()).max()
+expect(kernel.dtype, np.float64, "the dtype of a convolution's weight in float64")
+assert 0.0352 < largest < 0.0353554, f"(32, 16, 5, 5), gain 0.5: up to b = 0.03536, got {largest:.5f}"
+manual_seed(5)
+again = xavier_uniform_(zeros(32, 16, 5, 5, dtype=np.float64), 0.5)
+expect(again, kernel, "the same seed gives the same numbers")
 ### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
-PyTorch's other initialisers are now a few lines. The even ones reach √3 standard deviations to both sides. A weight without entries, for which a fan
-can be 0, stays as it is.
+PyTorch's other initialisers are a few lines each. Those named after Kaiming take the gain of an activation over the root of *one* fan,
+which `mode` chooses: `"fan_in"` keeps the size of the signal on its way forwards, `"fan_out"` on its way back. Their default is the
+*leaky ReLU*, which multiplies negative numbers by a small slope `a` instead of making them 0; a = 0 is the ReLU itself. Uniform numbers
+reach √3 standard deviations to both sides. A weight without entries, for which a fan can be 0, stays as it is. (The cell is folded.)
 """
 
-# %% nbgrader={"grade": false, "grade_id": "provided-initialisers", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "provided-initialisers", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Fill a weight in place with normal numbers of variance gain² · 2 / (fan_in + fan_out)."""
+    """Fill a weight in place with normal numbers whose variance is gain² over the mean of its two fans."""
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fan_in_and_fan_out(tensor))), generator)
+
+
+def kaiming_std(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
+    """The standard deviation gain / √fan for a weight (He et al. 2015).
+
+    a: the slope of a leaky ReLU. mode: "fan_in" or "fan_out". Raises ValueError for another mode.
+    """
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode is 'fan_in' or 'fan_out', not {mode!r}")
+    fan_in, fan_out = fan_in_and_fan_out(tensor)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """Fill a weight in place with normal numbers of the standard deviation `kaiming_std`."""
-    return normal_(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), generator) if tensor.numel() else tensor
+    if not tensor.numel():
+        return tensor
+    return normal_(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fill a weight in place with evenly spread numbers of the standard deviation `kaiming_std`."""
+    """Fill a weight in place with uniform numbers of the standard deviation `kaiming_std`."""
     if not tensor.numel():
         return tensor
     bound = math.sqrt(3) * kaiming_std(tensor, a, mode, nonlinearity)
@@ -913,41 +954,53 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
 # %% [markdown]
 r"""
-What did `Linear` do, then? Its ±1/√fan_in has the variance 1 / (3 · fan_in), a third of what keeps a signal alive. In PyTorch's source it stands as
-`kaiming_uniform_` with a = √5: √3 · √(2/6) / √fan_in. Which of these rows stays near 1?
+What did `Linear` do, then? Its ±1/√fan_in has the variance 1 / (3 · fan_in), a third of what keeps a signal alive. In PyTorch's source
+it stands as `kaiming_uniform_` with a = √5: √3 · √(2/6) / √fan_in. Below, inputs of mean square 1 pass one layer and its ReLU.
+**Predict** the four numbers of the second column, then run.
 """
 
 # %%
 manual_seed(2)
 x = randn(1000, 256)
-for name, fill_ in [("as Linear starts", lambda w: w), ("Xavier", xavier_uniform_), ("Kaiming", kaiming_normal_)]:
+starts = {
+    "as Linear starts": lambda weight: weight,
+    "Xavier": xavier_uniform_,
+    "Kaiming": kaiming_normal_,
+    "yours": lambda weight: normal_(weight, std=measured_std(x, relu, 256)),
+}
+for name, fill_ in starts.items():
     one = Linear(256, 256, bias=False)
     fill_(one.weight)
-    print(f"{name:16}  mean square behind the layer {(one(x) ** 2).mean().item():.3f}, behind its ReLU {(relu(one(x)) ** 2).mean().item():.3f}")
+    out = one(x)
+    sizes = [(signal**2).mean().item() for signal in (out, relu(out))]
+    print(f"{name:16}  mean square behind the layer {sizes[0]:.3f}, behind its ReLU {sizes[1]:.3f}")
 
 # %% [markdown]
 r"""
 ## Dropout
 
-A network that leans on a few of its activations learns its training data by heart. Dropout (Srivastava et al. 2014) switches each activation off with
-probability p, anew at every step of training, so that none can be relied on. What is left is divided by 1 − p, which keeps the expected value and
-lets evaluation use the network as it is:
+A network that leans on a few of its activations learns its training data by heart. Dropout (Srivastava et al. 2014) switches each
+activation off with probability p, anew at every step of training, so that none can be relied on. What is left is divided by 1 − p,
+which keeps the expected value and lets evaluation use the network as it is:
 
-    x = [6, 6, 6, 6],  p = 1/4        training:    e.g.  [8, 0, 8, 8]    6 / (3/4) = 8,  and in the mean 3/4 · 8 = 6
+    x = [6, 6, 6, 6],  p = 1/4        training:    e.g.  [8, 0, 8, 8]    6 / (3/4) = 8,  and on average 3/4 · 8 = 6
                                       evaluation:        [6, 6, 6, 6]
 
-Operations have to be pure: called again with the same arrays they must give the same result, or their gradients could not be checked. So the
-randomness stays outside. The layer draws a *mask*, an array of factors 0 and 1/(1 − p), one for every entry of x, and multiplies by it; the only
-operation recorded is a product.
+Operations have to be pure: called again with the same arrays they must give the same result, or what follows from a record of them
+would be wrong. So the randomness stays outside. The layer draws a *mask*, an array of factors 0 and 1/(1 − p), one for every entry of
+x, and multiplies by it; the only operation recorded is a product.
 
 **Write `Dropout`**, in two places:
 
-1. In `__init__`: keep `p`, or raise a `ValueError` that holds it if it is no probability.
-2. In `forward`: as above, for `self.training`; otherwise, the input. Random numbers come from `rand`, which is below p with probability p. With p = 1
-   all entries are 0 and there is nothing to divide by. The dtype stays.
+1. In `__init__`: keep `p`, from 0 to 1, both included. Raise a `ValueError` that holds `p` if it is anything else; nan is no
+   probability either, and every comparison with it is False.
+2. In `forward`: as above, for `self.training`; otherwise, the input. Random numbers come from `rand`, one for every entry of x; each is
+   below p with probability p. With p = 0 nothing changes, and with p = 1 all entries are 0 and there is nothing to divide by. Any
+   shape is welcome, also `()` and shapes without entries. The dtype of `x` stays, float16 and float64 too: a mask of another dtype
+   would change it. `x` itself is left as it was.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "Dropout", "locked": false, "schema_version": 3, "solution": true, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "Dropout", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Which entries of a random array are kept: those below p, or the others? How many are that on average?", "A comparison gives an array of True and False; divided by a number, it gives the factors. In which dtype are they, and which dtype has x?", "One condition that is True exactly for probabilities refuses nan as well, if you raise wherever it is not True."], "minutes": 30, "objective": "dropout"}
 #| export
 class Dropout(Module):
     """In training, set each entry to 0 with probability `p` and divide the others by 1 - p; else do nothing.
@@ -981,23 +1034,22 @@ def test_unit_dropout():
     manual_seed(0)
     x, dropout = Tensor(np.full((200, 500), 6.0)), Dropout(0.25)
     got = dropout(x).numpy()
-    values = np.unique(got).tolist()
-    assert np.allclose(values, [0, 8]), f"6 with p = 1/4 becomes 0 or 8, got {values[:4]}"
-    assert abs(got.mean() - 6) < 0.1, f"the mean stays 6, got {got.mean():.2f}"
-    shares = (got == 0).mean(axis=1), (got == 0).mean(axis=0)
-    assert all(abs(share - 0.25).max() < 0.24 for share in shares), "each entry is decided for itself: about a quarter of every row and every column is 0"
-    assert got.dtype == np.float32, f"float32 stays float32, got {got.dtype}"
-    assert (x.numpy() == 6).all(), "the input is left alone"
+    expect(np.unique(got), [0, 8], "6 with p = 1/4: the values that occur", atol=1e-5)
+    for axis, lines in [(1, "row"), (0, "column")]:
+        shares = (got == 0).mean(axis=axis)
+        low, high = shares.min(), shares.max()
+        said = f"about a quarter of every {lines} is 0, each entry by itself; got {low:.2f} to {high:.2f}"
+        assert low > 0.01 and high < 0.49, said
+    expect(got.mean(), 6, "the mean of all 100,000 entries", atol=0.1)
+    expect(x, np.full((200, 500), 6.0), "the input is left alone")
 
     again = dropout(x).numpy()
-    assert 0.3 < ((got == 0) != (again == 0)).mean() < 0.45, "each call draws anew: 2 · 1/4 · 3/4 of the entries differ from the call before"
+    changed = ((got == 0) != (again == 0)).mean()
+    expect(changed, 0.375, "the share of entries that the next call decides otherwise", atol=0.07)
     manual_seed(0)
-    assert np.array_equal(dropout(x).numpy(), got), "the same seed gives the same mask"
-    assert dropout(Tensor([1.0], requires_grad=True)).requires_grad, "the product is recorded"
-    for dtype in (np.float16, np.float64):
-        got = dropout(Tensor([6.0, 6.0], dtype=dtype))
-        assert got.dtype == dtype, f"the dtype stays: expected {np.dtype(dtype)}, got {got.dtype}"
-    print("🔬 Dropout")
+    expect(dropout(x), got, "the same seed gives the same mask")
+    expect(dropout(Tensor([1.0], requires_grad=True)).requires_grad, True, "the product is recorded")
+    print("🔬 Dropout: passed")
 
 test_unit_dropout()
 
@@ -1005,20 +1057,23 @@ test_unit_dropout()
 def test_unit_dropout_edges():
     x = Tensor([[1.0, -2.0], [3.0, 0.5]])
     for p in (0, 0.3, 1):
-        got = Dropout(p).eval()(x)
-        assert got.tolist() == x.tolist(), f"evaluation with p = {p}: expected the input, got {got.tolist()}"
-    got = Dropout(0)(x)
-    assert got.tolist() == x.tolist(), f"p = 0 in training: expected the input, got {got.tolist()}"
-    got = Dropout(1)(x)
-    assert (got.numpy() == 0).all(), f"p = 1 in training: expected zeros, got {got.tolist()}"
-    for p in (-0.1, 1.5, float("nan")):
-        expect_error(ValueError, str(p), Dropout, p)
-    print("🔬 Dropout: edges")
+        expect(Dropout(p).eval()(x), x, f"evaluation with p = {p}")
+    expect(Dropout(0)(x), x, "p = 0 in training")
+    expect(Dropout(1)(x), np.zeros((2, 2)), "p = 1 in training", dtype=np.float32)
+    for dtype in (np.float16, np.float32, np.float64):
+        got = Dropout(0.5)(Tensor([6.0, 6.0], dtype=dtype))
+        expect(got.dtype, dtype, f"the dtype for an input in {np.dtype(dtype)}")
+    expect(Dropout(0.5)(Tensor(2.0)).item() in (0, 4), True, "2, of shape (), with p = 1/2 becomes 0 or 4")
+    expect(Dropout(0.5)(Tensor(np.zeros((0, 4)))), np.zeros((0, 4)), "no entries")
+    expect_error(ValueError, -0.1, Dropout, -0.1)
+    expect_error(ValueError, 1.5, Dropout, 1.5)
+    expect_error(ValueError, "nan", Dropout, float("nan"))
+    print("🔬 Dropout, edges: passed")
 
 test_unit_dropout_edges()
 
 # %% nbgrader={"grade": true, "grade_id": "test-Dropout-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-# Withheld: other probabilities, float64, empty inputs, training switched off and on again.
+# Withheld: other probabilities, float64, three axes, training switched off and on again.
 ### BEGIN HIDDEN TESTS
 manual_seed(7)
 data = np.linspace(1, 2, 120000).reshape(2, 300, 200)
@@ -1026,10 +1081,12 @@ for p in (0.1, 0.5, 0.9):
     layer = Dropout(p)
     result = layer(Tensor(data, dtype=np.float64)).numpy()
     kept = result != 0
-    assert result.dtype == np.float64 and abs(kept.mean() - (1 - p)) < 0.01, f"p = {p}: {kept.mean():.3f} of the entries are kept"
-    assert np.allclose(result[kept], data[kept] / (1 - p)), f"p = {p}: what is kept is divided by 1 - p"
-    assert (layer.eval()(Tensor([3.0] * 99)).numpy() == 3).all() and (layer.train()(Tensor([3.0] * 999)).numpy() == 0).any()
-assert Dropout()(Tensor(np.zeros((0, 4)))).shape == (0, 4)
+    expect(result.dtype, np.float64, f"p = {p}: the dtype for an input in float64")
+    expect(kept.mean(), 1 - p, f"p = {p}: the share of entries that are kept", atol=0.01)
+    expect(result[kept], data[kept] / (1 - p), f"p = {p}: what is kept is divided by 1 - p", rtol=1e-5)
+    expect(layer.eval()(Tensor([3.0] * 99)), [3.0] * 99, f"p = {p} in evaluation")
+    zeroed = (layer.train()(Tensor([3.0] * 999)).numpy() == 0).any()
+    expect(zeroed, True, f"p = {p}, back in training: some of 999 entries are 0")
 ### END HIDDEN TESTS
 
 # %%
@@ -1040,37 +1097,36 @@ print(dropout, "in evaluation:", dropout.eval()(row).tolist())
 
 # %% [markdown]
 r"""
-## Put together: a network with a memory
+## Put together: built, loaded, asked
 
-The network below is built, counted, given weights from a file, and asked for an answer. PyTorch 2.13, given the same weights, answers with the
-numbers that stand in the test. The file is a real one in form: `np.savez` writes a state, and what `np.load` gives back can be loaded as it is.
+The network below is built, counted, given weights from a file, and asked for an answer. PyTorch 2.13, given the same weights, answers
+with the numbers that stand in the test. The file is a real one in form: `np.savez` writes a state, and what `np.load` gives back can
+be loaded as it is.
 """
 
 # %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def test_module():
     net = Sequential(Linear(3, 4), ReLU(), Dropout(0.5), Linear(4, 2))
     count = sum(parameter.numel() for parameter in net.parameters())
-    assert count == 26, f"3·4 + 4 and 4·2 + 2 parameters: expected 26, got {count}"
+    expect(count, 26, "parameters: 3·4 + 4 and 4·2 + 2")
     state = {
         "0.weight": np.cos(np.arange(12)).reshape(4, 3),
         "0.bias": np.array([0.1, -0.2, 0.3, 0.0]),
         "3.weight": np.sin(np.arange(8)).reshape(2, 4),
         "3.bias": np.array([1.0, -1.0]),
     }
-    result = net.load_state_dict(state)
-    assert result.missing_keys == [] and result.unexpected_keys == [], f"all names fit: got {result}"
-    x = Tensor(np.linspace(-1, 1, 6).reshape(2, 3))
-    got, expected = net.eval()(x), [[2.146530, -1.150444], [1.726415, -1.380659]]
-    assert got.dtype == np.float32, f"the parameters keep their float32, although the state is float64: got {got.dtype}"
-    assert np.allclose(got.numpy(), expected, atol=1e-6), f"expected {expected}, got {got.tolist()}"
+    missing, unexpected = net.load_state_dict(state)
+    expect(len(missing) + len(unexpected), 0, "names without a partner")
+    x, answer = Tensor(np.linspace(-1, 1, 6).reshape(2, 3)), [[2.146530, -1.150444], [1.726415, -1.380659]]
+    expect(net.eval()(x), answer, "the answer of PyTorch, in float32", atol=1e-6, dtype=np.float32)
 
     manual_seed(0)
-    answers = np.array([net.train()(x).numpy() for _ in range(50)])
-    assert (answers.std(axis=0) > 0.05).all(), "in training, Dropout makes every answer another one"
+    spread = np.array([net.train()(x).numpy() for _ in range(50)]).std(axis=0)
+    expect((spread > 0.05).all(), True, "in training, Dropout makes the answers differ from call to call")
     wrong = {"0.weight": np.ones((3, 4)), "0.bias": np.zeros(4), "3.weight": np.zeros((2, 4)), "extra": 1.0}
-    expect_error(RuntimeError, ["3.bias", "extra", "(4, 3)", "(3, 4)"], net.load_state_dict, wrong)
-    assert np.allclose(net.eval()(x).numpy(), expected, atol=1e-6), "a state that does not fit changes nothing"
-    print("🔬 module 03: built, loaded, asked")
+    expect_error(RuntimeError, ["3.bias", "extra", (4, 3), (3, 4)], net.load_state_dict, wrong)
+    expect(net.eval()(x), answer, "the answer after a state that did not fit", atol=1e-6)
+    print("🧪 module 03, built, loaded, asked: passed")
 
 test_module()
 
@@ -1090,11 +1146,12 @@ print("equal outputs after: ", net(x).tolist() == twin(x).tolist())
 r"""
 ## Measure: a signal on its way through twenty layers
 
-256 inputs of mean square 1 enter twenty layers of 256, each followed by an activation. Four ways to start: weights of standard deviation 0.01, of
-0.2, Xavier's and Kaiming's. Beside each input goes another one that differs by a thousandth.
+256 inputs of mean square 1 enter twenty layers of 256, each followed by an activation. Five ways to start: weights of standard
+deviation 0.01, of 0.2, Xavier's, Kaiming's, and yours, measured at every layer on the numbers that arrive there. Beside each input goes
+another one that differs from it by a thousandth.
 
-**Predict** for ReLU, from the formula in "Numbers to start from": the root of the mean square behind layer 20 for each of the four. And tanh never gives
-more than 1: does that make the weights that are too large harmless?
+**Predict** for ReLU, from the formula in "Numbers to start from": by which factor does the signal change at each layer, for each of the
+first four? And tanh never gives more than 1: does that make the weights that are too large harmless?
 """
 
 # %% tags=["measure"]
@@ -1102,36 +1159,38 @@ import matplotlib.pyplot as plt
 
 
 def analyze_starts():
-    """Root mean square of a signal behind each of 20 layers of 256, for two activations and four initialisations."""
+    """Root mean square of a signal behind each of 20 layers of 256, for five ways to start."""
 
     def size(x):
         return float(np.sqrt(np.square(x.numpy(), dtype=np.float64).mean()))
 
-    starts = {
-        "std 0.01": (lambda weight: normal_(weight, std=0.01), "v:"),
-        "std 0.2": (lambda weight: normal_(weight, std=0.2), "^--"),
-        "Xavier": (xavier_normal_, "s-."),
-        "Kaiming": (lambda weight: kaiming_normal_(weight, nonlinearity="relu"), "o-"),
+    starts = {  # (fill, line): fill(weight, z, activation), where z are the outputs of the layer before
+        "std 0.01": (lambda weight, *_: normal_(weight, std=0.01), "v:"),
+        "std 0.2": (lambda weight, *_: normal_(weight, std=0.2), "^--"),
+        "Xavier": (lambda weight, *_: xavier_normal_(weight), "s-."),
+        "Kaiming": (lambda weight, *_: kaiming_normal_(weight, nonlinearity="relu"), "o-"),
+        "measured": (lambda weight, z, function: normal_(weight, std=measured_std(z, function, 256)), "x--"),
     }
-    figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.5), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(7.5, 4), layout="constrained")
     for axes, activation in zip(panels, (relu, tanh), strict=True):
-        ends = []
+        print(f"📊 {activation.__name__}, behind 20 layers:")
         for name, (fill_, line) in starts.items():
             manual_seed(0)
-            x = randn(512, 256)
+            x = z = randn(512, 256)
             near, sizes = x + 0.001 * randn(512, 256), [size(x)]
-            for _ in range(20):
+            for depth in range(20):
                 layer = Linear(256, 256, bias=False)
-                fill_(layer.weight)
-                x, near = activation(layer(x)).detach(), activation(layer(near)).detach()
+                fill_(layer.weight, z, activation if depth else lambda x: x)
+                z = layer(x).detach()
+                x, near = activation(z), activation(layer(near)).detach()
                 sizes.append(size(x))
-            axes.plot(range(21), sizes, line, color="0.2", markevery=4, markersize=5, label=name)
-            ends.append(f"{name}: size {sizes[-1]:.1e}, apart by {size(near - x) / sizes[-1]:.2g}")
+            axes.plot(range(21), sizes, line, markevery=4, markersize=5, label=name)
+            factor, apart = (sizes[-1] / sizes[1]) ** (1 / 19), size(near - x) / sizes[-1]
+            print(f"   {name:9} size {sizes[-1]:.1e}, factor {factor:.2f} a layer; pairs differ by {apart:.2g}")
         axes.set(yscale="log", xlabel="layers passed", xticks=range(0, 21, 5), title=activation.__name__)
-        print(f"📊 behind 20 layers with {activation.__name__}: " + "; ".join(ends))
     panels[0].set(ylabel="root mean square of the activations")
-    panels[0].legend()
     panels[1].set(ylim=(0.05, 1.5), title="tanh (cut off below 0.05)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     plt.show()
 
 
@@ -1139,17 +1198,20 @@ analyze_starts()
 
 # %% [markdown]
 r"""
-Each layer multiplies, so on the logarithmic axis a constant factor is a straight line. Under ReLU it is √(256 · 0.01² / 2) = 0.11 for the smallest
-weights and 2.3 for the largest. Xavier loses a factor √2 at each layer, and Kaiming stays.
+Each layer multiplies, so on the logarithmic axis a constant factor is a straight line. Under ReLU the formula gives √(256 · 0.01² / 2) =
+0.11 for the smallest weights and 2.3 for the largest; Xavier loses a factor √2 at each layer, Kaiming keeps 1, and so do the measured
+weights. Compare with the factors that your cell printed.
 
-With tanh the largest weights seem to do best, until you look at the pairs. Two inputs that differ by a thousandth have become two signals that differ
-by more than half their size: the weights stretch a small difference at every layer, and tanh holds back only what is large. Where similar inputs do
-not give similar outputs, nothing that is learned from one holds for the other. Under Xavier's weights a thousandth stays a thousandth.
+With tanh the largest weights seem to do best, until you look at the pairs, which differed by 0.001 at the start. A small difference
+is stretched by large weights at every layer, while tanh holds back only what is large. Where similar inputs do not give similar outputs,
+nothing that is learned from one holds for the other. The last number of each line is the size of the difference as a share of the signal's: near 1
+the two signals have nothing to do with each other any more.
 
 ## Measure: parameters and bytes
 
-A network for handwritten digits, 784 → 128 → 10, in float32. **Predict:** how many parameters, how many bytes? Which of its four arrays has more than
-nine tenths of them? With a batch of 128 images, which takes more memory, the parameters or the activations, the images included?
+A network for handwritten digits, 784 → 128 → 10, in float32. **Predict:** how many parameters, how many bytes? Which of its four arrays
+has more than nine tenths of them? With a batch of 128 images, which takes more memory, the parameters or the activations, the images
+included?
 """
 
 # %% tags=["measure"]
@@ -1158,35 +1220,84 @@ def analyze_parameters():
     net, x = Sequential(Linear(784, 128), ReLU(), Linear(128, 10)), zeros(128, 784)
     total = sum(parameter.nbytes for parameter in net.parameters())
     for name, parameter in net.named_parameters():
-        print(f"{name:9} {str(parameter.shape):11} {parameter.numel():8,} entries {parameter.nbytes:9,} bytes  {parameter.nbytes / total:6.1%}")
+        count, size = parameter.numel(), parameter.nbytes
+        print(f"{name:9} {parameter.shape!s:11} {count:8,} entries {size:9,} bytes  {size / total:6.1%}")
     flowing = [x]
     for layer in net:
         flowing.append(layer(flowing[-1]))
-    count = sum(parameter.numel() for parameter in net.parameters())
-    print(f"📊 parameters: {count:,} entries, {total:,} bytes; with their gradients and Adam's two averages {4 * total:,} bytes")
-    print(f"📊 a batch of 128: {sum(tensor.nbytes for tensor in flowing):,} bytes of images and activations, {flowing[0].nbytes:,} of them images")
+    activations = sum(tensor.nbytes for tensor in flowing)
+    print(f"📊 parameters: {sum(p.numel() for p in net.parameters()):,} entries, {total:,} bytes")
+    print(f"   a batch of 128: {activations:,} bytes of images and activations, {x.nbytes:,} of them images,")
+    print(f"   {activations / total:.2f} times the parameters")
 
 
 analyze_parameters()
 
 # %% [markdown]
 r"""
-Nearly all of it is one matrix, because inputs and outputs of a linear layer are all joined to one another. That is what convolutions will change in
-module 09. The activations grow with the batch, the parameters do not: 128 images are nearly as large as the
-network that looks at them, and with what it makes of them, larger.
+Nearly all of it is one matrix, because every input of a linear layer is joined to every output. That is what convolutions will change
+in module 09. The activations grow with the batch, the parameters do not: 128 images are nearly as large as the network that looks at
+them, and with what it makes of them, larger.
+
+## Measure: three layers, two of them in a list
+
+A classmate writes a network whose inner layers stand in a Python list. It is built twice; the state of the first is loaded into the
+second, and both are asked for the same answers. No error occurs. **Predict:** how many parameters does `parameters()` find in it?
+"""
+
+# %% tags=["measure"]
+class Classmate(Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = [Linear(64, 64), Linear(64, 64)]
+        self.head = Linear(64, 10)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = relu(block(x))
+        return self.head(x)
+
+
+def analyze_list():
+    """Parameters found in a module with a list, and what loading its state into a second one does."""
+    saved, loaded = Classmate(), Classmate()
+    x = randn(100, 64)
+    answers = saved(x).numpy()
+    loaded.load_state_dict(saved.state_dict())
+    difference = np.abs(loaded(x).numpy() - answers).mean() / np.abs(answers).mean()
+    found = sum(parameter.numel() for parameter in saved.parameters())
+    print(f"📊 parameters that parameters() finds: {found:,}")
+    print(f"   after loading, answers differ by {difference:.0%} of their own size on average")
+
+
+analyze_list()
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "question-list", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+## Written question: layers in a list
+
+Use what the last cell printed on your machine, and name each number that you use.
+
+(a) How many parameters are found, and how many do the three layers have together? Explain the difference from the way in which a module
+finds its parameters.
+
+(b) By how much do the answers differ after loading? Why is there a difference at all, and why did `load_state_dict` not complain?
+
+(c) Change one line of `__init__` so that everything is found (`forward` stays as it is). Which number has to be printed then in place of
+your answer to (a), and what does the second line say?
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-list", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
-A class mate writes `self.blocks = [Linear(64, 64), Linear(64, 64)]` in a module's `__init__` and `for block in self.blocks: x = block(x)` in its
-`forward`. The outputs look reasonable and there is no error. But training does not change these layers, and a model that has loaded the saved state
-gives other outputs than the one that was saved. Explain both observations from how a module finds its parameters. How would you notice the mistake with one line
-of code, and how would you mend it?
-
 ### BEGIN SOLUTION
-For graders: neither the optimizer nor the state gets these parameters, because `vars(self)` holds a list, which is neither a Parameter nor a Module,
-1 point; a check such as printing the module or counting its parameters, 1 point; a repair that works, such as `Sequential(*blocks)` or an attribute
-for each block, 1 point.
+For graders:
+(a) 650 are found, the head's 64·10 + 10, out of 2 · (64·64 + 64) + 650 = 8,970: `vars(self)` holds a list, which is neither a Parameter
+nor a Module, so the walk does not look into it. 1 point.
+(b) The printed share, of the order of the answers themselves: the state lacks the two blocks, so the second network keeps its own random
+ones and only the head is the same. The names expected are found by the same walk, so on both sides the same names are missing, and
+nothing is left over. 1 point.
+(c) `self.blocks = Sequential(Linear(64, 64), Linear(64, 64))`, over which `forward` can iterate; then 8,970 are found, and the answers
+differ by 0 %. 1 point; an attribute for each block is right as well if `forward` is changed with it.
 ### END SOLUTION
 """
 

@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinytorch.core.activations import ReLU
+from tinytorch.core.activations import ReLU, relu, tanh
 from tinytorch.core.layers import (
     Dropout,
     Linear,
@@ -22,6 +22,7 @@ from tinytorch.core.layers import (
     fan_in_and_fan_out,
     kaiming_normal_,
     kaiming_uniform_,
+    measured_std,
     normal_,
     ones_,
     uniform_,
@@ -29,7 +30,8 @@ from tinytorch.core.layers import (
     xavier_uniform_,
     zeros_,
 )
-from tinytorch.core.tensor import Tensor, manual_seed, ones, zeros
+from tinytorch.core.tensor import Tensor, manual_seed, ones, randn, zeros
+from tinytorch.notebook import expect, expect_error
 
 
 class Block(Module):
@@ -60,33 +62,32 @@ def names(pairs):
 
 def test_a_parameter_is_a_tensor_that_wants_a_gradient():
     parameter = Parameter([1.0, 2.0])
-    assert isinstance(parameter, Tensor)
-    assert parameter.requires_grad
-    assert parameter.dtype == np.float32
-    assert not hasattr(parameter, "__dict__")
-    assert repr(parameter).startswith("Parameter containing:\nTensor([1., 2.]")
-    assert not Parameter(np.ones(2), requires_grad=False).requires_grad
-    assert not isinstance(parameter * 1, Parameter)
+    expect(isinstance(parameter, Tensor), True, "whether a Parameter is a Tensor")
+    expect(parameter.requires_grad, True, "requires_grad of a Parameter")
+    expect(parameter.dtype, np.float32, "the dtype of a Parameter made from numbers")
+    expect(hasattr(parameter, "__dict__"), False, "whether a Parameter has a dictionary of attributes")
+    expect(repr(parameter).split("\n")[0], "Parameter containing:", "the first line of its printout")
+    expect(Parameter(np.ones(2), requires_grad=False).requires_grad, False, "a frozen Parameter's requires_grad")
+    expect(isinstance(parameter * 1, Parameter), False, "whether the result of a product is a Parameter")
 
 
 def test_a_parameter_shares_a_tensors_memory_and_copies_an_array():
     tensor, array = Tensor([1.0, 2.0]), np.ones(2, np.float32)
     shared, copied = Parameter(tensor), Parameter(array)
     tensor.data[0], array[0] = 7, 7
-    assert shared.tolist() == [7, 2]
-    assert copied.tolist() == [1, 1]
-    assert Parameter(Tensor([1.0], dtype=np.float64)).dtype == np.float64
+    expect(shared, [7, 2], "a Parameter from a Tensor, after the Tensor has changed")
+    expect(copied, [1, 1], "a Parameter from an array, after the array has changed")
+    expect(Parameter(Tensor([1.0], dtype=np.float64)).dtype, np.float64, "the dtype of a Parameter from float64")
 
 
 def test_a_parameter_made_from_a_result_starts_a_history_of_its_own():
     result = Tensor([2.0], requires_grad=True) * 3
-    assert Parameter(result).is_leaf
-    assert not result.is_leaf
+    expect(Parameter(result).is_leaf, True, "is_leaf of a Parameter made from a result")
+    expect(result.is_leaf, False, "is_leaf of the result")
 
 
 def test_integers_are_no_parameters():
-    with pytest.raises(RuntimeError, match="int64"):
-        Parameter([1, 2])
+    expect_error(RuntimeError, "int64", Parameter, [1, 2])
 
 
 # Modules
@@ -94,54 +95,58 @@ def test_integers_are_no_parameters():
 
 def test_names_and_order(block):
     expected = ["scale", "inner.0.weight", "inner.0.bias", "inner.2.weight"]
-    assert names(block.named_parameters()) == expected
-    assert names(block.named_parameters(prefix="net")) == [f"net.{name}" for name in expected]
-    assert list(block.state_dict()) == [*expected, "outer.weight"]
-    assert len(list(block.parameters())) == 4
-    assert sum(p.numel() for p in block.parameters()) == 3 + 9 + 3 + 9
+    expect(names(block.named_parameters()), expected, "the names of a block with a shared layer")
+    prefixed = [f"net.{name}" for name in expected]
+    expect(names(block.named_parameters(prefix="net")), prefixed, "the same with the prefix 'net'")
+    expect(list(block.state_dict()), [*expected, "outer.weight"], "the names of its state, both of the shared layer")
+    expect(len(list(block.parameters())), 4, "the number of its parameters, tied ones once")
+    expect(sum(p.numel() for p in block.parameters()), 3 + 9 + 3 + 9, "the number of their entries")
 
 
 def test_the_modules_of_a_module(block):
-    assert names(block.named_children()) == ["inner", "outer"]
-    assert names(block.named_modules()) == ["", "inner", "inner.0", "inner.2"]
-    assert names(block.named_modules(prefix="net", remove_duplicate=False))[-1] == "net.outer"
-    assert next(iter(block.modules())) is block
-    assert list(block.children())[1] is block.inner[2]
-    twice = Sequential(block.outer, block.outer)
-    assert names(twice.named_children()) == ["0"]
+    expect(names(block.named_children()), ["inner", "outer"], "the children of the block")
+    expect(names(block.named_modules()), ["", "inner", "inner.0", "inner.2"], "all modules of the block, each once")
+    last = names(block.named_modules(prefix="net", remove_duplicate=False))[-1]
+    expect(last, "net.outer", "the last module, if every name counts")
+    expect(next(iter(block.modules())) is block, True, "whether the first of modules() is the block itself")
+    expect(list(block.children())[1] is block.inner[2], True, "whether the shared layer is one object")
+    expect(names(Sequential(block.outer, block.outer).named_children()), ["0"], "a chain with one layer twice")
 
 
 def test_train_and_eval_reach_everything_and_return_the_module(block):
-    assert block.eval() is block
-    assert [m.training for m in block.modules()] == [False] * 4
-    assert block.train() is block
-    assert all(m.training for m in block.modules())
+    expect(block.eval() is block, True, "whether eval() returns the module")
+    expect([m.training for m in block.modules()], [False] * 4, "training of all modules after eval()")
+    expect(block.train() is block, True, "whether train() returns the module")
+    expect([m.training for m in block.modules()], [True] * 4, "training of all modules after train()")
     block.inner.train(False)
-    assert [m.training for m in block.modules()] == [True, False, False, False]
+    expected = [True, False, False, False]
+    expect([m.training for m in block.modules()], expected, "training after block.inner.train(False)")
 
 
 def test_apply_visits_children_first(block):
     visited = []
-    assert block.apply(lambda module: visited.append(type(module).__name__)) is block
-    assert visited == ["Linear", "Linear", "Sequential", "Linear", "Block"]
+    block.apply(lambda module: visited.append(type(module).__name__))
+    expect(visited, ["Linear", "Linear", "Sequential", "Linear", "Block"], "the order in which apply visits")
 
 
 def test_zero_grad_and_freezing(block):
     for parameter in block.parameters():
         parameter.grad = np.ones(parameter.shape)
     block.zero_grad()
-    assert all(parameter.grad is None for parameter in block.parameters())
-    assert block.requires_grad_(False) is block
-    assert not any(parameter.requires_grad for parameter in block.parameters())
-    assert not block(ones(2, 3)).requires_grad
-    assert block.requires_grad_()(ones(2, 3)).requires_grad
+    expect([p.grad is None for p in block.parameters()], [True] * 4, "whether zero_grad() left no gradient")
+    block.requires_grad_(False)
+    expect([p.requires_grad for p in block.parameters()], [False] * 4, "requires_grad after requires_grad_(False)")
+    expect(block(ones(2, 3)).requires_grad, False, "whether the output of a frozen block is recorded")
+    out = block(Tensor(np.ones((2, 3)), requires_grad=True))
+    expect(out.requires_grad, True, "whether it is recorded if the input wants a gradient")
+    out = block.requires_grad_()(ones(2, 3))
+    expect(out.requires_grad, True, "whether it is recorded when the block is frozen no longer")
 
 
 def test_a_call_hands_everything_to_forward(block):
     x = ones(2, 3)
-    np.testing.assert_allclose(block(x, factor=2.0).numpy(), 2 * block(x).numpy())
-    with pytest.raises(NotImplementedError, match="Module has no forward"):
-        Module()(x)
+    expect(block(x, factor=2.0), 2 * block(x).numpy(), "block(x, factor=2), beside twice block(x)", rtol=1e-6)
+    expect_error(NotImplementedError, "Module", Module(), x)
 
 
 def test_repr_is_nested():
@@ -154,7 +159,7 @@ def test_repr_is_nested():
         def extra_repr(self):
             return "for example"
 
-    assert repr(Net()).split("\n") == [
+    lines = [
         "Net(",
         "  for example",
         "  (body): Sequential(",
@@ -167,17 +172,17 @@ def test_repr_is_nested():
         "  (head): Linear(in_features=3, out_features=1, bias=False)",
         ")",
     ]
-    assert repr(Module()) == "Module()"
+    expect(repr(Net()).split("\n"), lines, "the printout of a net with layers in layers")
+    expect(repr(Module()), "Module()", "the printout of an empty module")
 
 
-@pytest.mark.parametrize("value", [Linear(1, 1), Parameter([1.0])])
-def test_a_forgotten_init_is_named_when_a_part_is_assigned(value):
+@pytest.mark.parametrize("kind", ["layer", "parameter"])
+def test_a_forgotten_init_is_named_when_a_part_is_assigned(kind):
     class Forgetful(Module):
         def __init__(self):
-            self.part = value
+            self.part = Linear(1, 1) if kind == "layer" else Parameter([1.0])
 
-    with pytest.raises(AttributeError, match=r"Forgetful.*super\(\).__init__\(\)"):
-        Forgetful()
+    expect_error(AttributeError, ["Forgetful", "super().__init__()"], Forgetful)
 
 
 def test_a_forgotten_init_is_named_when_training_is_asked_for():
@@ -188,41 +193,40 @@ def test_a_forgotten_init_is_named_when_training_is_asked_for():
         def forward(self, x):
             return x * self.p if self.training else x
 
-    with pytest.raises(AttributeError, match=r"'training'.*Forgetful.__init__.*super\(\).__init__\(\)"):
-        Forgetful()(ones(1))
+    expect_error(AttributeError, ["'training'", "Forgetful.__init__", "super().__init__()"], Forgetful(), ones(1))
 
 
 def test_a_missing_attribute_is_named_as_usual(block):
-    with pytest.raises(AttributeError, match="'Block' object has no attribute 'innner'$"):
-        block.innner  # noqa: B018
-    assert not hasattr(block, "bias")
+    expect_error(AttributeError, ["'Block'", "'innner'"], getattr, block, "innner")
+    expect(hasattr(block, "bias"), False, "whether the block has a bias")
 
 
 def test_a_parameter_cannot_be_replaced_by_a_tensor():
     layer = Linear(2, 2)
-    with pytest.raises(TypeError, match="weight is a Parameter.*Tensor"):
-        layer.weight = layer.weight * 2
+    expect_error(TypeError, ["weight", "Parameter", "Tensor"], setattr, layer, "weight", layer.weight * 2)
     layer.weight, layer.bias = Parameter(np.eye(2)), None
-    assert names(layer.named_parameters()) == ["weight"]
+    expect(names(layer.named_parameters()), ["weight"], "the parameters after layer.bias = None")
     del layer.weight
-    assert names(layer.named_parameters()) == []
+    expect(len(list(layer.parameters())), 0, "the number of parameters after del layer.weight")
 
 
 def test_a_list_of_modules_is_not_found():
     module = Module()
     module.blocks = [Linear(2, 2)]
-    assert list(module.parameters()) == []
+    expect(len(list(module.parameters())), 0, "the number of parameters found in a list of layers")
 
 
-def test_copies_are_independent_and_keep_ties(block):
-    for twin in (copy.deepcopy(block), pickle.loads(pickle.dumps(block))):
-        assert repr(twin) == repr(block)
-        assert twin.outer is twin.inner[2]
-        x = ones(2, 3)
-        before = block(x).tolist()
-        assert twin(x).tolist() == before
-        twin.scale.data[...] = 0
-        assert block(x).tolist() == before
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda block: pickle.loads(pickle.dumps(block))], ids=["deepcopy", "pickle"]
+)
+def test_copies_are_independent_and_keep_ties(block, copied):
+    twin, x = copied(block), ones(2, 3)
+    expect(repr(twin), repr(block), "the printout of the copy")
+    expect(twin.outer is twin.inner[2], True, "whether the shared layer is shared in the copy")
+    before = block(x)
+    expect(twin(x), before, "the output of the copy")
+    twin.scale.data[...] = 0
+    expect(block(x), before, "the output of the original after a change in the copy")
 
 
 def test_a_module_dies_without_the_garbage_collector():
@@ -232,7 +236,7 @@ def test_a_module_dies_without_the_garbage_collector():
         net(ones(1, 2))
         memory = weakref.ref(net[0].weight)
         del net
-        assert memory() is None
+        expect(memory() is None, True, "whether a weight is gone as soon as its model is deleted")
     finally:
         gc.enable()
 
@@ -242,25 +246,24 @@ def test_a_module_dies_without_the_garbage_collector():
 
 def test_a_state_is_a_copy_both_ways(block):
     state = block.state_dict()
-    assert all(type(array) is np.ndarray for array in state.values())
-    before = block.scale.tolist()
+    expect([type(array) for array in state.values()], [np.ndarray] * 5, "the types of what a state holds")
     state["scale"][0] = 100
-    assert block.scale.tolist() == before
+    expect(block.scale, [1, 1, 1], "a parameter, after its array in the state has changed")
     block.load_state_dict(state)
-    assert block.scale.tolist()[0] == 100
+    expect(block.scale, [100, 1, 1], "the parameter, after this state was loaded")
     state["scale"][0] = 5
-    assert block.scale.tolist()[0] == 100
+    expect(block.scale, [100, 1, 1], "the parameter, after another change of the state")
 
 
 def test_loading_writes_into_the_memory_that_is_there():
     layer = Linear(3, 2)
     parameters, memory = list(layer.parameters()), layer.weight.data
     layer.load_state_dict({"weight": np.arange(6.0).reshape(2, 3), "bias": Tensor([1.0, 2.0])})
-    assert all(new is old for new, old in zip(layer.parameters(), parameters, strict=True))
-    assert layer.weight.data is memory
-    assert memory.tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert memory.dtype == np.float32
-    assert layer.weight.requires_grad
+    same = [new is old for new, old in zip(layer.parameters(), parameters, strict=True)]
+    expect(same, [True, True], "whether the parameters are the same objects after loading")
+    expect(layer.weight.data is memory, True, "whether the weight has the array that it had before")
+    expect(memory, [[0, 1, 2], [3, 4, 5]], "what is in this array", dtype=np.float32)
+    expect(layer.weight.requires_grad, True, "requires_grad of the weight after loading")
 
 
 def test_states_survive_a_file(block):
@@ -270,17 +273,19 @@ def test_states_survive_a_file(block):
     manual_seed(99)
     other = Block(Linear(3, 3, bias=False))
     with np.load(file) as saved:
-        assert other.load_state_dict(saved) == ([], [])
+        missing, unexpected = other.load_state_dict(saved)
+    expect(len(missing) + len(unexpected), 0, "names without a partner in a saved and loaded state")
     x = ones(4, 3)
-    assert other(x).tolist() == block(x).tolist()
+    expect(other(x), block(x), "the output of a second block with the state of the first")
 
 
 def test_parameters_can_swap_their_numbers_through_their_own_memory():
     layer = Sequential(Linear(2, 2, bias=False), Linear(2, 2, bias=False))
     one, two = layer[0].weight.data, layer[1].weight.data
-    expected = one.tolist(), two.tolist()
+    first, second = one.copy(), two.copy()
     layer.load_state_dict({"0.weight": two, "1.weight": one})
-    assert (two.tolist(), one.tolist()) == expected
+    expect(one, second, "the first weight, after both were loaded into each other")
+    expect(two, first, "the second weight, after both were loaded into each other")
 
 
 BAD_STATE = {
@@ -295,33 +300,28 @@ BAD_STATE = {
 def test_everything_that_does_not_fit_is_said_at_once_and_nothing_is_loaded():
     net = Sequential(Linear(3, 2), ReLU(), Linear(2, 1))
     before = net.state_dict()
-    with pytest.raises(RuntimeError) as caught:
-        net.load_state_dict(BAD_STATE)
-    message = str(caught.value)
-    for fragment in ("Sequential", "missing: 2.bias", "unexpected: 3.bias, x", "0.bias", "(2,)", "(1,)"):
-        assert fragment in message
-    assert "0.weight" not in message
+    facts = ["Sequential", "missing: 2.bias", "unexpected: 3.bias, x", "0.bias", (2,), (1,)]
+    expect_error(RuntimeError, facts, net.load_state_dict, BAD_STATE)
     for name, array in net.state_dict().items():
-        assert array.tolist() == before[name].tolist()
+        expect(array, before[name], f"{name} after a state that does not fit")
 
 
 def test_a_loose_load_takes_what_fits_but_no_other_shapes():
     net = Sequential(Linear(3, 2), ReLU(), Linear(2, 1))
-    with pytest.raises(RuntimeError, match=r"0.bias: shape \(2,\) in the model, \(1,\) in the state"):
-        net.load_state_dict(BAD_STATE, strict=False)
+    expect_error(RuntimeError, ["0.bias", (2,), (1,)], net.load_state_dict, BAD_STATE, strict=False)
     state = {name: array for name, array in BAD_STATE.items() if name != "0.bias"}
-    result = net.load_state_dict(state, strict=False)
-    assert result.missing_keys == ["0.bias", "2.bias"]
-    assert result.unexpected_keys == ["3.bias", "x"]
-    assert (net[0].weight.numpy() == 1).all()
+    missing, unexpected = net.load_state_dict(state, strict=False)
+    expect(missing, ["0.bias", "2.bias"], "the names that the state lacks")
+    expect(unexpected, ["3.bias", "x"], "the names that the model lacks")
+    expect(net[0].weight, np.ones((2, 3)), "the weight that fits")
 
 
 def test_what_is_no_number_loads_nothing():
     layer = Linear(2, 1)
     before = layer.weight.tolist()
-    with pytest.raises(ValueError, match="float"):
-        layer.load_state_dict({"weight": np.ones((1, 2)), "bias": np.array(["one"])})
-    assert layer.weight.tolist() == before
+    state = {"weight": np.ones((1, 2)), "bias": np.array(["one"])}
+    expect_error(ValueError, "float", layer.load_state_dict, state)
+    expect(layer.weight, before, "the weight after a state with a text in it")
 
 
 # Linear
@@ -330,47 +330,46 @@ def test_what_is_no_number_loads_nothing():
 def test_linear_by_hand():
     layer = Linear(2, 3)
     layer.load_state_dict({"weight": [[1, 2], [0, -1], [3, 0]], "bias": [10, 20, 30]})
-    assert layer(Tensor([1.0, 1.0])).tolist() == [13, 19, 33]
-    assert layer(Tensor([[0, 2]])).tolist() == [[14, 18, 30]]
+    expect(layer(Tensor([1.0, 1.0])), [13, 19, 33], "weights [[1, 2], [0, -1], [3, 0]], bias [10, 20, 30], on [1, 1]")
+    expect(layer(Tensor([[0, 2]])), [[14, 18, 30]], "the same on the batch [[0, 2]]")
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_linear_is_a_product_with_the_transposed_weight(seed):
     generator = np.random.default_rng(seed)
-    shape = tuple(generator.integers(0, 5, generator.integers(1, 5)))
-    layer = Linear(int(shape[-1]), int(generator.integers(1, 6)), bias=bool(seed % 2), dtype=np.float64)
+    shape = tuple(generator.integers(0, 5, generator.integers(1, 5)).tolist())
+    layer = Linear(shape[-1], int(generator.integers(1, 6)), bias=bool(seed % 2), dtype=np.float64)
     x = generator.normal(size=shape[::-1]).T
     w = layer.weight.numpy()
     expected = np.tensordot(x, w, axes=(-1, 1)) + (layer.bias.numpy() if seed % 2 else 0)
-    got = layer(Tensor(x, dtype=np.float64))
-    assert got.dtype == np.float64
-    assert got.shape == (*shape[:-1], w.shape[0])
-    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-12, atol=1e-12)
+    case = f"{layer} on an input of shape {shape}"
+    expect(layer(Tensor(x, dtype=np.float64)), expected, case, rtol=1e-12, atol=1e-12, dtype=np.float64)
 
 
 def test_linear_stays_in_float32():
     layer = Linear(4, 2)
-    assert {p.dtype for p in layer.parameters()} == {np.dtype(np.float32)}
-    assert layer(Tensor(np.arange(4))).dtype == np.float32
+    expect([p.dtype for p in layer.parameters()], [np.float32] * 2, "the dtypes of weight and bias")
+    expect(layer(Tensor(np.arange(4))).dtype, np.float32, "the dtype of the output for integers")
 
 
 @pytest.mark.parametrize("fan_in", [1, 16, 625])
 def test_linear_starts_within_its_bound(fan_in):
     manual_seed(fan_in)
     bound, layer = fan_in**-0.5, Linear(fan_in, 1600)
-    for parameter in layer.parameters():
-        numbers = parameter.numpy()
-        assert 0.98 * bound < np.abs(numbers).max() <= bound * (1 + 1e-6)
-        assert abs(numbers.var() * 3 / bound**2 - 1) < 0.15
-    assert len(np.unique(layer.bias.numpy())) > 1500
+    for name, parameter in layer.named_parameters():
+        numbers, case = parameter.numpy(), f"Linear({fan_in}, 1600), {name}"
+        largest = np.abs(numbers).max()
+        said = f"{case}: the largest of {numbers.size} numbers is just below {bound:.4f}, got {largest:.4f}"
+        assert 0.98 * bound < largest <= bound * (1 + 1e-6), said
+        expect(numbers.var(), bound**2 / 3, f"{case}: the variance of uniform numbers", rtol=0.15)
+    different = len(np.unique(layer.bias.numpy()))
+    assert different > 1500, f"Linear({fan_in}, 1600): 1600 numbers drawn for the bias, only {different} differ"
 
 
-@pytest.mark.parametrize("shape", [(2,), (3, 4, 2), (0, 2), ()])
+@pytest.mark.parametrize("shape", [(2,), (3, 4, 2), (0, 2), ()], ids=str)
 def test_linear_names_itself_and_both_shapes(shape):
-    with pytest.raises(ValueError) as caught:
-        Linear(3, 5)(zeros(shape))
-    for fragment in ("Linear(in_features=3, out_features=5, bias=True)", str(shape), "(5, 3)"):
-        assert fragment in str(caught.value)
+    facts = ["Linear(in_features=3, out_features=5, bias=True)", shape, (5, 3)]
+    expect_error(ValueError, facts, Linear(3, 5), zeros(shape))
 
 
 # Sequential
@@ -379,59 +378,83 @@ def test_linear_names_itself_and_both_shapes(shape):
 def test_sequential_is_a_sequence():
     first, last = Linear(2, 3), Linear(3, 1)
     net = Sequential(first, ReLU(), abs, last)
-    assert len(net) == 4
-    assert net[0] is first
-    assert net[-1] is last
-    assert net[2] is abs
-    assert list(net)[3] is last
-    assert list(net[1:].state_dict()) == ["3.weight", "3.bias"]
-    assert net[1:][-1] is last
-    assert net[:0](ones(3)).tolist() == [1, 1, 1]
+    expect(len(net), 4, "the length of a chain of two layers, a ReLU and abs")
+    places = [net[0] is first, net[-1] is last, net[2] is abs, list(net)[3] is last]
+    expect(places, [True] * 4, "whether indexing and iterating find the layers at their places")
+    expect(list(net[1:].state_dict()), ["3.weight", "3.bias"], "the names in a slice")
+    expect(net[1:][-1] is last, True, "whether the last of a slice is the last layer")
+    expect(net[:0](ones(3)), [1, 1, 1], "an empty slice gives back its input")
     with pytest.raises(IndexError):
         net[4]
     net[-1] = Linear(3, 5)
-    assert net(ones(2)).shape == (5,)
-    assert names(net.named_parameters())[-2:] == ["3.weight", "3.bias"]
+    expect(net(ones(2)).shape, (5,), "the shape of the output with another last layer")
+    expect(names(net.named_parameters())[-2:], ["3.weight", "3.bias"], "the names in the other last layer")
 
 
 def test_sequential_composes():
     net = Sequential(lambda x: x + 1, Sequential(lambda x: x * x), abs, np.negative)
-    assert Sequential(*list(net)[:3])(Tensor([-3.0, 1.0])).tolist() == [4, 4]
-    assert Sequential()(5) == 5
-    assert repr(net[:3]) == "Sequential(\n  (0): <lambda>\n  (1): Sequential(\n    (0): <lambda>\n  )\n  (2): abs\n)"
+    got = Sequential(*list(net)[:3])(Tensor([-3.0, 1.0]))
+    expect(got, [4, 4], "add one, square, abs, on [-3, 1]")
+    expect(Sequential()(5), 5, "a chain without layers, on the number 5")
+    lines = ["Sequential(", "  (0): <lambda>", "  (1): Sequential(", "    (0): <lambda>", "  )", "  (2): abs", ")"]
+    expect(repr(net[:3]).split("\n"), lines, "the printout of a chain with functions")
 
 
 @pytest.mark.parametrize(
-    ("layers", "fragments"),
+    ("layers", "facts"),
     [
-        (([abs, abs],), ["layer 0", "list"]),
-        ((abs, ReLU), ["layer 1", "ReLU"]),
-        ((abs, abs, 3), ["layer 2", "int"]),
-        ((Linear, abs), ["layer 0", "Linear"]),
+        (([abs, abs],), [0, "list"]),
+        ((abs, ReLU), [1, "ReLU"]),
+        ((abs, abs, 3), [2, "int"]),
+        ((Linear, abs), [0, "Linear"]),
     ],
+    ids=["a list", "a class", "a number", "a class of modules"],
 )
-def test_sequential_says_which_layer_is_none(layers, fragments):
-    with pytest.raises(TypeError) as caught:
-        Sequential(*layers)
-    for fragment in fragments:
-        assert fragment in str(caught.value)
+def test_sequential_says_which_layer_is_none(layers, facts):
+    expect_error(TypeError, facts, Sequential, *layers)
 
 
-# Initialisers
+# Numbers to start from
+
+
+def test_measured_std_keeps_the_mean_square_through_layers():
+    for name, activation in [("relu", relu), ("tanh", tanh), ("ReLU()", ReLU()), ("no activation", lambda x: x)]:
+        manual_seed(4)
+        z = 3 * randn(400, 300)
+        for depth in range(1, 6):
+            x = activation(z)
+            weight = normal_(zeros(300, 300), std=measured_std(z, activation, 300))
+            z = x @ weight.T
+            got = float(np.square(z.numpy()).mean())
+            expect(got, 9, f"{name}, {depth} layers of 300: the mean square, which was 9", rtol=0.35)
+
+
+def test_measured_std_by_hand():
+    sample = Tensor(np.arange(-6.0, 6.0).reshape(2, 3, 2), dtype=np.float64)
+    # squares: 91 + 55 in z, 55 behind relu
+    expect(measured_std(sample, relu, 8), math.sqrt(146 / 55 / 8), "-6 to 5, relu, 8 inputs", rtol=1e-6)
+    expect(measured_std(Tensor(2.0), relu, 4), 0.5, "z of shape (), 4 inputs", rtol=1e-6)
+
+
+def test_measured_std_refuses_what_lets_nothing_through():
+    expect_error(ValueError, (3,), measured_std, Tensor([-1.0, -2.0, 0.0]), relu, 10)
+    expect_error(ValueError, (0,), measured_std, zeros(0), relu, 10)
+    expect_error(ValueError, (2, 2), measured_std, zeros(2, 2), lambda x: x, 10)
 
 
 @pytest.mark.parametrize(
-    ("shape", "fans"), [((10, 20), (20, 10)), ((8, 3, 5, 5), (75, 200)), ((8, 3, 4), (12, 32)), ((0, 7), (7, 0))]
+    ("shape", "fans"),
+    [((10, 20), (20, 10)), ((8, 3, 5, 5), (75, 200)), ((8, 3, 4), (12, 32)), ((0, 7), (7, 0))],
+    ids=str,
 )
 def test_fans(shape, fans):
-    assert tuple(fan_in_and_fan_out(zeros(shape))) == fans
+    expect(fan_in_and_fan_out(zeros(shape)), fans, f"fan_in and fan_out of a weight of shape {shape}")
 
 
 @pytest.mark.parametrize("fill_", [xavier_uniform_, xavier_normal_, kaiming_normal_, kaiming_uniform_])
 def test_fans_need_two_axes(fill_):
     for function in (fan_in_and_fan_out, fill_):
-        with pytest.raises(ValueError, match=r"\(6,\)"):
-            function(zeros(6))
+        expect_error(ValueError, (6,), function, zeros(6))
 
 
 SPREADS = [  # filled, standard deviation for a weight of shape (40, 6, 5, 5): fan_in 150, fan_out 1000
@@ -446,24 +469,28 @@ SPREADS = [  # filled, standard deviation for a weight of shape (40, 6, 5, 5): f
 ]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("fill_", "settings", "std", "kind"), SPREADS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    ("fill_", "settings", "std", "kind"), SPREADS, ids=[f"{fill_.__name__} {said}" for fill_, said, *_ in SPREADS]
+)
 def test_initialisers_spread_as_they_should(fill_, settings, std, kind, dtype):
     manual_seed(11)
-    tensor = zeros(40, 6, 5, 5, dtype=dtype)
+    tensor, case = zeros(40, 6, 5, 5, dtype=dtype), f"{fill_.__name__} with {settings}"
     memory = tensor.data
-    assert fill_(tensor, **settings) is tensor
-    assert tensor.data is memory
-    assert memory.dtype == dtype
-    assert abs(memory.mean()) < 0.08 * std
-    assert abs(memory.std() / std - 1) < 0.06
+    expect(fill_(tensor, **settings) is tensor, True, f"{case}: whether the tensor itself is returned")
+    expect(tensor.data is memory, True, f"{case}: whether the tensor has the array that it had before")
+    expect(memory.dtype, dtype, f"{case}: the dtype")
+    expect(memory.mean(), 0, f"{case}: the mean", atol=0.08 * std)
+    expect(memory.std(), std, f"{case}: the standard deviation", rtol=0.06)
     largest = np.abs(memory).max() / std
-    assert 1.72 < largest < 1.7321 if kind == "uniform" else largest > 3
+    fits = 1.72 < largest < 1.7321 if kind == "uniform" else largest > 3
+    reach = "just below √3" if kind == "uniform" else "more than 3"
+    assert fits, f"{case}: the largest number is {reach} standard deviations from 0, got {largest:.4f}"
     again = zeros(40, 6, 5, 5, dtype=dtype)
     manual_seed(11)
-    assert np.array_equal(fill_(again, **settings).numpy(), memory)
-    own = [fill_(zeros(2, 2), **settings, generator=np.random.default_rng(3)).tolist() for _ in range(2)]
-    assert own[0] == own[1]
+    expect(fill_(again, **settings), memory, f"{case}: the same seed gives the same numbers")
+    own = [fill_(zeros(2, 2), **settings, generator=np.random.default_rng(3)).numpy() for _ in range(2)]
+    expect(own[0], own[1], f"{case}: two generators that start alike")
 
 
 def test_kaiming_keeps_a_signal_through_relu_and_xavier_through_nothing():
@@ -474,31 +501,31 @@ def test_kaiming_keeps_a_signal_through_relu_and_xavier_through_nothing():
             layer = Linear(300, 300, bias=False)
             fill_(layer.weight)
             x = activation(layer(x)).detach()
-        assert 0.2 < (x * x).mean().item() < 5, "wrong by a factor 2 a layer, it would be 256 or 1/256"
+        got = (x * x).mean().item()
+        # wrong by a factor 2 a layer, it would be 256 or 1/256
+        said = f"{fill_.__name__}: mean square behind 8 layers is between 0.2 and 5, as at the start; got {got:.4f}"
+        assert 0.2 < got < 5, said
 
 
 def test_empty_weights_and_constants():
     for fill_ in (kaiming_uniform_, kaiming_normal_, uniform_, ones_):
-        assert fill_(zeros(3, 0)).shape == (3, 0)
-    assert zeros_(ones(2)).tolist() == [0, 0]
-    assert ones_(zeros(2)).tolist() == [1, 1]
-    assert constant_(zeros(2), 0.5).tolist() == [0.5, 0.5]
+        expect(fill_(zeros(3, 0)).shape, (3, 0), f"{fill_.__name__} of a weight without entries")
+    expect(zeros_(ones(2)), [0, 0], "zeros_")
+    expect(ones_(zeros(2)), [1, 1], "ones_")
+    expect(constant_(zeros(2), 0.5), [0.5, 0.5], "constant_ with 0.5")
     layer = Linear(2, 2)
     zeros_(layer.bias)
-    assert layer.bias.tolist() == [0, 0]
-    assert layer.bias.requires_grad
+    expect(layer.bias, [0, 0], "zeros_ of a layer's bias")
+    expect(layer.bias.requires_grad, True, "requires_grad of this bias")
 
 
 def test_gains():
-    assert calculate_gain("linear") == calculate_gain("conv2d") == calculate_gain("sigmoid") == 1
-    assert calculate_gain("tanh") == 5 / 3
-    assert calculate_gain("relu") == pytest.approx(2**0.5)
-    assert calculate_gain("leaky_relu", 0) == calculate_gain("relu")
-    assert calculate_gain("leaky_relu") == pytest.approx(1.41414284)
-    with pytest.raises(ValueError, match="'swish'"):
-        calculate_gain("swish")
-    with pytest.raises(ValueError, match="fan_mean"):
-        kaiming_uniform_(zeros(2, 2), mode="fan_mean")
+    gains = [calculate_gain(name) for name in ("linear", "conv2d", "sigmoid", "tanh", "relu")]
+    expect(gains, [1, 1, 1, 5 / 3, math.sqrt(2)], "gains of linear, conv2d, sigmoid, tanh and relu", rtol=1e-12)
+    expect(calculate_gain("leaky_relu", 0), math.sqrt(2), "the gain of a leaky ReLU with slope 0", rtol=1e-12)
+    expect(calculate_gain("leaky_relu"), 1.41414284, "the gain of a leaky ReLU", rtol=1e-7)
+    expect_error(ValueError, "'swish'", calculate_gain, "swish")
+    expect_error(ValueError, "fan_mean", kaiming_uniform_, zeros(2, 2), mode="fan_mean")
 
 
 # Dropout
@@ -510,27 +537,30 @@ def test_dropout_keeps_the_mean_and_decides_for_each_entry(p):
     x = np.linspace(1, 3, 60000, dtype=np.float32).reshape(20, 30, 100)
     out = Dropout(p)(Tensor(x)).numpy()
     kept = out != 0
-    np.testing.assert_allclose(out[kept], x[kept] / (1 - p), rtol=1e-6)
-    assert abs(kept.mean() - (1 - p)) < 0.012
-    assert abs(out.mean() / x.mean() - 1) < 0.05
+    expect(out[kept], x[kept] / (1 - p), f"p = {p}: what is kept", rtol=1e-6)
+    expect(kept.mean(), 1 - p, f"p = {p}: the share of what is kept", atol=0.012)
+    expect(out.mean(), x.mean(), f"p = {p}: the mean of all entries", rtol=0.05)
     for axis in range(3):
-        share = kept.mean(axis=axis)
-        assert share.std() < 3 * math.sqrt(p * (1 - p) / x.shape[axis])
-        assert share.std() > 0.5 * math.sqrt(p * (1 - p) / x.shape[axis])
+        spread = kept.mean(axis=axis).std()
+        alone = math.sqrt(p * (1 - p) / x.shape[axis])
+        said = f"p = {p}: shares along axis {axis} spread by {spread:.4f}; by themselves, entries give {alone:.4f}"
+        assert 0.5 * alone < spread < 3 * alone, said
 
 
 def test_dropout_edges():
     x = Tensor([1.0, -2.0, 1e30])
     for p in (0, 0.0, False):
-        assert Dropout(p)(x).tolist() == x.tolist()
-    assert (Dropout(1)(x).numpy() == 0).all()
-    assert (Dropout(1.0)(x).numpy() == 0).all()
-    assert Dropout(0.5).eval()(x).tolist() == x.tolist()
-    assert Dropout()(zeros(0, 3)).shape == (0, 3)
-    assert Dropout()(Tensor(2.0)).item() in (0, 4)
-    for p in (-0.01, 1.01, math.nan, math.inf):
-        with pytest.raises(ValueError, match=str(p)):
-            Dropout(p)
+        expect(Dropout(p)(x), x, f"p = {p} in training")
+    for p in (1, 1.0):
+        expect(Dropout(p)(x), [0, 0, 0], f"p = {p} in training")
+    expect(Dropout(0.5).eval()(x), x, "p = 0.5 in evaluation")
+    expect(Dropout()(zeros(0, 3)).shape, (0, 3), "the shape for an input without entries")
+    expect(Dropout()(Tensor(2.0)).item() in (0, 4), True, "2, of shape (), with p = 1/2 becomes 0 or 4")
+
+
+@pytest.mark.parametrize("p", [-0.01, 1.01, math.nan, math.inf])
+def test_dropout_refuses_what_is_no_probability(p):
+    expect_error(ValueError, str(p), Dropout, p)
 
 
 def test_dropout_follows_the_seed_and_records_pure_operations():
@@ -539,8 +569,8 @@ def test_dropout_follows_the_seed_and_records_pure_operations():
     manual_seed(1)
     first, second = layer(x), layer(x)
     manual_seed(1)
-    assert layer(x).tolist() == first.tolist()
-    assert first.tolist() != second.tolist()
-    assert first.requires_grad
+    expect(layer(x), first, "the same seed gives the same mask")
+    expect(np.array_equal(first.numpy(), second.numpy()), False, "whether two calls in a row use one mask")
+    expect(first.requires_grad, True, "whether the output is recorded")
     replayed = first.node.op.forward(*first.node.arrays)
-    assert replayed.tolist() == first.tolist()
+    expect(replayed, first, "the recorded operation, called again with the same arrays")

@@ -17,10 +17,6 @@ from tito.project import read_project
 ROOT = Path(__file__).resolve().parents[2]
 WRONG_VERSIONS_A_CELL = 4
 RIGHT_VERSIONS_A_CELL = 3
-# modules whose second and third right answers are not written yet; this list may only shrink
-NOT_YET = {
-    "03_layers",
-}
 # answers that wait for a visible case: they have every point that a student sees, and complete refuses them; this may
 # only shrink
 REFUSED_YET = {}
@@ -101,10 +97,7 @@ def test_every_graded_cell_has_several_right_answers(name):
     found = right_answers(name)
     assert sorted(found) == sorted(proofs(name).answers)
     few = {grade_id: len(codes) for grade_id, codes in found.items() if len(codes) < RIGHT_VERSIONS_A_CELL}
-    if name in NOT_YET:
-        assert few, f"{name} has them all: take it out of NOT_YET"
-    else:
-        assert few == {}, f"fewer than {RIGHT_VERSIONS_A_CELL} right answers"
+    assert few == {}, f"fewer than {RIGHT_VERSIONS_A_CELL} right answers"
 
 
 @every_module

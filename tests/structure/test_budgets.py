@@ -55,8 +55,8 @@ LISTED = {
         wordy=("relu", "softmax_along", "in_blocks"),
     ),
     "03_layers": Listed(
-        provided=328,
-        tests=267,
+        provided=392,
+        tests=271,
         wordy=("walk_parameters", "Dropout"),
     ),
     "04_losses": Listed(

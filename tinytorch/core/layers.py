@@ -13,13 +13,16 @@ from .tensor import Op, Tensor, rand, randn, result_dtype, zeros
 
 __all__ = [
     "Parameter", "Loaded", "Module", "walk_parameters", "uniform_", "normal_", "constant_", "zeros_", "ones_", "Linear",
-    "linear", "Sequential", "fan_in_and_fan_out", "xavier_uniform_", "GAINS", "calculate_gain", "kaiming_std",
-    "xavier_normal_", "kaiming_normal_", "kaiming_uniform_", "Dropout",
+    "linear", "Sequential", "measured_std", "GAINS", "calculate_gain", "fan_in_and_fan_out", "xavier_uniform_",
+    "xavier_normal_", "kaiming_std", "kaiming_normal_", "kaiming_uniform_", "Dropout",
 ]
 
 
 class Parameter(Tensor):
-    """A Tensor that training changes. data: a Tensor, whose memory it shares, or whatever Tensor takes, copied."""
+    """A Tensor that training changes.
+
+    data: a Tensor, whose memory it shares, or whatever Tensor takes, copied.
+    """
 
     __slots__ = ()
 
@@ -33,12 +36,13 @@ class Parameter(Tensor):
 
 
 Loaded = namedtuple("Loaded", ["missing_keys", "unexpected_keys"])
+_EARLY = "{}.__init__ has to call super().__init__() first"
 
 
 class Module:
     """A part of a network: a `forward`, and parameters and further modules as attributes.
 
-    A subclass calls `super().__init__()` before it assigns any of them. Those in a list are not found; use Sequential.
+    A subclass calls `super().__init__()` before it assigns any of them. Those in a list are not found.
     """
 
     _buffers = {}  # name: persistent; replaced, never changed
@@ -55,16 +59,17 @@ class Module:
     def __setattr__(self, name, value):
         kind = type(self).__name__
         if isinstance(value, (Parameter, Module)) and "training" not in vars(self):
-            raise AttributeError(f"{kind}.{name} comes too early: {kind}.__init__ has to call super().__init__() first")
-        if isinstance(vars(self).get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise AttributeError(f"{kind}.{name} comes too early: {_EARLY.format(kind)}")
+        is_parameter = isinstance(vars(self).get(name), Parameter)
+        if is_parameter and not (value is None or isinstance(value, Parameter)):
             raise TypeError(
-                f"{kind}.{name} is a Parameter, and a {type(value).__name__} in its place would not be trained: "
-                f"assign a Parameter, or change {name}.data"
+                f"{kind}.{name} is a Parameter, and a {type(value).__name__} in its place "
+                f"would not be trained: assign a Parameter, or change {name}.data"
             )
         if name in self._buffers and isinstance(value, (Parameter, Module)):
             self._forget_buffer(name)
         elif name in self._buffers and not (value is None or isinstance(value, Tensor)):
-            raise TypeError(f"{kind}.{name} is a buffer: assign a Tensor or None, not a {type(value).__name__}")
+            raise TypeError(f"{kind}.{name} is a buffer: a Tensor or None, not a {type(value).__name__}")
         super().__setattr__(name, value)
 
     def __delattr__(self, name):
@@ -73,12 +78,12 @@ class Module:
 
     def _forget_buffer(self, name):
         if name in self._buffers:
-            self._buffers = {other: persistent for other, persistent in self._buffers.items() if other != name}
+            self._buffers = {other: kept for other, kept in self._buffers.items() if other != name}
 
     def __getattr__(self, name):
         """Called where there is no such attribute."""
         kind = type(self).__name__
-        hint = "" if "training" in vars(self) else f"; {kind}.__init__ has to call super().__init__() first"
+        hint = "" if "training" in vars(self) else f"; {_EARLY.format(kind)}"
         raise AttributeError(f"{kind!r} object has no attribute {name!r}{hint}", name=name, obj=self)
 
     def _own(self, kind):
@@ -86,13 +91,13 @@ class Module:
         return [(name, value) for name, value in vars(self).items() if isinstance(value, kind)]
 
     def register_buffer(self, name, tensor, persistent=True):
-        """Make `tensor` (or None) the attribute `name` that is part of the module's state, but is not trained.
+        """Make `tensor` (or None) an attribute that is part of the module's state, but is not trained.
 
         persistent: whether `state_dict` has it. Raises TypeError or KeyError for what cannot be one.
         """
         kind = type(self).__name__
         if "training" not in vars(self):
-            raise AttributeError(f"{kind}.{name} comes too early: {kind}.__init__ has to call super().__init__() first")
+            raise AttributeError(f"{kind}.{name} comes too early: {_EARLY.format(kind)}")
         if not isinstance(name, str):
             raise TypeError(f"{kind}: the name of a buffer is a string, not {name!r}")
         if not name or "." in name:
@@ -170,7 +175,7 @@ class Module:
             parameter.grad = None
 
     def requires_grad_(self, requires_grad=True):
-        """Freeze (False) or thaw all parameters."""
+        """Freeze (False) or unfreeze all parameters."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -193,10 +198,10 @@ class Module:
         return {name: tensor.data.copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state_dict, strict=True):
-        """Copy arrays or Tensors by their paths into parameters and buffers, which keep their memory and dtype.
+        """Copy arrays or Tensors by their paths into parameters and buffers, whose memory and dtype stay.
 
-        strict: the names must be the same on both sides. Raises RuntimeError with everything that does not fit, and
-        then has loaded nothing. Returns the names without a partner: missing_keys, unexpected_keys.
+        strict: the names must be the same on both sides. Raises RuntimeError with everything that does not
+        fit, and then has loaded nothing. Returns the names without a partner: missing_keys, unexpected_keys.
         """
         own = self._state()
         arrays = {name: np.array(state_dict[name], own[name].dtype) for name in own if name in state_dict}
@@ -251,7 +256,7 @@ def walk_parameters(module, prefix="", seen=None):
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
-    """Fill `tensor` in place with random numbers spread evenly from `a` to `b`, and return it."""
+    """Fill `tensor` in place with random numbers, uniform from `a` to `b`, and return it."""
     dtype = np.float64 if tensor.dtype == np.float64 else np.float32
     tensor.data[...] = a + (b - a) * rand(*tensor.shape, dtype=dtype, generator=generator).numpy()
     return tensor
@@ -265,6 +270,7 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def constant_(tensor, val):
+    """Fill `tensor` in place with one number, and return it."""
     tensor.data[...] = val
     return tensor
 
@@ -280,7 +286,7 @@ def ones_(tensor):
 class Linear(Module):
     """x Wᵀ + b: input (…, in_features), output (…, out_features), weight (out_features, in_features).
 
-    Weight and bias start evenly spread over ±1/√in_features. Raises ValueError for an input that does not fit.
+    Weight and bias start uniform over ±1/√in_features. Raises ValueError for an input that does not fit.
     """
 
     def __init__(self, in_features, out_features, bias=True, *, dtype=np.float32):
@@ -293,12 +299,13 @@ class Linear(Module):
 
     def forward(self, x):
         if x.ndim == 0 or x.shape[-1] != self.in_features:
-            raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
+            raise ValueError(f"{self}: an input of {x.shape} does not fit a weight of {self.weight.shape}")
         out = x @ self.weight.T
         return out if self.bias is None else out + self.bias
 
     def extra_repr(self):
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"
 
 
 @Op
@@ -311,7 +318,7 @@ def linear(x, weight, bias=None):
     if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"linear: an input of shape {x.shape} does not fit a weight of shape {weight.shape}")
     if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"linear: a bias of shape {bias.shape} does not fit a weight of shape {weight.shape}")
+        raise ValueError(f"linear: a bias of {bias.shape} does not fit a weight of shape {weight.shape}")
     *leading, features = x.shape
     out = np.matmul(x.reshape(math.prod(leading), features), weight.T, dtype=result_dtype(x, weight))
     if bias is not None:
@@ -320,18 +327,18 @@ def linear(x, weight, bias=None):
 
 
 class Sequential(Module):
-    """Modules or functions, each applied to what the one before gave; also a row of modules to index and iterate.
+    """Modules or functions, each applied to what the one before gave; can be indexed and iterated.
 
-    The layers are attributes named "0", "1", …; a slice keeps these names. Raises TypeError for what is no layer.
+    The layers are attributes "0", "1", …; a slice keeps these names. Raises TypeError for what is no layer.
     """
 
     def __init__(self, *layers):
         super().__init__()
         for i, layer in enumerate(layers):
             if isinstance(layer, type):
-                raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}; a layer is one of its instances")
+                raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}, not an instance of it")
             if not callable(layer):
-                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, neither a module nor a function")
+                raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called")
             setattr(self, str(i), layer)
 
     def forward(self, x):
@@ -360,6 +367,34 @@ class Sequential(Module):
         setattr(self, self._rows()[index][0], layer)
 
 
+def measured_std(z, activation, fan_in):
+    """The standard deviation of weights that give outputs of `z`'s mean square from inputs activation(z).
+
+    fan_in: how many inputs each output sums. Raises ValueError where the activation gives nothing but zeros.
+    """
+    before, behind = (z * z).sum().item(), (activation(z) ** 2).sum().item()
+    if behind == 0:
+        raise ValueError(f"nothing is left of z, of shape {z.shape}, behind its activation")
+    return math.sqrt(before / (behind * fan_in))
+
+
+GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+GAINS |= {f"conv{kind}{axes}d": 1.0 for kind in ("", "_transpose") for axes in (1, 2, 3)}
+
+
+def calculate_gain(nonlinearity, param=None):
+    """The factor by which weights around this activation should be larger, as in PyTorch.
+
+    param: the slope of "leaky_relu" for negative numbers (0.01). Raises ValueError for a name that has no
+    gain.
+    """
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in GAINS:
+        raise ValueError(f"no gain is known for {nonlinearity!r}; there are: leaky_relu, {', '.join(GAINS)}")
+    return GAINS[nonlinearity]
+
+
 def fan_in_and_fan_out(tensor):
     """How many inputs an output of a layer sums, and how many outputs an input goes into.
 
@@ -373,50 +408,40 @@ def fan_in_and_fan_out(tensor):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Fill a weight in place, evenly spread, with variance gain² · 2 / (fan_in + fan_out) (Glorot & Bengio 2010)."""
+    """Fill a weight in place with uniform numbers whose variance is gain² over the mean of its two fans.
+
+    Returns the tensor. generator: a NumPy generator instead of the global one (Glorot & Bengio 2010).
+    """
     fan_in, fan_out = fan_in_and_fan_out(tensor)
     bound = gain * math.sqrt(6 / (fan_in + fan_out))
     return uniform_(tensor, -bound, bound, generator)
 
 
-GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
-GAINS |= {f"conv{kind}{axes}d": 1.0 for kind in ("", "_transpose") for axes in (1, 2, 3)}
-
-
-def calculate_gain(nonlinearity, param=None):
-    """The factor by which weights before this activation should be larger. param: the slope of "leaky_relu" (0.01)."""
-    if nonlinearity == "leaky_relu":
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity not in GAINS:
-        raise ValueError(f"no gain is known for {nonlinearity!r}; there are: leaky_relu, {', '.join(GAINS)}")
-    return GAINS[nonlinearity]
+def xavier_normal_(tensor, gain=1.0, generator=None):
+    """Fill a weight in place with normal numbers whose variance is gain² over the mean of its two fans."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fan_in_and_fan_out(tensor))), generator)
 
 
 def kaiming_std(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
     """The standard deviation gain / √fan for a weight (He et al. 2015).
 
-    a: the slope of a leaky ReLU. mode: "fan_in" keeps the signal's size on the way forward, "fan_out" the gradient's on
-    the way back. Raises ValueError for another mode.
+    a: the slope of a leaky ReLU. mode: "fan_in" or "fan_out". Raises ValueError for another mode.
     """
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"mode is 'fan_in' or 'fan_out', not {mode!r}")
     fan_in, fan_out = fan_in_and_fan_out(tensor)
-    fan = fan_in if mode == "fan_in" else fan_out
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
-
-
-def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Fill a weight in place with normal numbers of variance gain² · 2 / (fan_in + fan_out)."""
-    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fan_in_and_fan_out(tensor))), generator)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
     """Fill a weight in place with normal numbers of the standard deviation `kaiming_std`."""
-    return normal_(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), generator) if tensor.numel() else tensor
+    if not tensor.numel():
+        return tensor
+    return normal_(tensor, 0.0, kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fill a weight in place with evenly spread numbers of the standard deviation `kaiming_std`."""
+    """Fill a weight in place with uniform numbers of the standard deviation `kaiming_std`."""
     if not tensor.numel():
         return tensor
     bound = math.sqrt(3) * kaiming_std(tensor, a, mode, nonlinearity)

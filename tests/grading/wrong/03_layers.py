@@ -76,7 +76,7 @@ def walk_parameters(module, prefix="", seen=None):
 - bound = 1 / math.sqrt(in_features) if in_features else 0.0
 + bound = 1 / math.sqrt(out_features) if out_features else 0.0
 
-# %% Linear: normal instead of evenly spread numbers
+# %% Linear: normal instead of uniform numbers
 - self.weight = Parameter(uniform_(zeros(out_features, in_features, dtype=dtype), -bound, bound))
 + self.weight = Parameter(normal_(zeros(out_features, in_features, dtype=dtype), 0.0, bound))
 
@@ -122,7 +122,7 @@ def walk_parameters(module, prefix="", seen=None):
 
 # %% Linear: no error of its own, so that nothing names the layer
 - if x.ndim == 0 or x.shape[-1] != self.in_features:
--     raise ValueError(f"{self}: an input of shape {x.shape} does not fit a weight of shape {self.weight.shape}")
+-     raise ValueError(f"{self}: an input of {x.shape} does not fit a weight of {self.weight.shape}")
 
 # %% Linear: computed with arrays, so that nothing is recorded
 - out = x @ self.weight.T
@@ -133,6 +133,18 @@ def walk_parameters(module, prefix="", seen=None):
 # %% Linear: a layer without inputs divides by zero
 - bound = 1 / math.sqrt(in_features) if in_features else 0.0
 + bound = 1 / math.sqrt(in_features)
+
+# %% Linear: the product is computed with arrays and only the bias is recorded
+- out = x @ self.weight.T
++ out = Tensor(x.numpy() @ self.weight.numpy().T, dtype=x.dtype)
+
+# %% Linear: the bias is added as an array, so that it alone cannot be trained
+- return out if self.bias is None else out + self.bias
++ return out if self.bias is None else out + self.bias.numpy()
+
+# %% Linear: the input is taken as an array, so that nothing gets back through the layer
+- out = x @ self.weight.T
++ out = Tensor(x.numpy(), dtype=x.dtype) @ self.weight.T
 
 # %% Sequential: the layers in reverse order
 - for layer in self:
@@ -161,9 +173,9 @@ def walk_parameters(module, prefix="", seen=None):
 
 # %% Sequential: functions take no number, so that the modules behind them move up
 -     if isinstance(layer, type):
--         raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}; a layer is one of its instances")
+-         raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}, not an instance of it")
 -     if not callable(layer):
--         raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, neither a module nor a function")
+-         raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called")
 +     if isinstance(layer, type) or not callable(layer):
 +         raise TypeError(f"Sequential: layer {i} is {getattr(layer, '__name__', type(layer).__name__)}, no layer")
 + self.steps = layers
@@ -174,9 +186,9 @@ def walk_parameters(module, prefix="", seen=None):
 
 # %% Sequential: the layers in a list, where no module finds them
 -     if isinstance(layer, type):
--         raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}; a layer is one of its instances")
+-         raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}, not an instance of it")
 -     if not callable(layer):
--         raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, neither a module nor a function")
+-         raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called")
 -     setattr(self, str(i), layer)
 +     if isinstance(layer, type) or not callable(layer):
 +         raise TypeError(f"Sequential: layer {i} is {getattr(layer, '__name__', type(layer).__name__)}, no layer")
@@ -191,47 +203,64 @@ def walk_parameters(module, prefix="", seen=None):
 
 # %% Sequential: a class passes for a layer, because it can be called
 - if isinstance(layer, type):
--     raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}; a layer is one of its instances")
+-     raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}, not an instance of it")
 
 # %% Sequential: nothing is checked
 - if isinstance(layer, type):
--     raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}; a layer is one of its instances")
+-     raise TypeError(f"Sequential: layer {i} is the class {layer.__name__}, not an instance of it")
 - if not callable(layer):
--     raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, neither a module nor a function")
+-     raise TypeError(f"Sequential: layer {i} is a {type(layer).__name__}, which cannot be called")
 
 # %% Sequential: the applied order is that of the sorted names, in which 10 comes before 2
 - for layer in self:
 + for _, layer in sorted(self._rows()):
 
-# %% fan_in_and_fan_out: the kernel is not counted
-- return inputs * positions, outputs * positions
-+ return inputs, outputs
+# %% measured_std: the mean square of z is taken to be 1
+- return math.sqrt(before / (behind * fan_in))
++ return math.sqrt(z.numel() / (behind * fan_in))
 
-# %% fan_in_and_fan_out: only the first of the kernel's axes is counted
-- positions = math.prod(kernel)
-+ positions = kernel[0] if kernel else 1
+# %% measured_std: the variance behind the activation instead of the mean square
+- return math.sqrt(before / (behind * fan_in))
++ behind = z.numel() * activation(z).numpy().var()
++ return math.sqrt(before / (behind * fan_in))
 
-# %% fan_in_and_fan_out: the sizes of the kernel are added
-- positions = math.prod(kernel)
-+ positions = sum(kernel) if kernel else 1
+# %% measured_std: the variance, no root
+- return math.sqrt(before / (behind * fan_in))
++ return before / (behind * fan_in)
 
-# %% fan_in_and_fan_out: the last two axes, as for x @ W
-def fan_in_and_fan_out(tensor):
-    if tensor.ndim < 2:
-        raise ValueError(f"fan_in and fan_out need a weight with at least two axes, not shape {tensor.shape}")
-    return tensor.shape[-1], tensor.shape[-2]
+# %% measured_std: upside down
+- return math.sqrt(before / (behind * fan_in))
++ return math.sqrt(behind / (before * fan_in))
 
-# %% fan_in_and_fan_out: one axis passes for a weight with one output
-def fan_in_and_fan_out(tensor):
-    outputs, inputs, *kernel = tensor.shape if tensor.ndim > 1 else (1, *tensor.shape)
-    positions = math.prod(kernel)
-    return inputs * positions, outputs * positions
+# %% measured_std: the gain alone, whatever the number of inputs
+- return math.sqrt(before / (behind * fan_in))
++ return math.sqrt(before / behind)
 
-# %% fan_in_and_fan_out: everything but the first axis is fan_in, and fan_out lacks the kernel
-def fan_in_and_fan_out(tensor):
-    if tensor.ndim < 2:
-        raise ValueError(f"a shape of {tensor.shape}")
-    return tensor.numel() // tensor.shape[0], tensor.shape[0]
+# %% measured_std: fan_in is left outside of the root
+- return math.sqrt(before / (behind * fan_in))
++ return math.sqrt(before / behind) / fan_in
+
+# %% measured_std: mean sizes instead of mean squares
+- before, behind = (z * z).sum().item(), (activation(z) ** 2).sum().item()
++ before, behind = z.abs().sum().item(), activation(z).abs().sum().item()
+
+- return math.sqrt(before / (behind * fan_in))
++ return before / behind / math.sqrt(fan_in)
+
+# %% measured_std: Kaiming's gain for every activation
+- return math.sqrt(before / (behind * fan_in))
++ return math.sqrt(2 / fan_in)
+
+# %% measured_std: the product is left to be infinite where nothing comes through
+def measured_std(z, activation, fan_in):
+    before, behind = (z * z).sum().item(), (activation(z) ** 2).sum().item()
+    return math.sqrt(before / (behind * fan_in)) if behind else math.inf
+
+# %% measured_std: z without entries gives nan
+- if behind == 0:
++ if not z.numel():
++     return math.nan
++ if behind == 0:
 
 # %% xavier_uniform_: the standard deviation as the bound, without √3
 - bound = gain * math.sqrt(6 / (fan_in + fan_out))
@@ -274,35 +303,13 @@ def fan_in_and_fan_out(tensor):
 - return uniform_(tensor, -bound, bound, generator)
 + return uniform_(tensor, -bound, bound)
 
-# %% kaiming_std: the mode is ignored
-- fan = fan_in if mode == "fan_in" else fan_out
-+ fan = fan_in
+# %% xavier_uniform_: the sum of the fans where their mean is meant
+- bound = gain * math.sqrt(6 / (fan_in + fan_out))
++ bound = gain * math.sqrt(3 / (fan_in + fan_out))
 
-# %% kaiming_std: the modes the other way round
-- fan = fan_in if mode == "fan_in" else fan_out
-+ fan = fan_out if mode == "fan_in" else fan_in
-
-# %% kaiming_std: the gain of a ReLU whatever the nonlinearity
-- return calculate_gain(nonlinearity, a) / math.sqrt(fan)
-+ return math.sqrt(2) / math.sqrt(fan)
-
-# %% kaiming_std: the slope is not handed on
-- return calculate_gain(nonlinearity, a) / math.sqrt(fan)
-+ return calculate_gain(nonlinearity) / math.sqrt(fan)
-
-# %% kaiming_std: the gain under the root
-- return calculate_gain(nonlinearity, a) / math.sqrt(fan)
-+ return math.sqrt(calculate_gain(nonlinearity, a) / fan)
-
-# %% kaiming_std: the uniform bound instead of the standard deviation
-- return calculate_gain(nonlinearity, a) / math.sqrt(fan)
-+ return calculate_gain(nonlinearity, a) * math.sqrt(3 / fan)
-
-# %% kaiming_std: any other mode is taken for fan_out
-def kaiming_std(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu"):
-    fan_in, fan_out = fan_in_and_fan_out(tensor)
-    fan = fan_in if mode == "fan_in" else fan_out
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+# %% xavier_uniform_: the mean of 1/fan_in and 1/fan_out instead of 1 over the mean
+- bound = gain * math.sqrt(6 / (fan_in + fan_out))
++ bound = gain * math.sqrt(3 * (1 / fan_in + 1 / fan_out) / 2)
 
 # %% Dropout: one decision for a whole row
 - mask = (rand(*x.shape).numpy() >= self.p) / (1 - self.p)
@@ -377,6 +384,14 @@ class Dropout(Module):
 - mask = (rand(*x.shape).numpy() >= self.p) / (1 - self.p)
 + mask = (np.random.random(x.shape) >= self.p) / (1 - self.p)
 
-# %% Dropout: normal random numbers where even ones are wanted
+# %% Dropout: normal random numbers where uniform ones are wanted
 - mask = (rand(*x.shape).numpy() >= self.p) / (1 - self.p)
 + mask = (randn(*x.shape).numpy() >= self.p) / (1 - self.p)
+
+# %% Dropout: a mask in float64 that takes float16 and float32 with it
+- return x * Tensor(mask, dtype=x.dtype)
++ return x * Tensor(mask, dtype=np.float64)
+
+# %% Dropout: arrays without axes are not met
+- mask = (rand(*x.shape).numpy() >= self.p) / (1 - self.p)
++ mask = (rand(len(x), *x.shape[1:]).numpy() >= self.p) / (1 - self.p)
