@@ -1186,7 +1186,7 @@ def analyze_starts():
                 sizes.append(size(x))
             axes.plot(range(21), sizes, line, markevery=4, markersize=5, label=name)
             factor, apart = (sizes[-1] / sizes[1]) ** (1 / 19), size(near - x) / sizes[-1]
-            print(f"   {name:8} size {sizes[-1]:.1e}, factor {factor:.2f} a layer; pairs apart by {apart:.2g}")
+            print(f"   {name:8} size {sizes[-1]:.1e}, factor {factor:.2f} a layer; pairs apart {apart:.2g}")
         axes.set(yscale="log", xlabel="layers passed", xticks=range(0, 21, 5), title=activation.__name__)
     panels[0].set(ylabel="root mean square of the activations")
     panels[1].set(ylim=(0.05, 1.5), title="tanh (cut off below 0.05)")
