@@ -823,9 +823,8 @@ for name, activation in [("linear", lambda x: x), ("relu", relu), ("tanh", tanh)
 
 # %% [markdown]
 r"""
-For tanh PyTorch rounds up to 5/3, and a sigmoid's gain it leaves at 1: its outputs are all positive, so that the products of
-different inputs do not cancel in the layers behind it, and a size alone says little. For ReLU the √2 is exact (He et al. 2015, whose
-first author is Kaiming He).
+For tanh PyTorch rounds up to 5/3. A sigmoid's gain it leaves at 1: the outputs are all near ½, so that most of their mean square is the
+same for every input and tells nothing about it. For ReLU the √2 is exact (He et al. 2015, whose first author is Kaiming He).
 
 ## Xavier
 
