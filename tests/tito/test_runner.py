@@ -82,7 +82,7 @@ def by_name(report):
 # One run with every kind of answer and of damage: (what was handed out, what the student saved, per cell).
 MEASURE = "from pathlib import Path\nPath('measured.txt').touch()"
 HANDED_OUT = [
-    code("import math", "provided-imports", locked=True),
+    code("#| export\nimport math", "provided-imports", locked=True),
     stub("right"),
     check("right", "assert right(2) == 4, 'two and two'", 3),
     code("# Withheld: more numbers.", "test-right-hidden", grade=True, locked=True, points=2),
@@ -477,7 +477,7 @@ def test_the_report_says_when_the_file_was_saved(tmp_path):
     moment = time.time() - 3600
     os.utime(course.module.notebook, (moment, moment))
     seen = []
-    report = course.run(on_cell=lambda done, total: seen.append((done, total)))
+    report = course.run(on_cell=lambda done, total, title: seen.append((done, total)))
     assert abs(report.saved.timestamp() - moment) < 1
     assert seen == [(0, 1)]
     assert not list(Path(course.project.state / "views").iterdir()), "views are removed"
