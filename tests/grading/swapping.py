@@ -72,5 +72,5 @@ class _Runner:
     def _one(self, step, start):
         if self.rig.session is None:
             assert self.rig._start([one for one in self.steps[:start] if one.test is None or one.number < start], set())
-        outcome, _ = self.rig._run(step)
+        outcome, _ = self.rig._run(step, self.rig.cell_seconds)
         return outcome
