@@ -68,8 +68,8 @@ Op.engine = _start
 r"""
 ## A gradient by trying
 
-The derivative of x³ at 2 is 3·2² = 12. You can find it without calculus: go a little to the right, a little to the
-left, and divide the rise by the run:
+The derivative of x³ at 2 is 3·2² = 12. Without calculus: go a little to the right, a little to the left, and divide
+the rise by the run, a *central difference*:
 
     f(2.000001) = 8.000012000006
     f(1.999999) = 7.999988000006
@@ -201,8 +201,8 @@ computed from. Walk it from the end, and each Tensor is reached when its gradien
     b ──┤        ├─ y          walked: y, a·b, then a and b
         └────────┘
 
-What a Tensor was computed from stands in `tensor.node.inputs`: Tensors, or None where no gradient is wanted. A
-*leaf*, such as a parameter, was not computed; its `node` is None.
+The picture is the *graph* of y. What a Tensor was computed from stands in `tensor.node.inputs`: Tensors, or None
+where no gradient is wanted. A *leaf*, such as a parameter, was not computed; its `node` is None.
 
 The textbook's version calls itself for each input. That breaks twice. Python allows about 1,000 nested calls, and a
 chain of 10,000 operations is ordinary. And without a memory of what was seen, `x + x` repeated 60 times has 2⁶⁰ ways
@@ -784,7 +784,7 @@ them.
 
 To be handed back, `grad` needs the reduced axes again, with size 1. The given `_with_axes` puts them there;
 `np.broadcast_to(array, shape)` stretches without copying. A mean is a sum divided by a count, and so is its gradient:
-the count is how often `out.size` goes into `x.size`. Two things can go wrong with it.
+the count is how often `out.size` goes into `x.size`. Two things can go wrong with the count.
 
 - It may be 0, or 0 / 0, where `x` has no entries, as in shape (0, 3). Its gradient has none either, so any share will
   do, but a division by zero will not.
@@ -1110,7 +1110,7 @@ for shape_a, shape_b in [*shapes, ((3,), (5, 3, 2)), ((5, 2, 3), (3,))]:
 
 # %% [markdown]
 r"""
-What `unbroadcast` sums later has to be made first. 12 texts of 64 words of 128 numbers each meet one matrix (128,
+What `unbroadcast` sums later has to be made first. Twelve texts of 64 words of 128 numbers each meet one matrix (128,
 512): its gradient, by your rule, is twelve matrices, 3 MB in float32, whose sum takes a quarter of a megabyte. But a
 batch of rows on the left of *one* matrix is only more rows: (12, 64, 128) becomes (768, 128), and then the product
 makes the sum by itself. The next cell puts that around your rule, and gives `linear` from module 03 its rule in the
