@@ -714,7 +714,7 @@ BOTH_REFUSE = [
     ("lib.cat([t, s])", ["(2, 3)", "(2,)"]),
     ("lib.cat([t, t], dim=2)", ["axis 2"]),
     ("lib.cat([t, 1.0])", ["float"]),
-    ("lib.cat([lib.tensor(1.0), lib.tensor(2.0)])", ["axis 0"]),
+    ("lib.cat([lib.tensor(1.0), lib.tensor(2.0)])", ["()", "stack"]),
     ("lib.stack([t, s])", ["(2, 3)", "(2,)"]),
     ("lib.stack([s, 1.0])", ["float"]),
     ("lib.stack([s, s], dim=3)", ["axis 3"]),
