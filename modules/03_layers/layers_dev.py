@@ -763,7 +763,8 @@ def test_unit_measured_std():
     z = Tensor([-2.0, 0.0, 1.0, 3.0])
     expect(measured_std(z, relu, 10), 0.3741657, "the example above: relu, 10 inputs", rtol=1e-5)
     expect(measured_std(z, relu, 40), 0.1870829, "the same with 40 inputs, four times as many", rtol=1e-5)
-    expect(measured_std(z, lambda x: x, 25), 0.2, "no activation, 25 inputs: 1/√25", rtol=1e-5)
+    got = measured_std(Tensor(2.0), lambda x: x, 25)
+    expect(got, 0.2, "one number of shape (), no activation, 25 inputs: 1/√25", rtol=1e-5)
     table = Tensor([[3.0, 4.0], [-5.0, 0.0]])
     expect(measured_std(table, ReLU(), 1), math.sqrt(2), "half of the squares lost, 1 input: √2", rtol=1e-5)
     expect(measured_std(table, lambda x: x * 0 + 5, 2), 0.5, "an activation that always gives 5", rtol=1e-5)
@@ -1203,8 +1204,8 @@ weights. Compare with the factors that your cell printed.
 
 With tanh the largest weights seem to do best, until you look at the pairs, which differed by 0.001 at the start. A small difference
 is stretched by large weights at every layer, while tanh holds back only what is large. Where similar inputs do not give similar outputs,
-nothing that is learned from one holds for the other. The last number of each line is the size of the difference as a share of the signal's: near 1
-the two signals have nothing to do with each other any more.
+nothing that is learned from one holds for the other. The last number of each line is the size of the difference as a share of the
+signal's: near 1 the two signals have nothing to do with each other any more.
 
 ## Measure: parameters and bytes
 
@@ -1304,6 +1305,6 @@ differ by 0 %. 1 point; an attribute for each block is right as well if `forward
 r"""
 ## What comes next
 
-The network answers, but nobody has told it how wrong the answer is. Module 04 does: losses that turn scores and targets into one number, and stay
-finite where the textbook formulas overflow. Next: `tito module complete 03_layers`.
+The network answers, but nobody has told it how wrong the answer is. Module 04 does: losses that turn scores and targets into one
+number, and stay finite where the textbook formulas overflow. Next: `tito module complete 03_layers`.
 """

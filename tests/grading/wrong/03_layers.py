@@ -224,17 +224,9 @@ def walk_parameters(module, prefix="", seen=None):
 + behind = z.numel() * activation(z).numpy().var()
 + return math.sqrt(before / (behind * fan_in))
 
-# %% measured_std: the variance, no root
-- return math.sqrt(before / (behind * fan_in))
-+ return before / (behind * fan_in)
-
 # %% measured_std: upside down
 - return math.sqrt(before / (behind * fan_in))
 + return math.sqrt(behind / (before * fan_in))
-
-# %% measured_std: the gain alone, whatever the number of inputs
-- return math.sqrt(before / (behind * fan_in))
-+ return math.sqrt(before / behind)
 
 # %% measured_std: fan_in is left outside of the root
 - return math.sqrt(before / (behind * fan_in))
@@ -387,10 +379,6 @@ class Dropout(Module):
 # %% Dropout: normal random numbers where uniform ones are wanted
 - mask = (rand(*x.shape).numpy() >= self.p) / (1 - self.p)
 + mask = (randn(*x.shape).numpy() >= self.p) / (1 - self.p)
-
-# %% Dropout: a mask in float64 that takes float16 and float32 with it
-- return x * Tensor(mask, dtype=x.dtype)
-+ return x * Tensor(mask, dtype=np.float64)
 
 # %% Dropout: arrays without axes are not met
 - mask = (rand(*x.shape).numpy() >= self.p) / (1 - self.p)
