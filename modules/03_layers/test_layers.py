@@ -246,7 +246,7 @@ def test_a_module_dies_without_the_garbage_collector():
 
 def test_a_state_is_a_copy_both_ways(block):
     state = block.state_dict()
-    expect([type(array) for array in state.values()], [np.ndarray] * 5, "the types of what a state holds")
+    expect([type(array).__name__ for array in state.values()], ["ndarray"] * 5, "the types in a state")
     state["scale"][0] = 100
     expect(block.scale, [1, 1, 1], "a parameter, after its array in the state has changed")
     block.load_state_dict(state)
@@ -348,7 +348,7 @@ def test_linear_is_a_product_with_the_transposed_weight(seed):
 
 def test_linear_stays_in_float32():
     layer = Linear(4, 2)
-    expect([p.dtype for p in layer.parameters()], [np.float32] * 2, "the dtypes of weight and bias")
+    expect([str(p.dtype) for p in layer.parameters()], ["float32"] * 2, "the dtypes of weight and bias")
     expect(layer(Tensor(np.arange(4))).dtype, np.float32, "the dtype of the output for integers")
 
 
@@ -423,7 +423,7 @@ def test_measured_std_keeps_the_mean_square_through_layers():
         z = 3 * randn(400, 300)
         for depth in range(1, 6):
             x = activation(z)
-            weight = normal_(zeros(300, 300), std=measured_std(z, activation, 300))
+            weight = normal_(zeros(300, 300), std=float(measured_std(z, activation, 300)))
             z = x @ weight.T
             got = float(np.square(z.numpy()).mean())
             expect(got, 9, f"{name}, {depth} layers of 300: the mean square, which was 9", rtol=0.35)

@@ -55,7 +55,7 @@ LISTED = {
         wordy=("relu", "softmax_along", "in_blocks"),
     ),
     "03_layers": Listed(
-        provided=392,
+        provided=393,
         tests=272,
         wordy=("walk_parameters", "Dropout"),
     ),

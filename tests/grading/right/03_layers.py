@@ -282,13 +282,13 @@ class Sequential(Module):
     def __setitem__(self, index, layer):
         setattr(self, self._rows()[index][0], layer)
 
-# %% measured_std: Tensors, a gain first
+# %% measured_std: Tensors to the end, also what is returned
 def measured_std(z, activation, fan_in):
     signal = activation(z)
-    power = (signal * signal).mean().item() if z.numel() else 0
-    if power == 0:
+    power = (signal * signal).sum()
+    if power.item() == 0:
         raise ValueError(f"a sample of shape {z.shape} leaves nothing to scale")
-    gain = math.sqrt((z**2).mean().item() / power)
+    gain = ((z**2).sum() / power) ** 0.5
     return gain / math.sqrt(fan_in)
 
 # %% measured_std: norms
