@@ -4,12 +4,14 @@ import copy
 import statistics
 import time
 
-from tinytorch import nn, optim
-from tinytorch.training import training_step
+# tinytorch is imported where it is used: a program imports this file before the one that words what is not built yet
 
 
 def kernel_times(model, loader, steps, count=5):
     """(rows of a table, a note on them): the time of a training step of `model` by both, and of `steps` of them."""
+    from tinytorch import nn
+    from tinytorch.training import training_step
+
     (ran,) = {layer.kernels for layer in model.modules() if isinstance(layer, nn.Conv2d)}
     batch = next(iter(loader))
     times = {name: [] for name in (ran, "product")}
@@ -32,6 +34,8 @@ def kernel_times(model, loader, steps, count=5):
 
 def twin_with(model, kernels):
     """A copy of the model that computes by such kernels, and an optimizer for it."""
+    from tinytorch import optim
+
     twin = copy.deepcopy(model)
     for layer in twin.modules():
         if hasattr(layer, "kernels"):

@@ -4,62 +4,80 @@ import math
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
+
+from milestones.report import COLORS
 
 QUIET = "#8a8f98"
 WIDTH = 8  # inches, a whole page
 
 
-def training_curve(history, asserted=()):
-    """Loss and accuracy over the epochs. asserted: pairs (epoch, the test accuracy that it takes)."""
+def training_curve(history, expected=()):
+    """Loss and accuracy over the epochs. expected: pairs (epoch, the least test accuracy after it)."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 3.6))
     epochs = range(1, len(history["loss"]) + 1)
     for axes, name, scale in ((left, "loss", 1), (right, "accuracy", 100)):
         axes.plot(epochs, scale * np.array(history[name]), "--o", label="training images, during the epoch", ms=4)
-        axes.plot(epochs, scale * np.array(history[f"validation_{name}"]), "-s", label="test images, after it", ms=4)
+        axes.plot(epochs, scale * np.array(history[f"test_{name}"]), "-s", label="test images, after it", ms=4)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
-    for epoch, least in asserted:
-        right.plot(epoch, 100 * least, "_", ms=18, mew=3, color=QUIET, label="test accuracy asserted")
+    for epoch, least in expected:
+        right.plot(epoch, 100 * least, "^", ms=9, color=QUIET, label="test accuracy expected", clip_on=False)
     left.set(ylabel="mean cross-entropy (nats)", ylim=(0, None))
     right.set_ylabel("accuracy (%)")
     handles, labels = right.get_legend_handles_labels()
     named = dict(zip(labels, handles, strict=True))
     figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=3)
-    reached = history["validation_accuracy"]
+    reached = history["test_accuracy"]
     return figure, (
-        f"Two curves each of loss and accuracy over {len(reached)} epochs. The loss on training images falls from "
+        "Loss (left) and accuracy (right) for training images, while the network learns from them, and for test images "
+        "after each epoch. A triangle marks the test accuracy that is expected at least, in its epoch. "
+        "The loss on training images falls from "
         f"{history['loss'][0]:.3f} to {history['loss'][-1]:.3f}; the accuracy on test images goes from "
         f"{100 * reached[0]:.1f} % after the first epoch to {100 * reached[-1]:.1f} % after the last."
     )
 
 
 def confusion(matrix, names):
-    """How often each class (row) was taken for each (column); mistakes are shaded, right answers are not."""
+    """How often each class (row) was taken for each (column); the more mistakes, the deeper the blue behind them."""
     mistakes = np.array(matrix, float)
     np.fill_diagonal(mistakes, np.nan)
     most = max(np.nanmax(mistakes), 1)
     is_long = max(map(len, names)) > 2
     figure, axes = plt.subplots(figsize=(7.4, 6) if is_long else (6.2, 5))
-    shades = axes.imshow(mistakes, vmin=0, vmax=most)
+    shades = np.zeros((*matrix.shape, 4)) + to_rgba(COLORS[0])  # its opacity counts, over light and dark pages alike
+    shades[..., 3] = 0.6 * np.nan_to_num(mistakes) / most
+    axes.imshow(shades)
     for row, column in zip(*np.nonzero(matrix), strict=True):
-        dark = {"color": "black" if mistakes[row, column] > most / 2 else "white"}
-        style = {"weight": "bold"} if row == column else dark
-        axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8, **style)
+        weight = "bold" if row == column else "normal"
+        axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=8, weight=weight)
     axes.set_xticks(range(len(names)), names, **({"rotation": 45, "ha": "right"} if is_long else {}))
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="what the network said", ylabel="what it is")
     axes.tick_params(length=0)
+    axes.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    axes.grid(which="minor")
+    axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
-    figure.colorbar(shades, label="mistakes (images)", ticks=MaxNLocator(integer=True))
-    places = np.argsort(-np.nan_to_num(mistakes), axis=None, kind="stable")[:3]
+    counts = np.nan_to_num(mistakes)
+    places = np.argsort(-counts, axis=None, kind="stable")[: min(3, np.count_nonzero(counts))]
     most_often = "; ".join(
-        f"{names[row]} for {names[column]}, {matrix[row, column]} times"
+        f"{names[row]} for {names[column]}, {times(matrix[row, column])}"
         for row, column in zip(*np.unravel_index(places, matrix.shape), strict=True)
     )
     right = f"{np.trace(matrix):,} of {matrix.sum():,} images are read right"
-    return figure, f"A table of 10 rows and 10 columns: {right}. Most frequent mistakes: {most_often}."
+    return figure, (
+        "How many test images of each class (row) the network took for each class (column): right answers in bold "
+        f"on the diagonal; the more mistakes, the deeper the blue. {right}."
+        + (f" Most frequent mistakes: {most_often}." if most_often else "")
+    )
+
+
+def times(count):
+    return "once" if count == 1 else f"{count} times"
 
 
 def worst_mistakes(images, labels, logits, names, count=12):
@@ -71,7 +89,10 @@ def worst_mistakes(images, labels, logits, names, count=12):
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:count]
     titles = [f"{names[labels[i]]}, said {names[said[i]]}\n{100 * sure[i]:.2f} % sure" for i in worst]
     words = "; ".join(title.replace("\n", ", ") for title in titles)
-    return pictures(images[worst], titles), f"{len(worst)} of {len(wrong)} mistakes, the surest first: {words}."
+    return pictures(images[worst], titles), (
+        f"{len(worst)} of {len(wrong)} mistakes on test images, the surest first: what it is, what the network said, "
+        f"and how sure it was. {words}."
+    )
 
 
 def kernels(weights):

@@ -15,7 +15,6 @@ RUNS, METRICS = "runs.json", "metrics.json"
 SCHEMA = 1
 
 
-
 def set_style():
     """Plots without a window, in colours that `save_figure` can exchange."""
     import matplotlib
@@ -91,11 +90,11 @@ def write_report(folder, facts, metrics, parts):
     blocks, written = [], set()
     for kind, name, *rest in parts:
         if kind == "figure":
-            figure, alt = rest
+            figure, caption = rest
             light, dark, width = save_figure(figure, folder / f"{_file_name(name)}.png")
             written |= {light, dark}
-            metrics["figures"].append({"name": name, "file": light, "dark": dark, "alt": alt})
-            blocks.append({"name": name, "light": light, "dark": dark, "alt": alt, "width": width})
+            metrics["figures"].append({"name": name, "file": light, "dark": dark, "caption": caption})
+            blocks.append({"name": name, "light": light, "dark": dark, "caption": caption, "width": width})
         elif kind == "table":
             metrics["tables"].append({"name": name, "rows": rest[0]})
             blocks.append({"name": name, "rows": rest[0]})
@@ -110,21 +109,18 @@ def write_report(folder, facts, metrics, parts):
 
 
 def _page(facts, metrics, blocks):
-    rows = [["result", "asserted", "measured", ""]]
-    for claim in metrics["asserts"]:
-        verdict = "reached" if claim["reached"] else "not reached"
-        rows.append([claim["metric"], claim["words"], show(claim["metric"], claim["value"]), verdict])
-    asserted = {claim["metric"] for claim in metrics["asserts"]}
-    others = [[name, show(name, value)] for name, value in metrics["results"].items() if name not in asserted]
+    compared = {claim["metric"] for claim in metrics["asserts"]}
+    others = [[name, show(name, value)] for name, value in metrics["results"].items() if name not in compared]
     setting = [[name, str(value)] for name, value in metrics["setting"].items()]
     return _template("milestone.html").render(
         title=f"{facts['title']}: {metrics['data']}, seed {metrics['seed']}",
         heading=f"{facts['title']}, {facts['year']}",
         paper=facts["paper"],
-        reached=metrics["reached"],
-        claims=rows,
+        about=metrics["about"],
+        verdicts=[verdict(claim) for claim in metrics["asserts"]],
+        readme=f"milestones/{metrics['milestone']}/README.md",
         blocks=blocks,
-        others=[["what", "value"], *others] if others else [],
+        others=[["measured", "value"], *others] if others else [],
         setting=[["setting", "value"], *setting],
     )
 
@@ -139,6 +135,15 @@ def _template(name):
 
 def _file_name(name):
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower()).strip("-")
+
+
+def verdict(claim):
+    """In words: what was measured, and against what. An upper bound is kept to or not, it is nothing to reach."""
+    if claim["value"] is None or "at_most" not in claim:
+        word = "reached" if claim["reached"] else "not reached"
+    else:
+        word = "not exceeded" if claim["reached"] else "exceeded"
+    return f"{word}: {claim['metric']} {show(claim['metric'], claim['value'])}; expected: {claim['words']}"
 
 
 def show(name, value):

@@ -2,12 +2,13 @@
 
     run = start(__file__)                  # reads the options, checks the package, seeds
     train, test = run.load()               # the dataset run.data
-    run.fit(trainer, loader, validation)   # run.epochs epochs, with progress; goes on where it was interrupted
+    run.fit(trainer, loader, test=loader)  # run.epochs epochs, with progress; goes on where it was interrupted
+    run.about("What is done, in sentences.")
     run.result("test accuracy", accuracy)
     run.finish()                           # writes the report and says whether the result was reached
 
 Beside that: run.seed, run.progress for a loop without a Trainer, run.figure, run.table and run.note for the report.
-A milestone's `milestone.toml` says what it needs, which datasets it knows, and which results it asserts on each.
+A milestone's `milestone.toml` says what it needs, which datasets it knows, and which results are expected on each.
 """
 
 import argparse
@@ -78,8 +79,8 @@ class Run:
         self.started, self.drawn = time.monotonic(), -math.inf
         self.home = program.parent
         self.root = program.parents[2]
-        self.facts = tomllib.loads((self.home / "milestone.toml").read_text(encoding="utf-8"))
-        options = self._parse(arguments)
+        self.facts = read_facts(self.home)
+        options = _options(self.facts, arguments)
         self.seed, self.fresh, self.wanted = options.seed, options.fresh, options.data
         self.interrupted = None
         signal.signal(signal.SIGINT, self._interrupt)
@@ -92,25 +93,13 @@ class Run:
         self.records = self.root / ".tito" / "milestones" / self.home.name
         self.folder = Path(options.report or self.records / name).resolve()
         self.elsewhere = options.report
-        self.checkpoints = []
+        self.epochs_made = self.epochs
+        self.checkpoints, self.trained = [], None  # trained: when a loop without a Trainer made its last step
         self.results, self.history, self.setting = {}, {}, {}
-        self.parts = []  # of the report, in their order
+        self.introduction, self.parts = [], []  # of the report, in their order
         self._prepare()
 
     # before
-
-    def _parse(self, arguments):
-        names = list(self.facts["datasets"])
-        parser = argparse.ArgumentParser(description=self.facts["summary"], allow_abbrev=False)
-        parser.add_argument("--data", choices=names, help=f"the dataset (default: {names[0]}, if it is here)")
-        parser.add_argument("--epochs", type=_positive, help="how long to train")
-        parser.add_argument("--seed", type=_natural, default=0, help="of all random numbers (default: 0)")
-        parser.add_argument("--report", metavar="FOLDER", help="where the report goes")
-        again = parser.add_mutually_exclusive_group()
-        again.add_argument("--resume", action="store_true", help="go on where it was interrupted (the default)")
-        again.add_argument("--fresh", action="store_true", help="start anew, even where something was interrupted")
-        parser.add_argument("--events", action="store_true", help=argparse.SUPPRESS)
-        return parser.parse_args(arguments)
 
     def _interrupt(self, *_):
         now = time.monotonic()
@@ -181,7 +170,9 @@ class Run:
                 (folder / ".writable").unlink()
         except OSError as error:
             raise _unwritable(folder, error) from error
-        text = f"{self.facts['title']} ({self.facts['year']}) on {self.data}: {self.epochs} epochs, seed {self.seed}"
+        most = "at most " if self.facts["datasets"][self.data].get("may_end_early") else ""
+        steps = f"{most}{self.epochs} epochs, seed {self.seed}"
+        text = f"{self.facts['title']} ({self.facts['year']}) on {self.data}: {steps}"
         voice.tell("start", text, data=self.data, wanted=self.wanted, epochs=self.epochs, seed=self.seed)
 
     # the run
@@ -196,32 +187,34 @@ class Run:
             part.transform = transform
         return self.loaded
 
-    def fit(self, trainer, loader, validation=None, name="checkpoint"):
+    def fit(self, trainer, loader, validation=None, test=None, name="checkpoint"):
         """Train to run.epochs epochs and return the history. Each epoch, and Ctrl-C, leaves a checkpoint to go on from.
 
-        A program that trains several models gives each another `name`.
+        test: in place of validation, data by which nothing is chosen: what is measured on them after each epoch is
+        called so ("test_loss"). A program that trains several models gives each another `name`.
         """
         from tinytorch.training import Checkpoint, ProgressBar
 
         path = self.folder / f"{name}.npz"
         self.checkpoints.append(path)
         trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, ProgressBar)]
-        trainer.callbacks += [Progress(self, loader), Checkpoint(path)]
+        named = _test_names if test is not None else dict
+        trainer.callbacks += [Progress(self, loader, named), Checkpoint(path)]
         trainer.progress = False
         if self.fresh:
             path.unlink(missing_ok=True)
         if path.exists():
             self._go_on(trainer, path)
         self.interrupted = None
-        trainer.fit(loader, max(self.epochs - trainer.epoch, 0), validation)
+        trainer.fit(loader, max(self.epochs - trainer.epoch, 0), validation if test is None else test)
         if self.interrupted is not None:  # the Trainer has ended in good order, between two steps
             trainer.save_checkpoint(path)
             raise KeyboardInterrupt
-        self.history |= trainer.history
+        self.history |= named(trainer.history)
         kernels = sorted({one.kernels for one in trainer.model.modules() if hasattr(one, "kernels")})
         self.setting |= {"kernels": ", ".join(kernels)} if kernels else {}
         self.setting["parameters"] = sum(parameter.numel() for parameter in trainer.model.parameters())
-        return trainer.history
+        return named(trainer.history)
 
     def _go_on(self, trainer, path):
         try:
@@ -242,20 +235,29 @@ class Run:
                 named = model.named_parameters() if model is not None else ()
                 bad = next((path for path, one in named if not np.isfinite(one.data).all()), "none")
                 raise FloatingPointError(f"step {step}: {name} is {value}; the first parameter not finite: {bad}")
+        self.trained = time.monotonic()
         if step == steps or time.monotonic() - self.drawn >= SECONDS_BETWEEN_LINES:
             self.drawn = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
             voice.tell("progress", f"step {step}/{steps}  {words}", done=step, total=steps, values=values)
 
+    def ended_after(self, epochs):
+        """The training needed fewer epochs than it was given."""
+        self.epochs_made = epochs
+
     # the report
 
     def result(self, name, value):
-        """A measured number; those that the milestone asserts something about are compared."""
+        """A measured number; those of which the milestone expects something are compared."""
         self.results[name] = round(float(value), 6)  # float32 holds 95 % as 0.94999999
 
-    def figure(self, name, figure, alt):
-        """A matplotlib figure. name: its heading. alt: what it shows, for whoever does not see it."""
-        self.parts.append(("figure", name, figure, alt))
+    def about(self, text):
+        """A paragraph at the head of the report: what is done, with what, and what it is compared with."""
+        self.introduction.append(text)
+
+    def figure(self, name, figure, caption):
+        """A matplotlib figure. name: its heading. caption: what it shows, for those who do not see it, too."""
+        self.parts.append(("figure", name, figure, caption))
 
     def table(self, name, rows):
         """rows: lists of cells, the titles of the columns first."""
@@ -270,13 +272,11 @@ class Run:
         claims = [self._compare(claim) for claim in self.asserts]
         reached = all(claim["reached"] for claim in claims)
         for claim in claims:
-            verdict = "reached" if claim["reached"] else "not reached"
-            measured = report.show(claim["metric"], claim["value"])
-            voice.tell("result", f"{verdict}: {claim['metric']} {measured}; asserted: {claim['words']}")
+            voice.tell("result", claim["verdict"])
         entry = {
             "data": self.data,
             "seed": self.seed,
-            "epochs": self.epochs,
+            "epochs": self.epochs_made,
             "reached": reached,
             "metric": claims[0]["metric"],
             "value": claims[0]["value"],
@@ -303,12 +303,14 @@ class Run:
         if value is not None and not math.isfinite(value):
             value = None
         low, high = claim.get("at_least", -math.inf), claim.get("at_most", math.inf)
-        return {**claim, "value": value, "reached": value is not None and low <= value <= high}
+        compared = {**claim, "value": value, "reached": value is not None and low <= value <= high}
+        return {**compared, "verdict": report.verdict(compared)}
 
     def _metrics(self, claims, reached):
         from tinytorch.threads import thread_count
 
-        seconds = round(time.monotonic() - self.started, 1)
+        if "training seconds" not in self.setting:  # a loop of its own
+            self.setting["training seconds"] = round((self.trained or time.monotonic()) - self.started, 1)
         return {
             "schema": report.SCHEMA,
             "milestone": self.home.name,
@@ -317,15 +319,15 @@ class Run:
             "epochs": self.epochs,
             "reached": reached,
             "asserts": claims,
+            "about": self.introduction,
             "results": {name: value if math.isfinite(value) else None for name, value in self.results.items()},
             "history": self.history,
             "setting": {
                 "dataset": self.data,
-                "epochs": self.epochs,
+                "epochs": self.epochs_made,
                 "seed": self.seed,
                 **self.setting,
                 "threads": thread_count(),
-                "seconds": seconds,
                 "Python": platform.python_version(),
                 "NumPy": np.__version__,
                 "command": self._command(report=False),
@@ -344,8 +346,8 @@ class Run:
 class Progress:
     """A callback of Trainer: loss, accuracy, images a second and the time left, as the training goes on."""
 
-    def __init__(self, run, loader):
-        self.run, self.loader, self.drawn = run, loader, -math.inf
+    def __init__(self, run, loader, named):
+        self.run, self.loader, self.named, self.drawn = run, loader, named, -math.inf
         self.seconds, self.began = 0.0, None  # of training, before this fit; when this fit began
 
     def on_fit_start(self, trainer):
@@ -362,7 +364,7 @@ class Progress:
 
     def on_epoch_end(self, trainer):
         logs = {name: values[-1] for name, values in trainer.history.items() if values[-1] is not None}
-        self.tell("epoch", trainer, trainer.epoch, 0, logs)
+        self.tell("epoch", trainer, trainer.epoch, 0, self.named(logs))
 
     def on_fit_end(self, trainer):
         self.seconds, self.began = self.state_dict()["seconds"], None
@@ -386,6 +388,11 @@ class Progress:
         self.seconds = state["seconds"]
 
 
+def _test_names(logs):
+    """What a Trainer measured, with "test" in place of "validation"."""
+    return {name.replace("validation_", "test_", 1): value for name, value in logs.items()}
+
+
 def clock(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
@@ -398,6 +405,24 @@ def _unwritable(folder, error):
     )
 
 
+def _options(facts, arguments):
+    """The options of a milestone's program, given by hand or by tito. arguments: None for those of this process."""
+    expected = facts["datasets"]
+    first, last = list(expected)[0], list(expected)[-1]
+    epochs = ", ".join(f"{one['epochs']} on {name}" for name, one in expected.items())
+    default = first if first == last else f"{first} where it is fetched, else {last}"
+    parser = argparse.ArgumentParser(description=facts["summary"], allow_abbrev=False)
+    parser.add_argument("--data", choices=list(expected), help=f"the dataset (default: {default})")
+    parser.add_argument("--epochs", type=_positive, help=f"how long to train (default: {epochs})")
+    parser.add_argument("--seed", type=_natural, default=0, help="of all random numbers (default: 0)")
+    parser.add_argument("--report", metavar="FOLDER", help="where the report goes")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help="go on where it was interrupted (the default)")
+    again.add_argument("--fresh", action="store_true", help="start anew, even where something was interrupted")
+    parser.add_argument("--events", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
 def _positive(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of epochs")
@@ -408,6 +433,11 @@ def _natural(text):
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a seed: 0, 1, 2 and so on")
     return int(text)
+
+
+def read_facts(home):
+    """What the milestone in the folder `home` says about itself."""
+    return tomllib.loads((home / "milestone.toml").read_text(encoding="utf-8"))
 
 
 def start(program, arguments=None):
@@ -436,7 +466,7 @@ def describe(error):
         return "prerequisites", EXIT_NOT_REACHED, message, hint
     ours = [place for place in traceback.extract_tb(error.__traceback__) if Path(place.filename).is_relative_to(HOME)]
     where = f" in {Path(ours[-1].filename).relative_to(HOME).as_posix()}:{ours[-1].lineno}" if ours else ""
-    return None, EXIT_NOT_REACHED, f"{type(error).__name__}{where}: {error}", "mend that line, then run it again"
+    return None, EXIT_NOT_REACHED, f"{type(error).__name__}{where}: {error}", "fix that line, then run it again"
 
 
 def _end(kind, error, trace):
@@ -455,3 +485,5 @@ def _end(kind, error, trace):
 voice, current = Voice(), None
 if (Path(getattr(sys.modules["__main__"], "__file__", None) or ".").parent / "milestone.toml").is_file():
     sys.excepthook = _end  # a milestone's program: from now on, whatever it imports
+    if {"-h", "--help"} & set(sys.argv[1:]):  # answered although modules that it imports are not written yet
+        _options(read_facts(Path(sys.modules["__main__"].__file__).resolve().parent), None)

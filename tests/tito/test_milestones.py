@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,8 +157,64 @@ def test_list_shows_what_is_ready_what_is_missing_and_what_starts_it(milestone):
 def test_list_names_the_command_that_fetches_a_dataset(milestone, monkeypatch, tmp_path):
     monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path / "nothing"))
     text = milestone("list").stdout
-    assert "mnist is not here; get it with: tito data fetch mnist" in text
+    assert "digits suffice, and need no download" in text
+    assert "for mnist: tito data fetch mnist" in text
     assert "tito data fetch digits" not in text, "they are brought along"
+
+
+def test_the_list_offers_what_is_next_and_not_what_is_done(milestone):
+    """One command, of the first milestone that is ready and not reached; a done one shows its report in place of it."""
+    assert milestone("list").stdout.splitlines()[-1] == "next: tito milestone run 01"
+    milestone("run", "1")
+    text = milestone("list").stdout
+    assert "reached on points: .tito/milestones/01_1957_quick/points-seed0/index.html" in text
+    assert "tito milestone run 01" not in text
+    assert text.splitlines()[-1] == "next: tito milestone run 03"
+    assert text.count("next: ") == 1
+
+
+def test_the_help_says_the_datasets_of_each_milestone_and_their_epochs(milestone):
+    text = " ".join(milestone("run", "--help").stdout.split())
+    assert "01_1957_quick points (6 epochs) 02_1969_later" in text
+    assert "mnist (6 epochs), cifar10 (6 epochs), digits (6 epochs); digits where mnist is not fetched" in text
+
+
+def test_an_upper_bound_is_kept_to_and_not_reached(milestone, course):
+    path = course / "milestones" / "01_1957_quick" / "milestone.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("at_least", "at_most"), encoding="utf-8")
+    for value, word, code in ((0.75, "not exceeded", 0), (0.9, "exceeded", 1), ("float('nan')", "not reached", 1)):
+        rewrite(course, "01_1957_quick", f"run.result('accuracy', {value})\nrun.finish()")
+        done = milestone("run", "1")
+        assert done.exit_code == code
+        assert done.stdout.splitlines()[-2].startswith(f"{word}: accuracy "), done.stdout
+
+
+def test_the_report_says_in_sentences_what_was_done_and_what_a_figure_shows(milestone, course):
+    program = (
+        "import matplotlib.pyplot as plt\nrun.about('Points were counted.')\nfigure, axes = plt.subplots()\n"
+        "run.figure('The curve', figure, 'It falls.')\nrun.table('Counts', [['name', 'count'], ['a', 3]])\n"
+        "run.result('accuracy', 0.9)\nrun.finish()"
+    )
+    rewrite(course, "01_1957_quick", program)
+    assert milestone("run", "1").exit_code == 0
+    page = (course / ".tito/milestones/01_1957_quick/points-seed0/index.html").read_text(encoding="utf-8")
+    assert page.index("<p>Points were counted.</p>") < page.index("<p>reached: accuracy 90.00 %; expected: at least 75")
+    assert "<figcaption>It falls.</figcaption>" in page
+    assert not re.search(r"<th[^>]*>\s*</th>", page), "every column has a title"
+    assert "assert" not in page
+    assert page.count("seconds") == 1
+    assert page.count('class="wide" tabindex="0"') == page.count("<table") + page.count("<picture")
+    assert metrics(course, "01_1957_quick", "points-seed0")["about"] == ["Points were counted."]
+
+
+def test_what_is_measured_on_test_data_is_not_called_validation(milestone, course):
+    rewritten = SLOW.replace("validation=DataLoader(data, 60)", "test=DataLoader(data, 60)")
+    (course / "milestones" / "03_1986_slow" / "slow.py").write_text(rewritten, encoding="utf-8")
+    done = milestone("run", "slow")
+    assert done.exit_code == 0, done.stderr
+    assert "test_accuracy" in done.stdout and "validation" not in done.stdout
+    history = metrics(course, "03_1986_slow", "made-seed0")["history"]
+    assert "test_loss" in history and not any("validation" in name for name in history)
 
 
 def test_done_is_what_was_reached(milestone):
@@ -263,7 +320,7 @@ def test_not_reached_is_said_with_the_figures(milestone):
     assert done.document["error"]["message"] == "not reached: accuracy 50.00 %, at least 75 %"
     assert done.document["data"]["entry"]["value"] == 0.5
     text = milestone("run", "images", "--data", "digits", "--seed", "5")
-    assert "not reached: accuracy 50.00 %; asserted: at least 75 %" in text.stdout
+    assert "not reached: accuracy 50.00 %; expected: at least 75 %" in text.stdout
     assert text.exit_code == 1
 
 
@@ -388,7 +445,7 @@ def test_a_broken_file_of_a_dataset_is_named(milestone, monkeypatch, tmp_path, f
         ),
         ("__import__('numpy').empty(1 << 52)", 3, "memory", "too little memory", "close other programs"),
         ("FloatingPointError('epoch 2, step 7: it is nan')", 1, "not-finite", "epoch 2, step 7: it is nan", "--fresh"),
-        ("ValueError('odd')", 1, "program", "ValueError in milestones/05_2001_faulty/faulty.py:4: odd", "mend"),
+        ("ValueError('odd')", 1, "program", "ValueError in milestones/05_2001_faulty/faulty.py:4: odd", "fix"),
         ("SystemExit(7)", 1, "program", "faulty.py ended with exit code 7", "python milestones/05_2001_faulty"),
         ("__import__('os').kill(__import__('os').getpid(), 9)", 3, "memory", "was killed", "close other programs"),
     ],

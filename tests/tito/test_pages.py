@@ -80,9 +80,10 @@ def test_a_milestones_report_escapes_what_it_is_given():
 
     metrics = {
         "asserts": [{"reached": True, "metric": HOSTILE, "words": HOSTILE, "value": 1}],
+        "about": [HOSTILE], "milestone": HOSTILE,
         "results": {HOSTILE: 1234.5}, "setting": {HOSTILE: HOSTILE}, "reached": True, "data": HOSTILE, "seed": 0,
     }  # fmt: skip
-    figure = {"name": HOSTILE, "light": "a.png", "dark": "b.png", "alt": HOSTILE, "width": 736}
+    figure = {"name": HOSTILE, "light": "a.png", "dark": "b.png", "caption": HOSTILE, "width": 736}
     blocks = [{"note": HOSTILE}, {"name": HOSTILE, "rows": [[HOSTILE, "n"], [HOSTILE, 12345.678]]}, figure]
     text = report._page({"title": HOSTILE, "year": 1957, "paper": HOSTILE}, metrics, blocks)
     assert "<script" not in text and text.count("&lt;script") >= 12

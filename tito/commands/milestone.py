@@ -7,13 +7,13 @@ import typer
 
 from tito.commands.context import open_project
 from tito.console import console
-from tito.errors import WorkError
+from tito.errors import TitoError, WorkError
 
 Name = Annotated[str, typer.Argument(metavar="N", help="1, 01, perceptron, 1957 or 01_1957_perceptron")]
 Data = Annotated[
-    str | None, typer.Option("--data", metavar="NAME", help="The dataset; the milestone's own unless given.")
+    str | None, typer.Option("--data", metavar="NAME", help="The dataset: see below for those of each milestone.")
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="How long to train.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="How long to train: see below for what is usual.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")]
 Report = Annotated[Path | None, typer.Option("--report", metavar="FOLDER", help="Where the report goes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew, even where a run was interrupted.")]
@@ -67,11 +67,18 @@ def _print_list(milestones, found, warnings):
     rows = []
     for milestone, standing in zip(milestones, found, strict=True):
         lines = [milestone.summary]
-        if standing.missing:
-            lines.append(f"needs {', '.join(standing.missing)}")
-        lines += [f"{name} is not here; get it with: tito data fetch {name}" for name in standing.absent]
-        rows.append((standing.state, standing.milestone, "\n".join([*lines, f"next: {standing.next}"])))
-    console.table(["state", "milestone", ""], rows)
+        if standing.state == "done":
+            lines += [f"reached on {entry.data}: {entry.report}" for entry in standing.best if entry.reached]
+        if standing.state == "locked":
+            lines.append(f"needs {', '.join(standing.missing)}; start with: {standing.next}")
+        if standing.absent and standing.state != "done":
+            lines.append(f"{milestone.datasets[-1]} suffice, and need no download")
+        if standing.absent:
+            lines += [f"for {name}: tito data fetch {name}" for name in standing.absent]
+        rows.append((standing.state, standing.milestone, "\n".join(lines)))
+    console.table(["state", "milestone", "about"], rows)
+    following = [one.next for state in ("ready", "locked") for one in found if one.state == state]
+    console.line(f"next: {following[0]}" if following else "all milestones are reached")
 
 
 @app.command()
@@ -98,7 +105,7 @@ def _print_status(found, warnings):
             rows.append((standing.milestone, which, setting, f"{measured}\n{entry.report}"))
         if not runs:
             rows.append((standing.milestone, "none", "", f"next: {standing.next}"))
-    console.table(["milestone", "run", "on", ""], rows)
+    console.table(["milestone", "run", "on", "result"], rows)
     done = sum(standing.state == "done" for standing in found)
     console.line(f"{done} of {len(found)} milestones reached")
 
@@ -109,7 +116,25 @@ def _shown(metric, value):
     return f"{100 * value:.2f} %" if "accuracy" in metric else f"{value:,.6g}"
 
 
-@app.command()
+class WithDatasets(typer.core.TyperCommand):
+    """A command whose help ends with the datasets of each milestone and its usual number of epochs on each."""
+
+    def format_epilog(self, context, formatter):
+        try:
+            _, _, milestones = _open()
+        except TitoError:  # outside of a project there are none
+            return
+        with formatter.section("Values of --data, the default first, and the epochs unless --epochs says others"):
+            formatter.write_dl([(one.name, _choices(one)) for one in milestones])
+
+
+def _choices(milestone):
+    usual = ", ".join(f"{one.data} ({one.epochs} epochs)" for one in milestone.results)
+    first, *others = milestone.datasets
+    return f"{usual}; {others[-1]} where {first} is not fetched" if others else usual
+
+
+@app.command(cls=WithDatasets)
 def run(
     milestone: Name,
     data: Data = None,
@@ -152,6 +177,5 @@ def _follow(event, advance):
 
 def _print_outcome(outcome):
     for one in outcome.asserts:
-        verdict = "reached" if one["reached"] else "not reached"
-        console.line(f"{verdict}: {one['metric']} {_shown(one['metric'], one['value'])}; asserted: {one['words']}")
+        console.line(one["verdict"])
     console.line(f"report: {outcome.report}")

@@ -60,7 +60,9 @@ class MilestoneState:
 
 @dataclass(frozen=True)
 class MilestoneRun:
-    """A finished run. asserts: what the milestone asserts, each with metric, words, value and reached."""
+    """A finished run. asserts: what the milestone expects, each with metric, words, value, reached and, as a sentence
+    of all that, verdict.
+    """
 
     milestone: str
     reached: bool
