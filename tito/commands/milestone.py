@@ -1,5 +1,6 @@
 """`tito milestone`: historical results, reproduced with the package as it is."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -173,6 +174,8 @@ def _follow(event, advance):
         advance(event["done"], event["total"], event["text"] if event["event"] == "progress" else None)
     if event["event"] in ("start", "say", "epoch", "output"):
         console.line(event["text"])
+    if event["event"] == "error" and console.verbose:
+        print(event["traceback"], end="", file=sys.stderr)  # of the program, whose lines the student may change
 
 
 def _print_outcome(outcome):
