@@ -98,7 +98,7 @@ def _empty(project, module, standing):
     if handed_out is None or standing.state == "ready" or not module.notebook.exists():
         return ()
     try:
-        return notebooks.empty_answers(notebooks.load(project, module.notebook).node, handed_out)
+        return notebooks.empty_answers(pristine.load_source(project, module).node, handed_out)
     except WorkError:
         return ()
 

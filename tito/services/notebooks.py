@@ -25,13 +25,17 @@ class Source:
     """A notebook and where it came from.
 
     label: the path as a person types it; node: the notebook; starts: for each cell the line of the percent file on
-    which its source starts, or None for an .ipynb file.
+    which its source starts, or None for an .ipynb file. ids: of the cells as the file has them, "" for none. places:
+    where the cells were put in order again, for each its index in the file, None where it is not there, and how many
+    lines of that cell stand above it.
     """
 
     path: Path
     label: str
     node: dict
     starts: list | None
+    ids: tuple = ()
+    places: tuple | None = None
 
 
 def load(project, path):
@@ -52,13 +56,19 @@ def parse(data, label, path=None):
     Raises WorkError (code "unreadable").
     """
     path = path or Path(label)
-    node = _parse_notebook(_decoded(data, label, path), label, path)
+    node, ids = _parse_notebook(_decoded(data, label, path), label, path)
     _set_ids(node)
-    return Source(path, label, node, None)
+    return Source(path, label, node, None, ids)
 
 
 def where(source, index, line=None):
     """The place of cell `index` (from 0), or of a `line` (from 1) of it, as a person finds it."""
+    if source.places is not None:
+        name = grade_id(source.node.cells[index])
+        index, above = source.places[index]
+        if index is None:
+            return f"{source.label}, the restored cell {name}" + (f", line {line}" if line else "")
+        line = line and max(1, line + above)
     if source.starts is not None:
         return f"{source.label}:{source.starts[index] + (line or 1) - 1} (cell {index + 1})"
     return f"{source.label}, cell {index + 1}" + (f", line {line}" if line else "")
@@ -264,7 +274,7 @@ def _require_metadata(cell, marker, place):
 
 
 def _parse_notebook(text, label, path):
-    """The notebook in the JSON `text` of a file that anybody may have edited with anything."""
+    """(notebook, ids of its cells) in the JSON `text` of a file that anybody may have edited with anything."""
     import nbformat
 
     try:
@@ -282,11 +292,19 @@ def _parse_notebook(text, label, path):
         node = nbformat.from_dict(data)
         if node.nbformat < 4:
             node = nbformat.convert(node, 4)
-        return _clean(node.cells, node.get("metadata"))
+        ids = tuple(map(_id, node.cells))
+        return _clean(node.cells, node.get("metadata")), ids
     except Exception as error:  # nbformat's converters and validators fail on malformed cells in any way
         reason = (str(error).splitlines() or [""])[0]
         reason = f"is not a valid notebook ({type(error).__name__}: {reason})"
         raise _unreadable(label, reason, _start_over(path)) from error
+
+
+def _id(cell):
+    """The id of a cell, which Colab keeps in its metadata; "" for none."""
+    cell = cell if isinstance(cell, dict) else {}
+    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
+    return next((one for one in (cell.get("id"), metadata.get("id")) if isinstance(one, str)), "")
 
 
 def _clean(cells, metadata):

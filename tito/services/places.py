@@ -19,6 +19,7 @@ class Places:
             return f"the restored cell {notebooks.grade_id(one.cell)}" + (f", line {line}" if line else "")
         if self.source.starts is not None:
             return f"{self.source.label}:{self.source.starts[one.index] + (line or 1) - 1}"
+        line = line and line + one.line
         return f"cell {one.index + 1}" + (f", line {line}" if line else "")
 
     def name(self, position):

@@ -183,7 +183,11 @@ def _grade_ids_unique(source, module):
     for index, cell in enumerate(source.node.cells):
         name = grade_id(cell)
         if name and first.setdefault(name, index) != index:
-            yield index, None, f"grade_id {name!r} is taken by {where(source, first[name])}"
+            if source.starts is None:
+                cells = f"this cell and {where(source, first[name])}, are one answer ({name}) that was split or copied"
+                yield index, None, f"{cells}: merge them (Shift+M) or delete one"
+            else:
+                yield index, None, f"grade_id {name!r} is taken by {where(source, first[name])}"
 
 
 EXPORT_RULES = (

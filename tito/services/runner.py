@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tito.errors import WorkError
 from tito.services import dependence, executed, kernel, notebooks, rules, views
-from tito.services.pristine import in_words, read_pristine, restore
+from tito.services.pristine import exported, in_words, read_pristine, restore
 from tito.services.verdicts import Judge
 
 MEASURE_SECONDS = 300
@@ -94,7 +94,8 @@ def run(
     if not graded:
         hint = "restore the file" if project.is_course else f"tito module reset {module.name}   (keeps a backup)"
         raise WorkError(f"{source.label} has no graded cell to run", hint, code="no-tests")
-    left_behind = [f"{one.where}: {one.message}" for one in rules.names_left_behind(source, module)]
+    counted = exported(source, placed, pristine) if pristine else source
+    left_behind = [f"{one.where}: {one.message}" for one in rules.names_left_behind(counted, module)]
     measuring = [number for number, one in enumerate(running) if notebooks.is_measure(one.cell)]
     outputs = {} if measure else None
     with views.view(project, catalog.prerequisites(module), without_kernels_of=None if measure else module) as folder:
@@ -122,10 +123,10 @@ def run(
         cells=tuple(_cell(running[number].cell, judge.verdict(number), outcomes[number]) for number in graded),
         withheld=_points(one.cell for one in placed if notebooks.is_withheld(one.cell)),
         written=_points(cell for cell in (pristine or source.node).cells if notebooks.is_written(cell)),
-        warnings=(*([warning] if warning else []), *map(in_words, changes), *left_behind),
+        warnings=(*([warning] if warning else []), *in_words(changes), *left_behind),
         stopped=tuple(judge.stopped(set(graded))),
         seconds=(datetime.now() - start).total_seconds(),
-        empty=notebooks.empty_answers(source.node, pristine),
+        empty=notebooks.empty_answers(counted.node, pristine),
         measured=tuple((judge.places.cell(number), executed.text(outputs.get(number, ()))) for number in measuring),
         page=executed.write_page(project, module, placed, running, outputs) if measure else None,
     )

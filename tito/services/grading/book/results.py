@@ -52,8 +52,8 @@ class SubmissionResult:
 
     @property
     def warnings(self):
-        """`changes` in words."""
-        return tuple(map(in_words, self.changes))
+        """`changes` in words, a sentence a kind."""
+        return in_words(self.changes)
 
     @property
     def points(self):

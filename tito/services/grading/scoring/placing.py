@@ -1,12 +1,9 @@
 """Puts the cells of a submission in the order in which they are graded, every test as the course has it."""
 
-import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tito.services import notebooks
-from tito.services.pristine import Change, Placed, restore
-
-KEYS = ("grade", "grade_id", "locked", "points", "solution")
+from tito.services.pristine import TAMPERING, Change, Placed, restore
 
 
 @dataclass(frozen=True)
@@ -25,25 +22,19 @@ def order(source, handed, tests):
     has it, hidden tests included}. A test that was deleted or edited comes from there; one that was moved goes back
     behind the cells that it was handed out behind.
     """
-    placed, changes = restore(_without_additions(source, handed), handed)
+    placed, changes = restore(source, handed)
     changes += _put_in_place(placed, handed, tests)
     for index, one in enumerate(placed):
         full = tests.get(notebooks.grade_id(one.cell))
         if full is not None:
             placed[index] = Placed(full, one.index)
-    tampered = any(change.kind == "added" or change.grade_id in tests for change in changes)
+    tampered = any(_is_tampering(change, tests) for change in changes)
     return Order(tuple(placed), tuple(changes), tampered)
 
 
-def _without_additions(source, handed):
-    """`source` without what tools add to the metadata of a cell (nbgrader: a checksum)."""
-    originals = {notebooks.grade_id(cell): notebooks.grading(cell) for cell in handed.cells}
-    node = copy.deepcopy(source.node)
-    for cell in node.cells:
-        original = originals.get(notebooks.grade_id(cell))
-        if original and all(notebooks.grading(cell).get(key) == original.get(key) for key in KEYS):
-            cell.metadata["nbgrader"] = copy.deepcopy(original)
-    return replace(source, node=node)
+def _is_tampering(change, tests):
+    """Whether a test is not as it was handed out; one that only lost its metadata is."""
+    return change.kind == "added" or (change.kind in TAMPERING and change.grade_id in tests)
 
 
 def _put_in_place(placed, handed, tests):

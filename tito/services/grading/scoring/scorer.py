@@ -112,7 +112,7 @@ def _numbered(kit, cells):
 
 def _status(scored, ordered, cells):
     if ordered.tampered:
-        return "tampered", "; ".join(map(in_words, ordered.changes))
+        return "tampered", "; ".join(in_words(ordered.changes))
     for status in ("timeout", "crashed"):
         found = [cell for cell in cells if cell.status == status and scored.ended_by(cell.grade_id, status)]
         if found:
