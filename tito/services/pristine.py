@@ -213,9 +213,8 @@ def exported(source, placed, pristine):
                 cell = copy.deepcopy(cell)
                 cell.source = recognition.without(cell.source, later[name])
             later.setdefault(name, set()).update(names)
-            if notebooks.is_exported(originals[name]) and cell.source.strip() and not notebooks.is_exported(cell):
-                cell = copy.deepcopy(cell)
-                cell.source, above = f"#| export\n{cell.source}", above - 1
+            if notebooks.is_exported(originals[name]) and cell.source.strip():
+                cell, above = _as_exported(cell, above)
         cells.append(cell)
         places.append((one.index, above))
     cells.reverse()
@@ -227,6 +226,15 @@ def exported(source, placed, pristine):
     node = copy.copy(source.node)
     node.cells = cells
     return replace(source, node=node, places=tuple(reversed(places)))
+
+
+def _as_exported(cell, above):
+    """The cell with `#| export` as its first line, and nowhere else; and how many lines stand above it then."""
+    first, *text = cell.source.split("\n")
+    text = ["" if notebooks.EXPORT.fullmatch(line) else line for line in text]
+    cell, is_marked = copy.deepcopy(cell), notebooks.is_exported(cell)
+    cell.source = "\n".join([*([] if is_marked else ["#| export"]), first, *text])
+    return cell, above if is_marked else above - 1
 
 
 def restore(source, pristine):

@@ -184,7 +184,7 @@ def _grade_ids_unique(source, module):
         name = grade_id(cell)
         if name and first.setdefault(name, index) != index:
             if source.starts is None:
-                cells = f"this cell and {where(source, first[name])}, are one answer ({name}) that was split or copied"
+                cells = f"cells {first[name] + 1} and {index + 1} are one cell ({name}) that was split or copied"
                 yield index, None, f"{cells}: merge them (Shift+M) or delete one"
             else:
                 yield index, None, f"grade_id {name!r} is taken by {where(source, first[name])}"

@@ -1,5 +1,6 @@
 """`tito grade autograde`: every submission of a module, in parallel, isolated."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -87,6 +88,7 @@ def _data(outcome):
                 "late": row.late,
                 "graded_now": row.fresh,
                 "isolation": row.isolation or None,
+                "changes": [asdict(change) for change in row.changes],
                 "warnings": list(row.warnings),
             }
             for row in outcome.rows
@@ -107,7 +109,7 @@ def _print(outcome):
             row.status,
             f"{row.seconds:.1f}" if row.seconds else "",
             duration(row.late) if row.late else "",
-            row.detail,
+            row.detail or "; ".join(row.warnings),
         )
         for row in outcome.rows
     ]

@@ -27,7 +27,8 @@ class GradedRow:
     """What became of one student's submission.
 
     points: of the first try; second_points: with the second try; None for a submission without a score.
-    late: seconds, None where nothing is known. fresh: it was scored in this run.
+    late: seconds, None where nothing is known. fresh: it was scored in this run. changes: what was not as it was handed
+    out, and warnings: the same in words.
     """
 
     student: str
@@ -40,6 +41,7 @@ class GradedRow:
     late: float | None = None
     fresh: bool = False
     isolation: str = ""
+    changes: tuple = ()
     warnings: tuple = ()
 
 
@@ -234,6 +236,7 @@ def _row(result, *, fresh=False):
         seconds=result.seconds,
         fresh=fresh,
         isolation=result.isolation,
+        changes=result.changes,
         warnings=result.warnings,
     )
 
