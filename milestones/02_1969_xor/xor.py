@@ -90,11 +90,13 @@ run.about(
 )
 shares = [["cases right of four", f"lines of {len(lines):,}"]]
 right = round(4 * run.results["accuracy of one layer, trained"])
-run.note(
-    f"The one layer that was trained ends at answers that differ from one half by {away:.1g} at most, because one half "
-    "to everything makes its loss least. On which side of one half such an answer falls is a matter of rounding, so "
-    f"its {right} of 4 right say nothing about lines; the best line tried gets {lines.max()} of 4 right."
+ending = (
+    "because one half to everything makes its loss least. On which side of one half such an answer falls is a matter "
+    f"of rounding, so its {right} of 4 right say nothing about lines; the best line gets {lines.max()} right."
+    if away < 1e-5
+    else f"with {right} of 4 right. With more epochs it ends at one half to everything, which makes its loss least."
 )
+run.note(f"The one layer that was trained gives answers that differ from one half by {away:.1g} at most, {ending}")
 run.table("All lines that were tried", shares + [[n, int((lines == n).sum())] for n in range(5)])
 
 figure, all_axes = plt.subplots(1, 3, figsize=(8, 3.2), sharey=True)

@@ -522,6 +522,28 @@ def test_wrong_files_from_a_folder_change_nothing(shop, tmp_path):
     assert shop.files() == {} and shop.parts() == []
 
 
+def test_a_folder_for_each_file_is_looked_into(shop, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        (tmp_path / "mine" / name / name).write_bytes(CONTENTS[name])
+    assert shop.fetch("mnist", "--from", tmp_path / "mine").exit_code == 0
+    assert shop.files() == CONTENTS
+
+
+def test_a_file_that_a_program_renamed_is_named_with_its_right_name(shop, tmp_path, server):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "two").write_bytes(CONTENTS["two"])
+    (mine / "O.ne").write_bytes(CONTENTS["one"])
+    outcome = shop.fetch("mnist", "--from", mine)
+    assert outcome.exit_code == 2
+    assert f"{mine} does not hold one.gz or one; rename {mine / 'O.ne'} to one\n" in outcome.stderr
+    assert shop.files() == {}
+    (shop.cache / "mnist" / "t-wo.gz").write_bytes(PACKED["two.gz"])
+    text = " ".join(shop.fetch("mnist").stdout.split())
+    assert f"does not hold two.gz or two; rename {shop.cache / 'mnist' / 't-wo.gz'} to two.gz" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "fragments"),
     [
@@ -595,6 +617,9 @@ def test_unpacked_records_from_the_disk_are_checked_by_their_structure(shop, tmp
         (mine / "a.bin").write_bytes(RECORDS["a.bin"][:3073] + damage + RECORDS["a.bin"][3074:])
         fails(shop.fetch("cifar10", "--from", tmp_path / "mine"), "hash", words)
         assert shop.files("cifar10") == {} and shop.parts() == []
+    (mine / "a.bin").write_bytes(RECORDS["a.bin"][:-3073])
+    words = f"{len(RECORDS['a.bin']) // 3073} records of 3073 bytes, found {len(RECORDS['a.bin']) - 3073}"
+    fails(shop.fetch("cifar10", "--from", tmp_path / "mine"), "a.bin", words)
 
 
 @pytest.mark.parametrize(

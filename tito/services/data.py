@@ -207,6 +207,23 @@ def _path(folder, file):
     return None
 
 
+def _near_miss(folders, file):
+    """What to do with something in `folders` that seems to be `file` under another name; "" where there is none.
+
+    7-Zip calls train-images-idx3-ubyte train-images.idx3-ubyte.
+    """
+    wanted = {_letters(name): name for name in file.names}
+    for path in (path for folder in folders for path in sorted(folder.iterdir())):
+        if path.is_file() and path.name not in file.names and _letters(path.name) in wanted:
+            return f"rename {path} to {wanted[_letters(path.name)]}"
+    return ""
+
+
+def _letters(name):
+    """A name without what programs change in it."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
 def _content_size(path):
     """The size that a file has when decompressed, for files below 4 GB; gzip notes it in its last four bytes."""
     with path.open("rb") as file:
@@ -279,6 +296,8 @@ class _Fetch:
             wrong = None if path is None else _mistake(path, file, sums.get(file.name))
             if wrong:
                 self.say(f"{path} is damaged ({wrong}) and is fetched again")
+            elif path is None and (near := _near_miss([self.folder], file)):
+                self.say(f"{self.folder} does not hold {' or '.join(file.names)}; {near}")
             elif path:
                 found[file.name] = Fetched(path.name, "present", size_of(path), str(path), _check_word(file))
         if found and self.dataset.per_class and len(found) == len(self.dataset.files):
@@ -356,12 +375,15 @@ class _Fetch:
             raise UsageError(f"{origin} is not a folder", f"tito data fetch {self.dataset.name} --from FOLDER")
         found = {}
         for file in self.dataset.files:
-            places = [folder / name for folder in folders for name in file.names if (folder / name).is_file()]
+            places = [folder / name for folder in folders for name in file.names]
+            places += [place / place.name for place in places]  # Kaggle puts each file into a folder of its name
+            places = [place for place in places if place.is_file()]
             if places:
                 found[file] = places[0]
             elif file.name not in present:
+                near = _near_miss(folders, file)
                 raise UsageError(
-                    f"{origin} does not hold {' or '.join(file.names)}",
+                    f"{origin} does not hold {' or '.join(file.names)}" + (f"; {near}" if near else ""),
                     f"tito data fetch {self.dataset.name} --from PATH",
                 )
         copies = {}
@@ -485,7 +507,8 @@ def _mistake(path, file, sha256=None):
         return f"expected intact gzip, found a broken one ({error})"
     if size != file.size:
         more = "more than " if size > file.size else ""
-        return f"expected {file.size} bytes when decompressed, found {more}{min(size, file.size)}"
+        records = "" if file.sha256 else f", {file.size // RECORD} records of {RECORD} bytes"
+        return f"expected {file.size} bytes when decompressed{records}, found {more}{min(size, file.size)}"
     if expected and found != expected:
         return f"expected sha256 {expected} of the decompressed content, found {found}"
     if file.sha256 is None and max(labels) > 9:
