@@ -9,6 +9,7 @@ import ast
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tito.services import notebooks, syntax
 
@@ -162,11 +163,13 @@ def without(source, names):
     return "\n".join(text).strip("\n")
 
 
+@lru_cache(maxsize=2048)  # the cells that were handed out are asked for again with every submission
 def _defined(source):
     tree = syntax.parsed(source)
     if tree is None:
-        return {("class" if kind == "class" else "def", name) for kind, name in DEFINITION.findall(source)}
-    return {one for statement in tree.body for one in _defined_by(statement)}
+        found = DEFINITION.findall(source)
+        return frozenset(("class" if kind == "class" else "def", name) for kind, name in found)
+    return frozenset(one for statement in tree.body for one in _defined_by(statement))
 
 
 def _defined_by(statement):
