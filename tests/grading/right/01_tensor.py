@@ -321,9 +321,12 @@ def resolve_shape(shape, count):
         raise ValueError(f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)}) does not hold {count} entries")
     return filled
 
-# %% row_major_strides: the product of all sizes to the right
+# %% row_major_strides: each from its right neighbour
 def row_major_strides(shape):
-    return tuple(math.prod(shape[place + 1 :]) for place in range(len(shape)))
+    steps = [1] * len(shape)
+    for place in range(len(shape) - 2, -1, -1):
+        steps[place] = steps[place + 1] * shape[place + 1]
+    return tuple(steps)
 
 # %% row_major_strides: by accumulate
 def row_major_strides(shape):

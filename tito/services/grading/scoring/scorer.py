@@ -4,6 +4,7 @@ See inside.py and proxies.py for the two ends of the conversation, trusted.py fo
 """
 
 import copy
+import re
 import time
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,8 @@ from tito.services.pristine import in_words
 from tito.services.verdicts import Judge
 
 SHOWN = 4000  # characters of what a cell printed
+# a line that defines or imports: a cell without one only shows something
+DEFINES = re.compile(r"^(?:(?:import|from|def|async|class)\b|@)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ class _Submission:
 
     def _step(self, number):
         cell = self.running[number].cell
-        return Step(number, cell.source, self._test(cell))
+        shows = not notebooks.grade_id(cell) and not DEFINES.search(cell.source)
+        return Step(number, cell.source, self._test(cell), shows)
 
     def first(self):
         """The scores of the tests, and {place: what the cell there printed}."""

@@ -35,11 +35,15 @@ RESTARTS = 200
 
 
 class Step(NamedTuple):
-    """A cell that runs. number: by which errors name it; test: grade_id of a test, None for a cell of the notebook."""
+    """A cell that runs. number: by which errors name it; test: grade_id of a test, None for a cell of the notebook.
+
+    shows: it defines and imports nothing, but may call answers to show what they give.
+    """
 
     number: int
     source: str
     test: str | None = None
+    shows: bool = False
 
 
 class Cancelled(Exception):
@@ -181,8 +185,11 @@ class Rig:
     def _left(self):
         return self.deadline - time.monotonic()
 
-    def _start(self, before, culprits):
-        """Start a session and run the steps `before` again, without tests and culprits; False where time is over."""
+    def _start(self, before, culprits, bare=False):
+        """Start a session and run the steps `before` again, without tests and culprits; False where time is over.
+
+        bare: without the cells that only show something too, so that no answer has been called yet.
+        """
         while self._left() > 0 and self.restarts < RESTARTS:
             self.restarts += 1
             self.session = Session(self.kit, self.limits, self.cancel)
@@ -190,7 +197,7 @@ class Rig:
             for place, step in enumerate(before):
                 if step.test is not None:
                     self.session.run(self.cell_seconds, do="define", source=step.source)
-                elif place not in culprits:
+                elif place not in culprits and not (bare and step.shows):
                     self._run(step, self.cell_seconds)
                     if self.session is None:
                         culprits.add(place)
@@ -201,11 +208,18 @@ class Rig:
         return False
 
     def _try(self, step, seconds, before, culprits):
-        """(Outcome, output) of a step; of the second time where something left behind may have ended the sandbox."""
+        """(Outcome, output) of a step; of a later time where something left behind may have ended the sandbox.
+
+        A thread or a timer of an earlier answer can do that. It is started again by the cells that call the answer to
+        show something; what passes without them owes its end to them, and what does not has ended by itself.
+        """
         tested = self.has_tested
         found = self._run(step, seconds)
-        if self.session is None and tested and found[0].status != "timeout" and self._start(before, culprits):
-            found = self._run(step, seconds)
+        for bare in (False, True):
+            left_behind = self.session is None and tested and found[0].status != "timeout"
+            if left_behind and self._start(before, culprits, bare):
+                later = self._run(step, seconds)
+                found = later if not bare or later[0].status == "ok" else found
         self.has_tested = self.session is not None and (self.has_tested or step.test is not None)
         return found
 
