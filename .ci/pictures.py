@@ -10,9 +10,6 @@ import re
 import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("agg")
 import matplotlib.pyplot as plt
 
 PAGES = Path(".tito/pages")
