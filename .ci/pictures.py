@@ -1,4 +1,4 @@
-"""Put every picture of the pages that `tito module test --all` wrote on one sheet, as JupyterLab shows it: light and dark.
+"""Put every picture that `tito module test --all` wrote into its pages on one sheet, on light and on dark.
 
 Run it after measured.py. Writes .tito/pages/pictures.png, and fails where a module shows no picture.
 """
