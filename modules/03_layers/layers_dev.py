@@ -1306,5 +1306,6 @@ r"""
 ## What comes next
 
 The network answers, but nobody has told it how wrong the answer is. Module 04 does: losses that turn scores and targets into one
-number, and stay finite where the textbook formulas overflow. Next: `tito module complete 03_layers`.
+number, and stay finite where the textbook formulas overflow. With modules 01 to 03 complete, the milestone of 1957 is unlocked:
+`tito milestone run 01`. Next: `tito module complete 03_layers`.
 """

@@ -1944,5 +1944,6 @@ r"""
 ## What comes next
 
 The update loop above is the simplest optimizer there is. Module 06 writes better ones: with momentum, and with a rate
-of its own for every parameter. Next: `tito module complete 05_autograd`.
+of its own for every parameter. With modules 01 to 05 complete, the milestone of 1969 is unlocked: `tito milestone run 02`.
+Next: `tito module complete 05_autograd`.
 """

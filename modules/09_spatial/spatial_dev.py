@@ -507,7 +507,7 @@ def conv2d_input_gradient_naive(grad, weight, x_shape, stride, padding):
     return padded[:, :, ph : ph + height, pw : pw + width]
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-conv2d_input_gradient_naive", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-conv2d_input_gradient_naive", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_conv2d_input_gradient_naive():
     kernel, ones = np.array([[[[1.0, 2.0], [3.0, 4.0]]]]), np.ones((1, 1, 2, 2))
     got = conv2d_input_gradient_naive(ones, kernel, (1, 1, 3, 3), (1, 1), (0, 0))
@@ -534,6 +534,22 @@ def test_unit_conv2d_input_gradient_naive():
     print("🔬 conv2d_input_gradient_naive: passed")
 
 test_unit_conv2d_input_gradient_naive()
+
+# %% nbgrader={"grade": true, "grade_id": "test-conv2d_input_gradient_naive-sizes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_unit_conv2d_input_gradient_naive_sizes():
+    # padding (3, 4): every pixel lies under every weight once, whatever the sizes of the image
+    kernel = np.arange(6.0).reshape(1, 1, 2, 3)
+    for (h, w), out in (((5, 2), (10, 8)), ((2, 5), (7, 11))):
+        got = conv2d_input_gradient_naive(np.ones((1, 1, *out)), kernel, (1, 1, h, w), (1, 1), (3, 4))
+        expect(
+            got,
+            np.full((1, 1, h, w), 15),
+            f"{h} × {w} pixels, padding (3, 4), grad all 1: the sum of the weights",
+        )
+    print("🔬 conv2d_input_gradient_naive, sizes: passed")
+
+
+test_unit_conv2d_input_gradient_naive_sizes()
 
 # %% nbgrader={"grade": true, "grade_id": "test-conv2d_input_gradient_naive-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Withheld: pixels that no window covers, and the identity below for more strides and paddings.
@@ -680,7 +696,7 @@ def avg_pool2d_gradient_naive(grad, x_shape, kernel_size, stride, padding=(0, 0)
     return back[:, :, ph : ph + height, pw : pw + width]
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-avg_pool2d_naive", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-avg_pool2d_naive", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_avg_pool2d_naive():
     image = np.array([[[[1.0, 3.0], [4.0, 2.0]]]])
     expect(avg_pool2d_naive(image, (2, 2), (2, 2)), [[[[2.5]]]], "the window above")
@@ -707,6 +723,19 @@ def test_unit_avg_pool2d_naive():
     print("🔬 avg_pool2d_naive: passed")
 
 test_unit_avg_pool2d_naive()
+
+# %% nbgrader={"grade": true, "grade_id": "test-avg_pool2d_naive-sizes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_unit_avg_pool2d_naive_sizes():
+    # windows of 4 × 2, stride (2, 1), padding (2, 1): nothing is square; the numbers are PyTorch's
+    x, settings = np.arange(18.0).reshape(1, 1, 6, 3), ((4, 2), (2, 1), (2, 1))
+    means = [[3, 8, 12, 7], [18, 40, 48, 26], [42, 88, 96, 50], [27, 56, 60, 31]]
+    expect(avg_pool2d_naive(x, *settings), np.array([[means]]) / 8, "6 × 3 pixels, windows of 4 × 2")
+    got = avg_pool2d_gradient_naive(np.arange(16.0).reshape(1, 1, 4, 4), x.shape, *settings)
+    rows = [[10, 14, 18], [10, 14, 18], [26, 30, 34], [26, 30, 34], [42, 46, 50], [42, 46, 50]]
+    expect(got, np.array([[rows]]) / 8, "6 × 3 pixels, windows of 4 × 2: the gradient", atol=1e-12)
+    print("🔬 avg_pool2d_naive, sizes: passed")
+
+test_unit_avg_pool2d_naive_sizes()
 
 # %% nbgrader={"grade": true, "grade_id": "test-avg_pool2d_naive-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Withheld: the two are each other's transpose, with padding and gaps too.
@@ -1090,7 +1119,7 @@ def conv2d_product_gradients(grad, x, weight, stride, padding):
     return padded[:, :, ph : ph + h, pw : pw + w], for_weight, grad_rows.sum(axis=0)
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-conv2d_product_gradients", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-conv2d_product_gradients", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_conv2d_product_gradients():
     image, kernel = np.arange(1.0, 10.0).reshape(1, 1, 3, 3), np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
     grad, case = np.array([[[[1.0, 0.0], [0.0, 10.0]]]]), "the example above"
@@ -1118,6 +1147,24 @@ def test_unit_conv2d_product_gradients():
     print("🔬 conv2d_product_gradients: passed")
 
 test_unit_conv2d_product_gradients()
+
+# %% nbgrader={"grade": true, "grade_id": "test-conv2d_product_gradients-sizes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_unit_conv2d_product_gradients_sizes():
+    # padding (3, 4): every pixel lies under every weight once, whatever the sizes of the image
+    kernel = np.arange(6.0).reshape(1, 1, 2, 3)
+    for (h, w), out in (((5, 2), (10, 8)), ((2, 5), (7, 11))):
+        found = conv2d_product_gradients(np.ones((1, 1, *out)), np.ones((1, 1, h, w)), kernel, (1, 1), (3, 4))
+        case = f"{h} × {w} pixels all 1, padding (3, 4), grad all 1"
+        expect(found[0], np.full((1, 1, h, w), 15), f"{case}: the gradient of x, the sum of the weights")
+        expect(
+            found[1],
+            np.full((1, 1, 2, 3), h * w),
+            f"{case}: the gradient of the weight, the number of pixels",
+        )
+    print("🔬 conv2d_product_gradients, sizes: passed")
+
+
+test_unit_conv2d_product_gradients_sizes()
 
 # %% nbgrader={"grade": true, "grade_id": "test-conv2d_product_gradients-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Withheld: other sizes, strides and paddings, and the identity of the transpose test.
@@ -1175,7 +1222,7 @@ def max_pool2d_views_gradient(grad, x, kernel_size, stride, padding=(0, 0)):
     return back[:, :, ph : ph + x.shape[2], pw : pw + x.shape[3]]
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-max_pool2d_views", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-max_pool2d_views", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_max_pool2d_views():
     x, grad = np.array([[[[-3.0, -1, -2], [-6, -5, -4], [-7, -9, -8]]]]), np.array([[[[1.0, 2], [3, 4]]]])
     settings = (2, 2), (2, 2), (1, 1)
@@ -1203,6 +1250,19 @@ def test_unit_max_pool2d_views():
     print("🔬 max_pool2d_views: passed")
 
 test_unit_max_pool2d_views()
+
+# %% nbgrader={"grade": true, "grade_id": "test-max_pool2d_views-sizes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def test_unit_max_pool2d_views_sizes():
+    # windows of 4 × 2, stride (2, 1), padding (2, 1): nothing is square; the numbers are PyTorch's
+    x, settings = np.arange(18.0).reshape(1, 1, 6, 3), ((4, 2), (2, 1), (2, 1))
+    largest = [[3, 4, 5, 5], [9, 10, 11, 11], [15, 16, 17, 17], [15, 16, 17, 17]]
+    expect(max_pool2d_views(x, *settings), [[largest]], "6 × 3 pixels, windows of 4 × 2")
+    got = max_pool2d_views_gradient(np.arange(16.0).reshape(1, 1, 4, 4), x, *settings)
+    rows = [[0, 0, 0], [0, 1, 5], [0, 0, 0], [4, 5, 13], [0, 0, 0], [20, 22, 50]]
+    expect(got, [[rows]], "6 × 3 pixels, windows of 4 × 2: the gradient")
+    print("🔬 max_pool2d_views, sizes: passed")
+
+test_unit_max_pool2d_views_sizes()
 
 # %% nbgrader={"grade": true, "grade_id": "test-max_pool2d_views-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Withheld: equal entries in windows that overlap, other strides and paddings.
