@@ -125,6 +125,7 @@ def test_01_the_readme_leads_from_a_clone_to_a_workspace(journey):
     assert f"0 of {len(NAMES)} modules complete" in said
     assert "next: tito module start 01_tensor" in said
     assert sorted(p.name for p in (journey.workspace / "tinytorch" / "core").glob("*.py")) == ["__init__.py"]
+    assert (journey.workspace / "tinytorch" / "data" / "shakespeare.txt.gz").is_file()
     assert not list(journey.workspace.rglob("*_dev.py"))
     assert not (journey.workspace / "tests").exists()
 

@@ -77,7 +77,7 @@ PROVIDED = {"tinytorch.threads", "tinytorch.kernels", "tinytorch.checkpoints", "
 
 def allowed_in_cells(module, catalog, is_exported):
     needed = {f"tinytorch.core.{other.short}" for other in catalog.prerequisites(module)}
-    more = set() if is_exported else {"tinytorch.notebook", "matplotlib", "sklearn"}
+    more = set() if is_exported else {"tinytorch.notebook", "tinytorch.datasets", "matplotlib", "sklearn"}
     return {*STANDARD, "numpy", *PROVIDED, *needed, *more}
 
 
