@@ -17,6 +17,7 @@ class Project:
     root: Path
     role: str
     version: str
+    stretch: bool = False  # whether answers that are a stretch earn points: [tool.tito] stretch
 
     @property
     def is_course(self):
@@ -63,7 +64,8 @@ def read_project(root):
         if b"[tool.tito]" not in text:
             return None
         raise ProjectError(f"{Path(root) / 'pyproject.toml'} cannot be read: {error}", "mend the file") from error
-    role = settings.get("tool", {}).get("tito", {}).get("role")
+    own = settings.get("tool", {}).get("tito", {})
+    role, stretch = own.get("role"), own.get("stretch", False)
     if role is None:
         return None
     if role not in ROLES:
@@ -71,7 +73,11 @@ def read_project(root):
             f"{Path(root) / 'pyproject.toml'}: [tool.tito] role is {role!r}",
             'set it to "course" or "workspace"',
         )
-    return Project(Path(root), role, settings.get("project", {}).get("version", "0"))
+    if not isinstance(stretch, bool):
+        raise ProjectError(
+            f"{Path(root) / 'pyproject.toml'}: [tool.tito] stretch is {stretch!r}", "set it to true or false"
+        )
+    return Project(Path(root), role, settings.get("project", {}).get("version", "0"), stretch)
 
 
 def enclosing_project(start=None):

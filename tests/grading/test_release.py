@@ -77,6 +77,22 @@ def test_the_gradebook_learns_the_points(week):
     assert "twofold_of_the_number" in source.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_a_stretch_earns_points_only_where_the_course_says_so(week, counted):
+    path = week.alpha.percent
+    path.write_text(path.read_text(encoding="utf-8") + tiny_course.STRETCH, encoding="utf-8")
+    if counted:
+        settings = week.root / "pyproject.toml"
+        settings.write_text(settings.read_text(encoding="utf-8") + "stretch = true\n", encoding="utf-8")
+    said = week.json("release", "1").data["releases"][0]
+    assert (said["points"], said["withheld"]) == ((29, 8) if counted else (19, 5))
+    with week.course.open_gradebook() as book:
+        worth = {cell.name: cell.max_score for cell in book.find_notebook("alpha_dev", "01_alpha").grade_cells}
+    assert (worth["test-half"], worth["test-half-hidden"]) == ((7, 3) if counted else (0, 0))
+    handed_out = released(week).read_text(encoding="utf-8")
+    assert ("a stretch that earns no points" in handed_out) is not counted
+
+
 def test_a_question_in_a_locked_cell_of_its_own_is_released_and_worth_nothing(week):
     said = week.tito("release", "1")
     assert said.exit_code == 0, said.stderr

@@ -298,6 +298,33 @@ assert isinstance(weight(), int)
     ),
 ]
 
+# no part of the tiny course: the end of a module that has a stretch
+STRETCH = "\n" + "\n".join(
+    [
+        cell(
+            "solution",
+            """
+#| export
+def half(number):
+    \"\"\"Half of `number`.\"\"\"
+    ### BEGIN SOLUTION
+    half_of_the_number = number / 2
+    return half_of_the_number
+    ### END SOLUTION
+""",
+            "half",
+            tinytorch={"stretch": True},
+        ),
+        cell("test", 'assert half(4) == 2, "half of 4"', "test-half", 7),
+        cell(
+            "test",
+            "# Withheld: another number.\n### BEGIN HIDDEN TESTS\nassert half(5) == 2.5\n### END HIDDEN TESTS",
+            "test-half-hidden",
+            3,
+        ),
+    ]
+)
+
 TESTS = {
     "alpha": "from tinytorch.core.alpha import Box, double\n\n\ndef test_double():\n    assert double(5) == 10\n"
     "\n\ndef test_box():\n    assert Box(2).grown().size == 4\n",

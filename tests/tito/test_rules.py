@@ -273,7 +273,7 @@ BREACHES_OF_CONVENTIONS = {
     "question of nothing": ('# %% tags=["measure"]', f'{QUESTION}# %% tags=["measure"]', "the cell of its answer"),
     "guide of a test": (TEST_MARKER, f'{TEST_MARKER} tinytorch={{"minutes": 5}}', "belongs to a solution cell"),
     "guide of another kind": (GUIDE, "tinytorch=[1]", "tinytorch metadata is {"),
-    "unknown key": ('"minutes": 5', '"minute": 5', "knows hints, minutes, objective, not 'minute'"),
+    "unknown key": ('"minutes": 5', '"minute": 5', "knows hints, minutes, objective, stretch, not 'minute'"),
     "no minutes": ('"minutes": 5', '"minutes": 0', "minutes is a whole number above 0, not 0"),
     "half minutes": ('"minutes": 5', '"minutes": 2.5', "above 0, not 2.5"),
     "true minutes": ('"minutes": 5', '"minutes": true', "above 0, not True"),
@@ -292,6 +292,8 @@ BREACHES_OF_CONVENTIONS = {
     "measure graded": ('# %% tags=["measure"]', f'{MODULE_TEST} tags=["measure"]', "no nbgrader metadata"),
     "measure needed": ("seen = [double(number)", "#| export\nseen = [analyze_double()", "needs analyze_double"),
     "measure needed in a test": ('    print("double")', "    analyze_double()", "needs analyze_double"),
+    "half a stretch": ('"minutes": 5', '"minutes": 5, "stretch": 1', "stretch is true or not there, not 1"),
+    "needed stretch": ('"minutes": 5', '"minutes": 5, "stretch": true', "needs double, a stretch"),
     "builtin": ("def unit_box", "def sum", "sum shadows Python's builtin"),
     "builtin variable": ("UNIT = 1", "UNIT = 1\nmax = 3", "max shadows Python's builtin"),
 }

@@ -194,7 +194,8 @@ def _print_report(project, report):
 def _row(cell):
     shown = (cell.message, cell.where, *(cell.trace if console.verbose else ()))
     message = "\n".join(text for text in shown if text)
-    return cell.status, f"{cell.points:g}/{cell.max_points:g}", cell.grade_id, f"{cell.seconds:.2f}", message
+    earned = f"{cell.points:g}/{cell.max_points:g}" if cell.max_points else "stretch"
+    return cell.status, earned, cell.grade_id, f"{cell.seconds:.2f}", message
 
 
 def _points(report):

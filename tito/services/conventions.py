@@ -18,6 +18,7 @@ from tito.services.notebooks import (
     is_exported,
     is_folded,
     is_measure,
+    is_stretch,
     is_withheld,
     points,
     question_of,
@@ -35,6 +36,7 @@ KINDS = {  # (cell type, grade, locked, solution): what the cell is
 }
 PREFIXES = {"test": "test-", "provided": "provided-", "question": "question-", "written": "written-"}
 GUIDE = ("hints", "minutes", "objective")
+STRETCH = "stretch"
 SHORTEST_HINT = 25  # what leaks.py looks for
 WIDEST = 110  # JupyterLab scrolls sideways from here on
 UNFOLDED = 40
@@ -256,8 +258,10 @@ def _guide_faults(said, module):
     if not isinstance(said, dict):
         yield 'tinytorch metadata is {"hints": […], "minutes": …, "objective": …}'
         return
-    for key in said.keys() - set(GUIDE):
-        yield f"tinytorch metadata knows {', '.join(GUIDE)}, not {key!r}"
+    for key in said.keys() - {*GUIDE, STRETCH}:
+        yield f"tinytorch metadata knows {', '.join(GUIDE)}, {STRETCH}, not {key!r}"
+    if said.get(STRETCH, True) is not True:
+        yield f"stretch is true or not there, not {said[STRETCH]!r}"
     hints, minutes = said.get("hints", ["", ""]), said.get("minutes", 1)
     if type(minutes) is not int or minutes < 1:
         yield f"minutes is a whole number above 0, not {minutes!r}"
@@ -342,6 +346,19 @@ def _measures_are_not_needed(source, module):
             yield index, None, f"needs {name}, which only a measure cell defines"
 
 
+def _stretch_is_not_needed(source, module):
+    """A stretch may stay unwritten: neither other answers nor their tests nor what is provided may read it."""
+    answers = questions(source.node)
+    stretch = {grade_id(cell) for cell in source.node.cells if is_stretch(cell)}
+    for index, cell in code_cells(source.node):
+        if kind_of(cell) is None or syntax.parsed(cell.source) is None:
+            continue
+        own = grade_id(cell) if kind_of(cell) == "solution" else answers.get(grade_id(cell))
+        for name in sorted(stretch - {own}) if own not in stretch else ():
+            if name in syntax.bound_and_needed(cell.source)[1]:
+                yield index, None, f"needs {name}, a stretch, which students may leave out"
+
+
 def _builtins(source, module):
     for index, name, line, _ in exported_definitions(source.node):
         if hasattr(builtins, name):
@@ -361,6 +378,7 @@ RULES = (
     _guides,
     _measures,
     _measures_are_not_needed,
+    _stretch_is_not_needed,
     _builtins,
 )
 COURSE_RULES = (

@@ -313,8 +313,8 @@ def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_sec
 
 
 def require_passed(report):
-    """Raise WorkError where not every graded cell of `report` passed."""
-    failed = [cell for cell in report.cells if cell.status != "passed"]
+    """Raise WorkError where not every graded cell of `report` that is worth points passed."""
+    failed = [cell for cell in report.cells if cell.stands_in_the_way]
     if failed:
         failed.sort(key=lambda cell: cell.status == "blocked")  # what can be fixed now comes first
         names = ", ".join(cell.grade_id for cell in failed[:3]) + (", …" if len(failed) > 3 else "")

@@ -91,7 +91,10 @@ def grading(cell):
 
 
 def guide(cell):
-    """What the course says of an answer: {"hints": […], "minutes": …, "objective": …}; {} where it says nothing."""
+    """What the course says of an answer: {"hints": […], "minutes": …, "objective": …}; {} where it says nothing.
+
+    "stretch": true where it is one, see is_stretch.
+    """
     metadata = cell["metadata"].get("tinytorch") if isinstance(cell.get("metadata"), dict) else None
     return metadata if isinstance(metadata, dict) else {}
 
@@ -100,6 +103,19 @@ def hints(cell):
     """The hints of an answer, from a question to a sketch in words. A student's notebook has none."""
     found = guide(cell).get("hints")
     return [hint for hint in found if isinstance(hint, str)] if isinstance(found, list) else []
+
+
+def is_stretch(cell):
+    """An answer for those who want more: it earns points only where the course says so."""
+    return is_solution(cell) and guide(cell).get("stretch") is True
+
+
+def leave_stretch_uncounted(node):
+    """Make the tests of stretch answers worth 0 points, so that nothing depends on them."""
+    stretch, answers = {grade_id(cell) for cell in node.cells if is_stretch(cell)}, questions(node)
+    for cell in node.cells:
+        if is_test(cell) and answers.get(grade_id(cell)) in stretch:
+            grading(cell)["points"] = 0
 
 
 def grade_id(cell):

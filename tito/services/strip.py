@@ -11,7 +11,7 @@ import copy
 from tito.errors import WorkError
 from tito.services import syntax
 from tito.services.module_text import YOURS
-from tito.services.notebooks import grade_id, guide, is_exported, is_solution, is_test, points, where
+from tito.services.notebooks import grade_id, guide, is_exported, is_solution, is_stretch, is_test, points, where
 
 STUB = '# YOUR CODE HERE\nraise NotImplementedError("{}: write this cell")'
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -81,6 +81,8 @@ def _worth(answer, node):
     withheld = sum(points(cell) for cell in own if syntax.HIDDEN_TESTS in cell.source)
     if minutes := guide(answer).get("minutes"):
         yield f"about {minutes} minutes"
+    if is_stretch(answer):
+        yield "a stretch" if total else "a stretch that earns no points"
     if total:
         yield f"{total:g} point" + ("" if total == 1 else "s")
     if withheld:

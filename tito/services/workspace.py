@@ -139,6 +139,8 @@ def _copy_module(project, module, draft):
             raise ProjectError(f"{project.relative(module.folder / name)} is missing", "write it, then: tito init DEST")
         shutil.copyfile(module.folder / name, target / name)
     source = notebooks.load(project, module.percent)
+    if not project.stretch:
+        notebooks.leave_stretch_uncounted(source.node)
     notebooks.write(strip(source.node, source), target / module.notebook.name)
 
 

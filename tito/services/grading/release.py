@@ -86,6 +86,8 @@ def _checked_source(project, catalog, module):
             f"fix it, then: tito grade release {module.name}",
             code="source",
         )
+    if not project.stretch:
+        notebooks.leave_stretch_uncounted(source.node)
     strip(source.node, source)  # for its messages: they name cell and line
     source.node.metadata.update(kernelspec=dict(KERNEL), language_info=dict(LANGUAGE))
     return source
