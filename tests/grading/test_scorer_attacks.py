@@ -5,6 +5,7 @@ import time
 import pytest
 from one_notebook import HandedIn, by_name, earned, notebook
 
+from tito.services.grading.bridge import wire
 from tito.services.grading.sandbox.find import Limits
 
 
@@ -190,3 +191,31 @@ print([name for name in ("tito", "tinytorch.core.tensor", "tinytorch.core.spatia
 """
     result = ada.score(behind={"test-double": look})
     assert "[]\n" in result.outputs.values()
+
+
+FLOOD = """
+import gc
+inner = next(thing for thing in gc.get_objects() if type(thing).__name__ == "Inner")
+{what}
+def double(x): return 2 * x
+"""
+FLOODS = {
+    "what it printed": 'big = "x" * 3_000_000 + chr(0x1F600)\ninner.printed.take = lambda: big',
+    "what a cell raised": 'big = "x" * 3_000_000\ninner.notebook.describe = lambda error: (big, big, ())\n'
+    "inner.notebook.run = lambda *_: 1 / 0",
+}
+
+
+@pytest.mark.parametrize("what", FLOODS.values(), ids=FLOODS.keys())
+def test_a_text_of_megabytes_does_not_come_as_far_as_the_grader(ada, what, monkeypatch):
+    sizes, receive = [], wire.Pipe.receive
+
+    def measured(pipe):
+        frame = receive(pipe)
+        sizes.append(len(frame))
+        return frame
+
+    monkeypatch.setattr(wire.Pipe, "receive", measured)
+    result = ada.score({"double": FLOOD.format(what=what)}, second_try=False)
+    assert sizes and max(sizes) < 100_000
+    assert all(len(text) <= 5000 for text in (*result.outputs.values(), *(cell.message for cell in result.cells)))

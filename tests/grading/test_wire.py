@@ -1,6 +1,7 @@
 """What crosses between the sandbox and the tests: every value comes out as it went in, or not at all."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -320,3 +321,12 @@ def test_a_view_over_another_part_of_a_tests_array_is_refused():
 def test_numbers_of_any_size_and_sign():
     for value in (0, -1, 2**63, -(2**63), 2**63 - 1, 10**400, -(10**400), math.inf):
         assert Pair().send(value) == value
+
+
+def test_what_comes_in_can_be_limited_to_less_than_what_goes_out():
+    reading, writing = os.pipe()
+    small = wire.Pipe(reading, writing, longest=10)
+    small.send(b"x" * 11)
+    with pytest.raises(wire.Unreadable, match="11 bytes, more than 10"):
+        small.receive()
+    small.close()

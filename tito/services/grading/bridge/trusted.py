@@ -21,17 +21,21 @@ if __name__ == "__main__":  # as a script: the folder above is the package's hom
     os._exit(0)
 
 from . import crossing
-from .cells import Printed, frames_of, text_of
+from .cells import MESSAGE, OUTPUT, Printed, frames_of, text_of
 from .proxies import Broken, Ended, Outer
 from .wire import Closed, Pipe
 
 FILE = "<test cell {}>"
 MEMORY = 3 * 2**30
 OUTCOME = (str, str, str, tuple, str)  # of a cell in the sandbox
+NAME = 200  # characters of the name of an error
 
 
 class Tests:
-    """Runs test cells one after the other. names: what they share; lent: what belongs to the notebook."""
+    """Runs test cells one after the other. names: what they share; lent: what belongs to the notebook.
+
+    A text that the sandbox sends is cut here to what is kept of it, however long it is.
+    """
 
     def __init__(self, outer, printed):
         self.outer, self.printed = outer, printed
@@ -56,10 +60,10 @@ class Tests:
         status, error, message, frames, output = found
         return {
             "status": "ok" if status == "ok" else "error",
-            "error": error[:200],
-            "message": message,
+            "error": error[:NAME],
+            "message": message[:MESSAGE],
             "frames": crossing.frames(frames),
-            "output": output,
+            "output": output[:OUTPUT],
         }
 
     def define(self, source):
@@ -84,7 +88,7 @@ class Tests:
         output = self.printed.take()
         with contextlib.suppress(Broken):
             inside = self.outer.ask("end")
-            output += inside if type(inside) is str else ""
+            output += inside[:OUTPUT] if type(inside) is str else ""
         self._take_back()
         if self.outer.broken:
             answer.update(status="error", error="AssertionError", message=self.outer.broken)
@@ -110,7 +114,7 @@ class Tests:
     def _describe(self, error):
         frames = frames_of(error, self.files, self.outer.frames_of)
         kind = type.__getattribute__(type(error), "__name__")
-        return {"status": "error", "error": kind, "message": text_of(error), "frames": frames}
+        return {"status": "error", "error": kind[:NAME], "message": text_of(error), "frames": frames}
 
 
 def _limit_memory():

@@ -56,10 +56,14 @@ class Unsendable(TypeError):
 
 
 class Pipe:
-    """Frames over a pair of file descriptors: four bytes of length, then so many bytes."""
+    """Frames over a pair of file descriptors: four bytes of length, then so many bytes.
 
-    def __init__(self, reading, writing, limit=FRAME_BYTES):
+    limit: bytes of a frame; longest: of one that comes in, where that is less.
+    """
+
+    def __init__(self, reading, writing, limit=FRAME_BYTES, longest=None):
         self.reading, self.writing, self.limit = reading, writing, limit
+        self.longest = longest or limit
         self.buffer = bytearray()
 
     def send(self, frame):
@@ -76,8 +80,8 @@ class Pipe:
         buffer = self.buffer
         self._fill(4)
         size = LENGTH.unpack_from(buffer)[0]
-        if size > self.limit:
-            raise Unreadable(f"a message of {size:,} bytes, more than {self.limit:,}")
+        if size > self.longest:
+            raise Unreadable(f"a message of {size:,} bytes, more than {self.longest:,}")
         self._fill(4 + size)
         frame = bytes(buffer[4 : 4 + size])
         del buffer[: 4 + size]

@@ -17,7 +17,6 @@ from tito.services.grading.scoring.session import Cancelled, Rig, Step
 from tito.services.pristine import in_words
 from tito.services.verdicts import Judge
 
-SHOWN = 4000  # characters of what a cell printed
 # a line that defines or imports: a cell without one only shows something
 DEFINES = re.compile(r"^(?:(?:import|from|def|async|class)\b|@)", re.MULTILINE)
 
@@ -165,7 +164,7 @@ class _Submission:
         cells = tuple(self._score(number) for number in self.tests)
         hidden = {number for number in self.tests if _is_hidden(self.running[number].cell)}
         shown = {number: text for number, text in printed.items() if text and number not in hidden}
-        outputs = {self.places[number]: text[:SHOWN] for number, text in shown.items()}
+        outputs = {self.places[number]: text for number, text in shown.items()}
         return cells, outputs
 
     def _score(self, number):

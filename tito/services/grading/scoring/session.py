@@ -20,7 +20,7 @@ from typing import NamedTuple
 from tito.errors import ProjectError
 from tito.services import views
 from tito.services.grading import bridge
-from tito.services.grading.bridge.wire import Closed, Pipe
+from tito.services.grading.bridge.wire import Closed, Pipe, Unreadable
 from tito.services.outcomes import MESSAGE_LENGTH, Outcome
 
 BRIDGE = Path(bridge.__file__).resolve().parent
@@ -32,6 +32,8 @@ TICK = 0.2
 REASONS = {"memory": "it used up its memory", "processes": "it started too many processes"}
 REASONS |= {"disk": "it filled the disk", "output": "it wrote too much", "killed": "it answered no more"}
 RESTARTS = 200
+SHOWN = 4000  # characters of what a cell printed
+ANSWER = 2**20  # bytes of what the trusted process answers, whose texts are cut
 
 
 class Step(NamedTuple):
@@ -86,7 +88,7 @@ class Session:
         finally:
             for number in descriptors:
                 os.close(number)
-        self.pipe = Pipe(self.reading, self.writing)
+        self.pipe = Pipe(self.reading, self.writing, longest=ANSWER)
         try:
             answer = self.run(START_SECONDS, do="start", imports=kit.imports)
         except BaseException:
@@ -114,6 +116,8 @@ class Session:
             return json.loads(self.pipe.receive())
         except Closed:
             return {"status": "gone", "seconds": 0.0}
+        except Unreadable as error:
+            return {"status": "broken", "message": str(error)}
 
     def reason(self):
         """Why the sandbox ended, in words."""
@@ -236,7 +240,7 @@ class Rig:
         outcome = self._outcome(answer, seconds, step)
         if answer["status"] not in ("ok", "error"):
             self.close()
-        return outcome, answer.get("output", "")
+        return outcome, answer.get("output", "")[:SHOWN]
 
     def _outcome(self, answer, seconds, step):
         status, took = answer["status"], answer.get("seconds", 0.0)
