@@ -170,7 +170,7 @@ def test_a_folder_of_files_by_name_login_and_id(listed):
         **{
             "Änne Müller.ipynb": listed.notebook(mark="1"),
             "alpha_dev_soneil (1).ipynb": listed.notebook(mark="2"),
-            "labs/li3/alpha.ipynb": listed.notebook(mark="3"),
+            "li3/labs/alpha.ipynb": listed.notebook(mark="3"),
             "wli2@school.edu/02_beta.ipynb": listed.notebook("beta"),
             "Wei Li.ipynb": listed.notebook(mark="4"),
             "stranger.ipynb": listed.notebook(mark="5"),
@@ -205,7 +205,7 @@ def test_a_single_file_of_a_student(week):
     assert week.submitted("ana") == week.notebook(mark="x")
     nameless = week.file("alpha_dev.ipynb", week.notebook(mark="y"))
     said = week.json("collect", nameless)
-    assert rows(said)["alpha_dev.ipynb"][2] == "nothing in its name or folder says whose it is"
+    assert rows(said)["alpha_dev.ipynb"][2] == "nothing in its name or folder says whose it is; give --student"
 
 
 # Which module it is.

@@ -38,12 +38,23 @@ class Attempts:
             return
         counting = self.counting
         time = counting["time"] if counting else _write_time(self._stamp() or _changed(self.path))
-        about = {"name": f"{self.student}/{self.module.name}/{self.path.name}", "archive": "", "time": time}
+        about = {**self._uncollected(), "time": time}
         if counting:
-            about = {**{key: counting[key] for key in ("name", "archive", "lms", "lms_id")}, "time": time}
+            kept = ("name", "archive", "way", "lms", "lms_id")
+            about = {**{key: counting.get(key, "") for key in kept}, "time": time}
             counting["edited_as"] = digest(data)
         self._append(data, about)
         self.entry["digest"] = digest(data)
+
+    def _uncollected(self):
+        """What is known of a file that lay in nbgrader's folder before anything was collected."""
+        return {"name": f"{self.student}/{self.module.name}/{self.path.name}", "archive": "", "way": "folder"}
+
+    def before(self):
+        """The attempts of which something is known, with a file in nbgrader's folder that none was made of yet."""
+        if self.list or not self.path.is_file():
+            return self.list
+        return [{**self._uncollected(), "digest": digest(self.path.read_bytes()), "lms_id": ""}]
 
     def _stamp(self):
         """The time in nbgrader's timestamp.txt, or None."""
@@ -79,7 +90,7 @@ class Attempts:
         if not kept.exists():
             atomic_write(kept, data)
         path = kept.relative_to(self.course.root).as_posix()
-        self.list.append({"lms": "", "lms_id": "", **about, "digest": digest(data), "file": path})
+        self.list.append({"way": "", "lms": "", "lms_id": "", **about, "digest": digest(data), "file": path})
 
     def ordered(self):
         """The attempts from the first to the last. One whose time is not known follows the one collected before it."""
@@ -110,8 +121,8 @@ class Attempts:
             stamp.unlink(missing_ok=True)
         elif self._stamp() != time:
             atomic_write(stamp, time.strftime(STAMP) + "\n")
-        for key in ("name", "archive", "time", "digest", "lms", "lms_id"):
-            self.entry[key] = chosen[key]
+        for key in ("name", "archive", "time", "digest", "way", "lms", "lms_id"):
+            self.entry[key] = chosen.get(key, "")
 
 
 def _is_in_time(attempt, deadline):

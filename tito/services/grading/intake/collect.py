@@ -15,7 +15,8 @@ from tito.services.grading.intake.archives import OTHER_ARCHIVES, walk
 from tito.services.grading.intake.attempts import POLICIES, Attempts, read_stamp
 from tito.services.grading.intake.dates import Dates, grant
 from tito.services.grading.intake.received import read_submissions, write_submissions
-from tito.services.grading.intake.recognise import Modules, People, Whose, is_notebook
+from tito.services.grading.intake.recognise import ModuleFinder, is_notebook
+from tito.services.grading.intake.senders import BY_HAND, Senders, Whose, doubts
 from tito.services.grading.roster.class_list import find_student, read_roster
 from tito.services.grading.roster.people import safe_id
 
@@ -61,10 +62,16 @@ class _Incoming:
 
     path: str
     draft: Path
+    digest: str
     time: object
     whose: Whose
     module: object
     archive: str
+
+    @property
+    def name(self):
+        """The name under which it came in, without what was collected as a whole."""
+        return self.path.partition("/")[2] or self.path
 
 
 def collect(project, catalog, path, *, module=None, student=None, attempt=None):
@@ -107,9 +114,9 @@ class _Run:
         self.records = read_submissions(course)
         self.student = self._named_student(student)
         entries = [pair for entries in self.records.values() for pair in entries.items()]
-        known = {entry["lms_id"]: name for name, entry in entries if entry.get("lms_id")}
-        self.people = People(self.roster, catalog, known)
-        self.modules = Modules(course, catalog)
+        known = {(entry.get("way"), entry["lms_id"]): name for name, entry in entries if entry.get("lms_id")}
+        self.senders = Senders(self.roster, catalog, known)
+        self.modules = ModuleFinder(course, catalog)
         self.spelled = {folder.name.casefold(): folder.name for folder in course.submitted.glob("*")}
         self.rows, self.incoming, self.others, self.stamps, self.warnings = [], [], [], {}, []
 
@@ -135,11 +142,11 @@ class _Run:
             else:
                 self.others.append(file.path)
         self.incoming = [one for one in self.incoming if not self._is_beside(one)]
-        self._doubt_shared_folders()
+        self._doubt_senders()
         self._doubt_times()
 
     def _recognise(self, file, draft):
-        whose = Whose(self.student) if self.student else self.people.whose(file.path)
+        whose = Whose(self.student, way=BY_HAND) if self.student else self.senders.whose(file.path)
         by_content = self.modules.by_content(file.data)
         found = by_content or self.modules.by_name(file.path) or self.only
         reason, ambiguous = whose.reason, whose.ambiguous
@@ -156,7 +163,7 @@ class _Run:
             return
         draft.write_bytes(file.data)
         archive = next((part for part in _prefixes(file.path) if part.lower().endswith(".zip")), "")
-        self.incoming.append(_Incoming(file.path, draft, file.time, whose, found, archive))
+        self.incoming.append(_Incoming(file.path, draft, digest(file.data), file.time, whose, found, archive))
 
     def _report(self, status, file, student="", module="", reason="", late=None):
         self.rows.append(FileRow(status, file, student, module, reason, late))
@@ -175,17 +182,19 @@ class _Run:
         self._report("untouched", one.path, one.whose.student, one.module.name, reason)
         return True
 
-    def _doubt_shared_folders(self):
-        """A folder that was taken for a student's is none if it holds several folders with the same module."""
-        places = {}
+    def _doubt_senders(self):
+        """What would replace a submission that came another way, or from another sender, is nobody's for now."""
+        groups = {}
         for one in self.incoming:
-            if one.whose.guessed:
-                key = (one.whose.student, one.module.name)
-                places.setdefault(key, set()).add(str(PurePosixPath(one.path).parent))
-        for one in [one for one in self.incoming if len(places.get((one.whose.student, one.module.name), ())) > 1]:
-            self.incoming.remove(one)
-            reason = "several folders hold this module for one name; give a class list, or collect one by one"
-            self._report("ambiguous", one.path, one.whose.student, one.module.name, reason)
+            groups.setdefault((one.module.name, one.whose.student), []).append(one)
+        for (name, student), files in groups.items():
+            kept = Attempts(self.course, self.catalog[name], student, self._entry(name, student)).before()
+            for one, reason in doubts(files, kept, listed=bool(self.roster)):
+                self.incoming.remove(one)
+                self._report("ambiguous", one.path, student, name, f"{reason}; --student {student} takes it")
+
+    def _entry(self, module, student):
+        return self.records.get(module, {}).get(student, {})
 
     def _doubt_times(self):
         """What an LMS says about lateness goes before the times in its archive, which may be those of the download."""
@@ -194,7 +203,7 @@ class _Run:
         ]
         archives = {}
         for one in stamped:
-            if one.whose.canvas:
+            if one.whose.way == "canvas":
                 archives.setdefault(PurePosixPath(one.path).parts[0], []).append(one)
         doubted, marking = set(), set()
         for name, files in archives.items():
@@ -217,7 +226,7 @@ class _Run:
         return one.whose.lms != "late" and deadline and one.time and one.time > deadline.at
 
     def _with_doubt(self, one, doubted, marking):
-        in_time = one.whose.canvas and not one.whose.lms and PurePosixPath(one.path).parts[0] in marking
+        in_time = one.whose.way == "canvas" and not one.whose.lms and PurePosixPath(one.path).parts[0] in marking
         whose = replace(one.whose, lms="in time") if in_time else one.whose
         return replace(one, whose=whose, time=None if doubted else one.time)
 
@@ -253,9 +262,10 @@ class _Run:
         for one in files:
             data = one.draft.read_bytes()
             about = {
-                "name": one.path.partition("/")[2] or one.path,
+                "name": one.name,
                 "archive": one.archive,
                 "time": one.time.isoformat() if one.time else None,
+                "way": one.whose.way,
                 "lms": one.whose.lms,
                 "lms_id": one.whose.lms_id,
             }
@@ -318,7 +328,7 @@ class _Run:
         tops = {_top(one.path) for one in self.incoming} | {_top(row.file) for row in self.rows}
         for path in self.others:
             beside = len(PurePosixPath(path).parts) > 2 and _top(path) in tops
-            student = self.student or self.people.whose(path).student
+            student = self.student or self.senders.whose(path).student
             if beside or student in sent:
                 ignored += 1
             else:
