@@ -399,7 +399,7 @@ def test_an_archive_whose_times_are_those_of_the_download(week, tmp_path):
     archive = zipped(tmp_path / "c.zip", *((name, week.notebook(mark=name), at(9)) for name in names))
     said = week.tito("collect", archive)
     assert "3 times are those of the download" in said.stderr
-    assert "1 files are marked late by the LMS" in said.stderr
+    assert "1 file is marked late by the LMS" in said.stderr
     assert {name: entry(week, name)["late"] for name in ("ana", "ben", "cem")} == {"ana": 0.0, "ben": None, "cem": 0.0}
     assert not (week.course.submitted / "ben" / "01_alpha" / "timestamp.txt").exists()
 

@@ -1,17 +1,21 @@
 """The ways of collecting, as a corpus: tests/grading/collecting/, each way with what it must come to.
 
-A way is a table. files: {path: mark of the notebook}, where a part that ends in .zip is an archive; what comes first in
-each path is collected, in this order. list: a class list. counts: {student: mark of what counts}, all there is.
-others: {path: status} of what does not count and is said.
+A way is a table. files: {path: mark of the notebook, or "@" and a text}, where a part that ends in .zip is an archive;
+what comes first in each path is collected, in this order. list: a class list. counts: {student: mark of what counts},
+all there is. others: {path: status} of what does not count and is said.
 """
 
 import io
+import os
 import tomllib
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from week import Week
+
+from tito.services.grading.intake.received import read_submissions
 
 FOLDER = Path(__file__).parent / "collecting"
 LISTS = {
@@ -40,55 +44,88 @@ def week(tmp_path, monkeypatch):
     return Week(tmp_path / "course", monkeypatch)
 
 
-def lay(week, way):
-    """Make the files of a way; the paths to collect, in order."""
-    tree = {}
-    for path, mark in way["files"].items():
-        *folders, name = path.split("/")
-        inside = tree
-        for folder in folders:
-            inside = inside.setdefault(folder, {})
-        inside[name] = week.notebook(mark=mark)
-    for name, what in tree.items():
-        put(week.root.parent / name, what)
-    return [week.root.parent / name for name in tree]
+class Files:
+    """Makes what is collected. times: {path: time in UTC}."""
 
+    def __init__(self, week, times):
+        self.week, self.times = week, {path: datetime.fromisoformat(f"{text}Z") for path, text in times.items()}
 
-def put(path, what):
-    if isinstance(what, dict) and path.suffix != ".zip":
-        path.mkdir()
-        for name, inside in what.items():
-            put(path / name, inside)
-    else:
-        path.write_bytes(packed(what))
+    def lay(self, files):
+        """Make `files`, {path: mark}; the paths to collect, in order."""
+        tree = {}
+        for path, mark in files.items():
+            *folders, name = path.split("/")
+            inside = tree
+            for folder in folders:
+                inside = inside.setdefault(folder, {})
+            inside[name] = mark[1:].encode() if mark.startswith("@") else self.week.notebook(mark=mark)
+        for name, what in tree.items():
+            self._put(name, what)
+        return [self.week.root.parent / name for name in tree]
 
+    def _time(self, label):
+        return self.times.get(label, datetime(2026, 11, 30, 12, tzinfo=UTC))
 
-def packed(what):
-    if isinstance(what, bytes):
-        return what
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in flat(what):
-            archive.writestr(zipfile.ZipInfo(name, (2026, 11, 30, 12, 0, 0)), data)
-    return file.getvalue()
-
-
-def flat(what):
-    """(name, bytes) of the entries of an archive."""
-    for name, inside in what.items():
-        if isinstance(inside, dict) and not name.endswith(".zip"):
-            yield from ((f"{name}/{below}", data) for below, data in flat(inside))
+    def _put(self, label, what):
+        path = self.week.root.parent / label
+        if isinstance(what, dict) and path.suffix != ".zip":
+            path.mkdir()
+            for name, inside in what.items():
+                self._put(f"{label}/{name}", inside)
         else:
-            yield name, packed(inside)
+            path.write_bytes(self._packed(label, what))
+            os.utime(path, (self._time(label).timestamp(),) * 2)
+
+    def _packed(self, label, what):
+        if isinstance(what, bytes):
+            return what
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, data in self._entries(label, what):
+                archive.writestr(zipfile.ZipInfo(name, self._time(f"{label}/{name}").timetuple()[:6]), data)
+        return file.getvalue()
+
+    def _entries(self, label, what, above=""):
+        """(name, bytes) of the entries of the archive `label`."""
+        for name, inside in what.items():
+            if isinstance(inside, dict) and not name.endswith(".zip"):
+                yield from self._entries(label, inside, f"{above}{name}/")
+            else:
+                yield f"{above}{name}", self._packed(f"{label}/{above}{name}", inside)
+
+
+def collected(week, way):
+    """Collect what a way says, and return the rows."""
+    if "list" in way:
+        assert week.tito("roster", "import", week.file("class.csv", LISTS[way["list"]])).exit_code == 0
+    if "due" in way:
+        assert week.tito("due", "1", way["due"], "--tz", "UTC").exit_code == 0
+    for student, text in way.get("extend", {}).items():
+        assert week.tito("extend", student, "1", text).exit_code == 0
+    more = ["--attempt", way["attempt"]] if "attempt" in way else []
+    paths = Files(week, way.get("times", {})).lay(way["files"])
+    return [row for path in paths for row in week.json("collect", path, *more).document["data"]["files"]]
+
+
+def counting(week):
+    """{student: the notebook that counts}"""
+    folders = week.course.submitted.glob("*") if week.course.submitted.is_dir() else ()
+    return {folder.name: week.submitted(folder.name) for folder in folders}
 
 
 @pytest.mark.parametrize("way", read("whose.toml"))
 def test_whose_it_is(week, way):
-    if "list" in way:
-        assert week.tito("roster", "import", week.file("class.csv", LISTS[way["list"]])).exit_code == 0
-    rows = [row for path in lay(week, way) for row in week.json("collect", path).document["data"]["files"]]
+    rows = collected(week, way)
     wrong = {row["file"]: row["status"] for row in rows if row["status"] != "collected"}
     assert wrong == way.get("others", {}), rows
-    folders = week.course.submitted.glob("*") if week.course.submitted.is_dir() else ()
-    counts = {folder.name: week.submitted(folder.name) for folder in folders}
-    assert counts == {student: week.notebook(mark=mark) for student, mark in way.get("counts", {}).items()}, rows
+    assert counting(week) == {name: week.notebook(mark=mark) for name, mark in way.get("counts", {}).items()}, rows
+
+
+@pytest.mark.parametrize("way", read("times.toml"))
+def test_how_late_it_is(week, way):
+    rows = collected(week, way)
+    late = {student: entry["late"] for student, entry in read_submissions(week.course)["01_alpha"].items()}
+    wanted = {name: None if hours == "not known" else hours * 3600 for name, hours in way["late"].items()}
+    assert late == wanted, rows
+    if "counts" in way:
+        assert counting(week) == {name: week.notebook(mark=mark) for name, mark in way["counts"].items()}, rows

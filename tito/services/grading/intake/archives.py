@@ -13,7 +13,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -50,15 +50,16 @@ NESTED = Limits(total=500 * MIB, count=5_000)
 class File:
     """A file that came in. path: with the folders and archives that it came through, in NFC, with forward slashes.
 
-    time: in UTC, None where nothing usable says so. data: its content; None where it was not read, and then `refused`
-    says why. container: the innermost archive, "" in a folder.
+    time: in UTC, None where nothing usable says so: of the file in the folder, or of the entry in the archive that was
+    walked; an archive inside of these is a student's, and the times in it are hearsay. archive_time: of the archive
+    that was walked. data: its content; None where it was not read, and then `refused` says why.
     """
 
     path: str
     time: datetime | None
     data: bytes | None
     refused: str = ""
-    container: str = ""
+    archive_time: datetime | None = None
 
 
 def walk(path, *, zone=None, limits=None):
@@ -69,6 +70,9 @@ def walk(path, *, zone=None, limits=None):
     path, limits = Path(path), limits or Limits()
     if path.is_dir():
         yield from _walk_folder(path, zone, limits)
+    elif _is_zip(path.name):
+        for file in _walk_file(path, path.name, zone, limits):
+            yield replace(file, archive_time=_changed(path))
     else:
         yield from _walk_file(path, path.name, zone, limits)
 
@@ -91,15 +95,16 @@ def _walk_folder(root, zone, limits):
             elif not path.is_file():
                 yield File(label, None, None, "is no ordinary file")
             else:
-                yield from _walk_file(path, label, zone, limits)
+                changed = _changed(path)
+                yield from (replace(file, time=changed) for file in _walk_file(path, label, zone, limits))
         folders[:] = [name for name in folders if name not in LITTER]
 
 
 def _walk_file(path, label, zone, limits):
     label = _normal(label)
     try:
-        size, time = path.stat().st_size, datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        if label.lower().endswith(".zip"):
+        size, time = path.stat().st_size, _changed(path)
+        if _is_zip(label):
             with path.open("rb") as file:
                 yield from _walk_zip(file, label, size, zone, limits, 1)
         elif size > limits.file:
@@ -108,6 +113,18 @@ def _walk_file(path, label, zone, limits):
             yield File(label, time, path.read_bytes())
     except OSError as error:
         yield File(label, None, None, f"cannot be read: {error.strerror or error}")
+
+
+def _is_zip(name):
+    return name.lower().endswith(".zip")
+
+
+def _changed(path):
+    """When a file on the disk was changed; None where that cannot be read, or is no time."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, ValueError, OverflowError):
+        return None
 
 
 def _walk_zip(file, label, size, zone, limits, depth):
@@ -140,23 +157,24 @@ def _walk_entry(archive, info, label, zone, limits, depth):
     name = _name(info)
     path, time = f"{label}/{name}", _time(info, zone)
     reason = _bad_name(info, name) or _bad_kind(info)
-    nested = name.lower().endswith(".zip")
+    nested = _is_zip(name)
     if not reason and nested and depth >= limits.depth:
         reason = f"is an archive in an archive in an archive; {limits.depth} deep is the most"
     if not reason and info.file_size > limits.file:
         reason = _too_large(info.file_size, limits.file)
     if reason:
-        yield File(path if not _bad_name(info, name) else f"{label}: {name}", time, None, reason, label)
+        yield File(path if not _bad_name(info, name) else f"{label}: {name}", time, None, reason)
         return
     try:
         data = _read(archive, info, limits.file)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        yield File(path, time, None, f"cannot be unpacked: {error or type(error).__name__}", label)
+        yield File(path, time, None, f"cannot be unpacked: {error or type(error).__name__}")
         return
     if nested:
-        yield from _walk_zip(io.BytesIO(data), path, len(data), zone, NESTED, depth + 1)
+        inside = _walk_zip(io.BytesIO(data), path, len(data), zone, NESTED, depth + 1)
+        yield from (replace(file, time=time) for file in inside)
     else:
-        yield File(path, time, data, container=label)
+        yield File(path, time, data)
 
 
 def _read(archive, info, most):

@@ -100,12 +100,12 @@ class Attempts:
             keyed.append((last, position, one))
         return [one for _, _, one in sorted(keyed, key=lambda each: each[:2])]
 
-    def choose(self, policy, deadline):
-        """The attempt that counts. best-before-due: the last one in time, else the first of the late ones."""
+    def choose(self, policy, is_late):
+        """The attempt that counts. best-before-due: the last that is not is_late(attempt), else the first of all."""
         own = [one for one in self.ordered() if one["digest"] not in self._by_hand()]
         chosen = own[0] if policy == "first" else own[-1]
-        if policy == "best-before-due" and deadline is not None:
-            in_time = [one for one in own if _is_in_time(one, deadline)]
+        if policy == "best-before-due":
+            in_time = [one for one in own if not is_late(one)]
             chosen = in_time[-1] if in_time else own[0]
         while chosen.get("edited_as"):
             chosen = next(one for one in self.list if one["digest"] == chosen["edited_as"])
@@ -123,11 +123,6 @@ class Attempts:
             atomic_write(stamp, time.strftime(STAMP) + "\n")
         for key in ("name", "archive", "time", "digest", "way", "lms", "lms_id"):
             self.entry[key] = chosen.get(key, "")
-
-
-def _is_in_time(attempt, deadline):
-    time = read_time(attempt["time"])
-    return time <= deadline.at if time else attempt["lms"] != "late"
 
 
 def read_stamp(text):

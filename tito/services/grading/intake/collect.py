@@ -67,6 +67,7 @@ class _Incoming:
     whose: Whose
     module: object
     archive: str
+    in_own: bool
 
     @property
     def name(self):
@@ -134,7 +135,8 @@ class _Run:
     def take_in(self, path, drafts):
         for number, file in enumerate(walk(path, zone=self.dates.zone)):
             if PurePosixPath(file.path).name == "timestamp.txt" and file.data is not None:
-                self.stamps[str(PurePosixPath(file.path).parent)] = read_stamp(file.data.decode("utf-8", "replace"))
+                if self.senders.is_nbgraders(file.path):
+                    self.stamps[str(PurePosixPath(file.path).parent)] = read_stamp(file.data.decode("utf-8", "replace"))
             elif file.refused:
                 self._report("refused", file.path, reason=file.refused)
             elif is_notebook(file.path, file.data):
@@ -163,7 +165,10 @@ class _Run:
             return
         draft.write_bytes(file.data)
         archive = next((part for part in _prefixes(file.path) if part.lower().endswith(".zip")), "")
-        self.incoming.append(_Incoming(file.path, draft, digest(file.data), file.time, whose, found, archive))
+        # what a student packed says nothing about when it was handed in
+        in_own = file.archive_time is not None and (whose.whole or whose.way == BY_HAND)
+        time = file.archive_time if in_own else file.time
+        self.incoming.append(_Incoming(file.path, draft, digest(file.data), time, whose, found, archive, in_own))
 
     def _report(self, status, file, student="", module="", reason="", late=None):
         self.rows.append(FileRow(status, file, student, module, reason, late))
@@ -198,9 +203,7 @@ class _Run:
 
     def _doubt_times(self):
         """What an LMS says about lateness goes before the times in its archive, which may be those of the download."""
-        stamped = [
-            replace(one, time=self.stamps.get(str(PurePosixPath(one.path).parent)) or one.time) for one in self.incoming
-        ]
+        stamped = [replace(one, time=self._stamp(one) or one.time) for one in self.incoming]
         archives = {}
         for one in stamped:
             if one.whose.way == "canvas":
@@ -219,6 +222,9 @@ class _Run:
                 f"{len(doubted)} times are those of the download, not of the submission: whether they are late is "
                 "known only where the LMS says so"
             )
+
+    def _stamp(self, one):
+        return None if one.in_own else self.stamps.get(str(PurePosixPath(one.path).parent))
 
     def _contradicts(self, one):
         """Whether the time of a file says late where the LMS, which marks late ones, does not."""
@@ -277,7 +283,8 @@ class _Run:
 
     def _let_count(self, attempts, module, student):
         policy = self.dates.attempts.get(module.name, POLICIES[0])
-        attempts.place(attempts.choose(policy, self.dates.deadline(module, student)))
+        is_late = lambda attempt: self.dates.is_late(module, student, attempt)
+        attempts.place(attempts.choose(policy, is_late))
         attempts.entry["late"] = self.dates.late(module, student, attempts.entry)
 
     def _became(self, one, is_new, data, attempts, before, order):
@@ -341,11 +348,15 @@ class _Run:
         return Collected(tuple(rows), ignored, missing if self.roster else {}, tuple(self.warnings))
 
     def _warn_of_unknown_lateness(self):
-        marked = [one for one in self.incoming if one.whose.lms == "late" and one.time is None]
+        marked = [
+            one
+            for one in self.incoming
+            if one.whose.lms == "late" and self._entry(one.module.name, one.whose.student).get("late") is None
+        ]
         if marked:
+            files = "1 file is" if len(marked) == 1 else f"{len(marked)} files are"
             self.warnings.append(
-                f"{len(marked)} files are marked late by the LMS, and by how much is not known: nbgrader takes "
-                "nothing off for them"
+                f"{files} marked late by the LMS, and by how much is not known: nbgrader takes nothing off for that"
             )
 
 

@@ -82,14 +82,22 @@ class Dates:
     def late(self, module, student, entry):
         """Seconds after the deadline of what the record `entry` says of a submission, 0 in time.
 
-        None where the due date is not known, or the time and whether it was in time.
+        None where the due date is not known, or the time and whether it was in time; and where the time is in time,
+        but the LMS says late and no extension explains it.
         """
-        deadline, time = self.deadline(module, student), read_time(entry.get("time"))
+        deadline, time, lms = self.deadline(module, student), read_time(entry.get("time")), entry.get("lms")
         if deadline is None:
             return None
         if time is None:
-            return 0.0 if entry.get("lms") == "in time" else None
+            return 0.0 if lms == "in time" else None
+        if lms == "late" and time <= self.deadline(module).at:
+            return None
         return max(0.0, (time - deadline.at).total_seconds())
+
+    def is_late(self, module, student, entry):
+        """Whether a submission is late as far as anything is known of it; where there is no due date, none is."""
+        late = self.late(module, student, entry)
+        return late > 0 if late is not None else entry.get("lms") == "late" and self.deadline(module) is not None
 
 
 def set_due(project, module, text, timezone=None):

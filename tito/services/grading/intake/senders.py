@@ -35,7 +35,7 @@ class Whose:
 
     way: how it came: canvas, moodle, folder (or archive) of a student, file beside others, "by hand" with --student.
     lms: "late" where the LMS says so; order: (number of the submission, number of the resubmission) where the LMS
-    numbers them. guessed: the id is made of a folder or file name.
+    numbers them. guessed: the id is made of a folder or file name. whole: what was collected is this student's whole.
     """
 
     student: str = ""
@@ -46,6 +46,7 @@ class Whose:
     lms_id: str = ""
     order: tuple = (0, 0)
     guessed: bool = False
+    whole: bool = False
 
 
 class Senders:
@@ -76,7 +77,16 @@ class Senders:
         if found.student != whole.student and (found.student or found.ambiguous or found.lms_id):
             other = found.student or found.reason
             return _ambiguous(f"is in {root}, which names {whole.student}, and may be of {other}", found)
-        return whole
+        return replace(whole, whole=True)
+
+    def is_nbgraders(self, path):
+        """Whether the file lies where nbgrader's exchange puts one: <student>/<module>, and not in what one sent."""
+        root, *below = PurePosixPath(path).parts
+        while len(below) > 3 and self._says_nothing(below[0], root):
+            below.pop(0)
+        student, module = [root, *below][-3:-1] if len(below) in (2, 3) else ("", "")
+        is_folder = not (_is_archive(student) or _match(student) or self._says_nothing(student, root))
+        return module in self.modules and is_folder
 
     def _says_nothing(self, folder, root):
         """Whether a folder holds several students' work: nbgrader's own, a module's, or a zip's copy of its name."""
@@ -84,7 +94,7 @@ class Senders:
 
     def _of_root(self, root):
         """The student whose everything in `root` is: a class list has that very name. Elsewhere `root` is a week's."""
-        match = MOODLE.fullmatch(root) or CANVAS.fullmatch(root)
+        match = _match(root)
         if match:
             return self._of_lms(match, in_archive=False)
         people = self.roster.by_text(_stem(root)) or self.roster.by_text(self._without_module(_stem(root)))
@@ -101,10 +111,10 @@ class Senders:
         if found.lms_id or any(map(_is_archive, folders[1:])):
             return found
         if not found.student and not found.ambiguous:
-            match = MOODLE.fullmatch(parts[0]) or CANVAS.fullmatch(parts[0])
+            match = _match(parts[0])
             if match:
-                return self._of_lms(match, in_archive=False)
-            return Whose(safe_id(root), way="folder") if named[:1] == [root] and safe_id(root) else found
+                return replace(self._of_lms(match, in_archive=False), whole=True)
+            return Whose(safe_id(root), way="folder", whole=True) if named[:1] == [root] and safe_id(root) else found
         if named[:1] == [below[0]]:
             return replace(found, guessed=False)
         other = next((name for name in named if safe_id(name) != found.student), "")
@@ -115,7 +125,7 @@ class Senders:
     # One part of a path.
 
     def _of_part(self, part, way, *, in_archive):
-        match = MOODLE.fullmatch(part) or CANVAS.fullmatch(part)
+        match = _match(part)
         if match:
             return self._of_lms(match, in_archive)
         text = _stem(part)
@@ -203,6 +213,11 @@ class Senders:
 
 def _ambiguous(reason, about):
     return replace(about, student="", reason=f"{reason}; give --student", ambiguous=True)
+
+
+def _match(part):
+    """The match where an LMS gave the name."""
+    return MOODLE.fullmatch(part) or CANVAS.fullmatch(part)
 
 
 def _is_archive(part):
