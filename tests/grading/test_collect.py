@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 import unicodedata
 import zipfile
@@ -494,12 +495,12 @@ def test_encrypted_broken_and_foreign_archives(week, tmp_path):
 
 def test_bombs(week, tmp_path, monkeypatch):
     small = archives.Limits(file=60_000, total=100_000, count=20, ratio=10, harmless=30_000, depth=2)
-    monkeypatch.setattr(archives, "NESTED", small)
+    monkeypatch.setattr(archives, "ENTRY", small)
     good = week.notebook(mark="good")
     large = zipped(tmp_path / "large.zip", ("alpha_dev.ipynb", os.urandom(61_000)))
     dense = zipped(tmp_path / "dense.zip", ("alpha_dev.ipynb", b"0" * 59_000))
     many = zipped(tmp_path / "many.zip", *((f"{n}.ipynb", b"") for n in range(21)))
-    total = zipped(tmp_path / "total.zip", *((f"{n}.ipynb", os.urandom(50_000)) for n in range(3)))
+    total = zipped(tmp_path / "total.zip", *((f"{n}.ipynb", os.urandom(17_000) * 2) for n in range(3)))
     deep = zipped(tmp_path / "deep.zip", ("in.zip", zipped(tmp_path / "in.zip", ("x.ipynb", good)).read_bytes()))
     names = {"a": large, "b": dense, "c": many, "d": total, "e": deep}
     members = [(f"{name}_{n}_1_x.zip", path.read_bytes()) for n, (name, path) in enumerate(names.items())]
@@ -509,6 +510,59 @@ def test_bombs(week, tmp_path, monkeypatch):
     assert found["c"] == "holds 21 files; 20 are the most"
     assert found["d"].startswith("would unpack to") and "archive in an archive" in found["e"]
     assert week.submitted("good") == good
+
+
+def taken(path):
+    """({first name below `path`: bytes that were unpacked}, [reasons]) of walking `path`."""
+    files, sizes = list(archives.walk(path)), {}
+    for file in files:
+        top = file.path.split("/")[1] if "/" in file.path else ""
+        sizes[top] = sizes.get(top, 0) + len(file.data or b"")
+    return sizes, [file.refused for file in files if file.refused]
+
+
+@pytest.fixture(params=["archive", "folder"])
+def laid(request, tmp_path):
+    """laid(files) puts {name: bytes} into an archive or a folder and returns its path."""
+
+    def lay(files):
+        if request.param == "archive":
+            return zipped(tmp_path / "c.zip", *files.items())
+        for name, data in files.items():
+            (tmp_path / "all").mkdir(exist_ok=True)
+            (tmp_path / "all" / name).write_bytes(data)
+        return tmp_path / "all"
+
+    return lay
+
+
+def test_the_archives_in_one_archive_have_one_budget(laid, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ENTRY", archives.Limits(total=300_000, count=50, ratio=10, harmless=100_000))
+    zeros = zipped(tmp_path / "zeros.zip", ("alpha_dev.ipynb", b"0" * 40_000)).read_bytes()
+    noise = zipped(tmp_path / "noise.zip", ("alpha_dev.ipynb", os.urandom(40_000))).read_bytes()
+    empty = zipped(tmp_path / "empty.zip", *((f"{number}.ipynb", b"") for number in range(9))).read_bytes()
+    packed = {"dense.zip": zeros, "large.zip": noise, "many.zip": empty}
+    files = {
+        name: zipped(tmp_path / name, *((f"{number}.zip", inner) for number in range(6))).read_bytes()
+        for name, inner in packed.items()
+    }
+    sizes, reasons = taken(laid({**files, "good.ipynb": b"g" * 50_000}))
+    assert sizes == {"dense.zip": 80_000, "large.zip": 40_000, "many.zip": 0, "good.ipynb": 50_000}
+    for reason in (r"times its own size", r"would unpack to .* are the most", r"holds 51 files; 50 are the most"):
+        assert any(re.fullmatch(rf"together with what came before it, .*{reason}", one) for one in reasons), reasons
+
+
+def test_a_whole_collect_has_one_budget(laid, tmp_path, monkeypatch):
+    inner = zipped(tmp_path / "inner.zip", ("alpha_dev.ipynb", os.urandom(20_000))).read_bytes()
+    path = laid({f"{name}.zip": inner for name in "abcdefgh"})
+    packed = 0 if path.is_dir() else 8 * len(inner)
+    monkeypatch.setattr(archives, "WHOLE", archives.Limits(total=packed + 100_000, count=20))
+    sizes, reasons = taken(path)
+    assert sum(sizes.values()) == 100_000
+    assert len(reasons) == 3 and all("together with what came before it, would unpack" in one for one in reasons)
+    monkeypatch.setattr(archives, "WHOLE", archives.Limits(total=10**9, count=12 if packed else 4))
+    sizes, reasons = taken(path)
+    assert sum(sizes.values()) == 80_000 and len(reasons) == 4
 
 
 def test_the_same_id_in_other_capitals(week):

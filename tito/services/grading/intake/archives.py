@@ -30,20 +30,51 @@ NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one archive: total is the size of all files in it, ratio what its files may be larger than itself once they
-    are larger than `harmless` together. file: of a single file; depth: of archives in archives.
+    """file: bytes of a single file; depth: of archives in archives. total and count: of all files together; ratio: what
+    they may be larger than what was packed, once they are larger than `harmless`.
     """
 
+    total: int
+    count: int
     file: int = 100 * MIB
-    total: int = 16 * 1024 * MIB
-    count: int = 50_000
     ratio: float = 200
     harmless: int = 200 * MIB
     depth: int = 3
 
 
-# a student packs a nested archive, a learning management system the outer one
-NESTED = Limits(total=500 * MIB, count=5_000)
+WHOLE = Limits(total=16 * 1024 * MIB, count=50_000, harmless=1024 * MIB)
+# what one student sent, with all archives in it
+ENTRY = Limits(total=500 * MIB, count=5_000, harmless=50 * MIB)
+
+
+class Budget:
+    """What may still be unpacked. size: of what was packed, None on a disk; above: the budget that it is a part of."""
+
+    def __init__(self, limits, size, above=None):
+        self.limits, self.size, self.above = limits, size, above
+        self.files = self.bytes = 0
+
+    def part(self, size):
+        """The budget of one entry, whose packed size is `size`."""
+        return Budget(ENTRY, size, self)
+
+    def spend(self, files, size):
+        """Take so much, or say why not."""
+        reason = self._refusal(self.files + files, self.bytes + size)
+        reason = reason or (self.above.spend(files, size) if self.above else "")
+        if not reason:
+            self.files, self.bytes = self.files + files, self.bytes + size
+        return reason
+
+    def _refusal(self, files, size):
+        limits, together = self.limits, "together with what came before it, " if self.files else ""
+        if files > limits.count:
+            return f"{together}holds {files} files; {limits.count} are the most"
+        if size > limits.total:
+            return f"{together}would unpack to {_size(size)}; {_size(limits.total)} are the most"
+        if self.size is not None and size > limits.harmless and size > limits.ratio * max(1, self.size):
+            return f"{together}would unpack to {_size(size)}, {size // max(1, self.size)} times its own size"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -62,19 +93,20 @@ class File:
     archive_time: datetime | None = None
 
 
-def walk(path, *, zone=None, limits=None):
+def walk(path, *, zone=None):
     """Every File at or below `path`, a folder, a zip archive or a single file, in a stable order.
 
     zone: of times without one, this machine's where it is None. Litter of operating systems is left out.
     """
-    path, limits = Path(path), limits or Limits()
+    path = Path(path)
     if path.is_dir():
-        yield from _walk_folder(path, zone, limits)
+        yield from _walk_folder(path, zone)
     elif _is_zip(path.name):
-        for file in _walk_file(path, path.name, zone, limits):
+        whole = Budget(WHOLE, _bytes(path))
+        for file in _walk_file(path, path.name, zone, whole):
             yield replace(file, archive_time=_changed(path))
     else:
-        yield from _walk_file(path, path.name, zone, limits)
+        yield from _walk_file(path, path.name, zone, Budget(WHOLE, None))
 
 
 def is_litter(path):
@@ -82,7 +114,8 @@ def is_litter(path):
     return any(part in LITTER or part.startswith("._") for part in parts)
 
 
-def _walk_folder(root, zone, limits):
+def _walk_folder(root, zone):
+    whole = Budget(WHOLE, None)
     for folder, folders, files in os.walk(root, followlinks=False):
         folders.sort()
         for name in sorted([*files, *(one for one in folders if Path(folder, one).is_symlink())]):
@@ -96,27 +129,34 @@ def _walk_folder(root, zone, limits):
                 yield File(label, None, None, "is no ordinary file")
             else:
                 changed = _changed(path)
-                yield from (replace(file, time=changed) for file in _walk_file(path, label, zone, limits))
+                inside = _walk_file(path, label, zone, whole.part(_bytes(path)))
+                yield from (replace(file, time=changed) for file in inside)
         folders[:] = [name for name in folders if name not in LITTER]
 
 
-def _walk_file(path, label, zone, limits):
+def _walk_file(path, label, zone, budget):
     label = _normal(label)
     try:
         size, time = path.stat().st_size, _changed(path)
         if _is_zip(label):
             with path.open("rb") as file:
-                yield from _walk_zip(file, label, size, zone, limits, 1)
-        elif size > limits.file:
-            yield File(label, time, None, _too_large(size, limits.file))
-        else:
-            yield File(label, time, path.read_bytes())
+                yield from _walk_zip(file, label, zone, budget)
+            return
+        reason = _too_large(size, ENTRY.file) if size > ENTRY.file else budget.spend(1, size)
+        yield File(label, time, None if reason else path.read_bytes(), reason)
     except OSError as error:
         yield File(label, None, None, f"cannot be read: {error.strerror or error}")
 
 
 def _is_zip(name):
     return name.lower().endswith(".zip")
+
+
+def _bytes(path):
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _changed(path):
@@ -127,51 +167,41 @@ def _changed(path):
         return None
 
 
-def _walk_zip(file, label, size, zone, limits, depth):
-    """The files of the archive `file`, whose size is `size`; one that is out of bounds or broken is refused whole."""
+def _walk_zip(file, label, zone, budget, depth=1):
+    """The files of the archive `file`; one that is out of bounds or broken is refused whole."""
     try:
         with zipfile.ZipFile(file) as archive:
             entries = [info for info in archive.infolist() if not info.is_dir() and not is_litter(_name(info))]
-            reason = _out_of_bounds(entries, size, limits)
+            reason = budget.spend(len(entries), sum(info.file_size for info in entries))
             if reason:
                 yield File(label, None, None, reason)
                 return
             for info in entries:
-                yield from _walk_entry(archive, info, label, zone, limits, depth)
+                part = budget if budget.above else budget.part(info.compress_size)
+                yield from _walk_entry(archive, info, label, zone, part, depth)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error, EOFError) as error:
         yield File(label, None, None, f"is not a zip archive that can be read: {error or type(error).__name__}")
 
 
-def _out_of_bounds(entries, size, limits):
-    total = sum(info.file_size for info in entries)
-    if len(entries) > limits.count:
-        return f"holds {len(entries)} files; {limits.count} are the most"
-    if total > limits.total:
-        return f"would unpack to {_size(total)}; {_size(limits.total)} are the most"
-    if total > limits.harmless and total > limits.ratio * max(1, size):
-        return f"would unpack to {_size(total)}, {total // max(1, size)} times its own size"
-    return ""
-
-
-def _walk_entry(archive, info, label, zone, limits, depth):
+def _walk_entry(archive, info, label, zone, budget, depth):
     name = _name(info)
     path, time = f"{label}/{name}", _time(info, zone)
     reason = _bad_name(info, name) or _bad_kind(info)
     nested = _is_zip(name)
-    if not reason and nested and depth >= limits.depth:
-        reason = f"is an archive in an archive in an archive; {limits.depth} deep is the most"
-    if not reason and info.file_size > limits.file:
-        reason = _too_large(info.file_size, limits.file)
+    if not reason and nested and depth >= ENTRY.depth:
+        reason = f"is an archive in an archive in an archive; {ENTRY.depth} deep is the most"
+    if not reason and info.file_size > ENTRY.file:
+        reason = _too_large(info.file_size, ENTRY.file)
     if reason:
         yield File(path if not _bad_name(info, name) else f"{label}: {name}", time, None, reason)
         return
     try:
-        data = _read(archive, info, limits.file)
+        data = _read(archive, info, ENTRY.file)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
         yield File(path, time, None, f"cannot be unpacked: {error or type(error).__name__}")
         return
     if nested:
-        inside = _walk_zip(io.BytesIO(data), path, len(data), zone, NESTED, depth + 1)
+        inside = _walk_zip(io.BytesIO(data), path, zone, budget, depth + 1)
         yield from (replace(file, time=time) for file in inside)
     else:
         yield File(path, time, data)
