@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import tiny_course
 
 from tito.catalog import read_catalog
+from tito.errors import TitoError
 from tito.project import read_project
 from tito.services import notebooks, pristine, strip
 from tito.services.grading.book.course import Course
@@ -138,7 +139,7 @@ class StandIn(executors.Threads):
         node = self.place(kit, task.notebook)
         answers = {notebooks.grade_id(cell): cell.source for cell in node.cells if notebooks.is_solution(cell)}
         if any("fault" in answer for answer in answers.values()):
-            raise RuntimeError("the scorer stumbled")
+            raise TitoError("the scorer stumbled")
         questions = notebooks.questions(kit.source.node)
         cells = [
             _score_cell(cell, questions[notebooks.grade_id(cell)], answers)

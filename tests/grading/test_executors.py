@@ -10,7 +10,7 @@ from one_notebook import HandedIn, box, notebook
 from tito.errors import ProjectError, TitoError
 from tito.services.grading.sandbox import find as finding
 from tito.services.grading.sandbox.find import Sandbox
-from tito.services.grading.scoring import executors, kits, scorer
+from tito.services.grading.scoring import executors, kits, readers, scorer
 from tito.services.grading.scoring.executors import Inline, Processes, Threads
 from tito.services.grading.scoring.scorer import Task
 
@@ -95,8 +95,8 @@ def test_a_process_without_a_sandbox_refuses_a_kit_that_was_isolated(kit, monkey
 
 
 def test_a_submission_is_read_and_placed_once(kit, monkeypatch):
-    calls = []
-    monkeypatch.setattr(scorer, "order", lambda *given, order=scorer.order: calls.append(given) or order(*given))
+    calls, opened = [], readers.Readers.open
+    monkeypatch.setattr(readers.Readers, "open", lambda *given: calls.append(given) or opened(*given))
     task = HandedIn(kit).task()
     scored = scorer.score(kit, task)
     assert len(calls) == 1 and scored.notebook == scorer.place(kit, task.notebook)
@@ -112,6 +112,24 @@ def test_a_fault_is_ungraded_whatever_it_is(kit):
     found = [failing(error).result for error in (TitoError("no disk"), MemoryError("x"), KeyboardInterrupt())]
     assert {result.status for result in found} == {"ungraded"}
     assert found[0].detail == "no disk" and found[1].detail == "a fault in tito: MemoryError: x"
+
+
+def test_a_fault_that_comes_with_one_file_every_time_is_that_files(kit):
+    """It has a status and a note, so that the class can be exported; a fault that does not come again is none."""
+    file, faults = HandedIn(kit).task().notebook, []
+
+    def score(kit, task, cancel):
+        if task.notebook == file and len(faults) < most:
+            faults.append(task)
+            raise RuntimeError("x" * 10_000)
+        return scorer.unreadable(kit, task.student, "as always")
+
+    most = 9
+    found = executors.attempt(score, kit, Task("ada", file)).result
+    assert found.status == "unreadable" and len(found.detail) < 500 and "every time with this file" in found.detail
+    assert found.points == 0 and len(found.cells) == len(kit.tests)
+    most = len(faults) + 1
+    assert executors.attempt(score, kit, Task("ada", file)).result.status == "ungraded"
 
 
 @pytest.mark.parametrize("executor", [Inline, Threads])

@@ -13,7 +13,7 @@ from one_notebook import SOURCE, HandedIn, as_bytes, box, by_name, catalog, earn
 
 from tito.services import dependence, kernel, notebooks, pristine
 from tito.services.grading.sandbox.find import MIB, Limits
-from tito.services.grading.scoring import kits, placing, plans, scorer
+from tito.services.grading.scoring import kits, placing, plans, reading, scorer
 from tito.services.grading.scoring.scorer import Task
 
 RARELY = "def double(x):\n    return 2 * x if np.size(x) > 1 or x < 100 else 0"
@@ -463,8 +463,8 @@ def test_a_kernel_says_the_same_cell_by_cell(name, start):
         answers = _every_third(kit.answers, wrong_answers(name), start)
         task = replace(submission(kit, answers), second_try=False)
         result = scorer.score(kit, task).result
-        source, ordered = scorer._order(kit, task.notebook)
-        running = [one for one in ordered.placed if scorer._runs(one.cell)]
+        read = reading.Reading(kit, task.notebook)
+        source, running = read.source, read.judge.placed
         sources = [one.cell.source for one in running]
         limits = kernel.Limits(60, 300)
         outcomes = kernel.run_cells(sources, folder=kit.view, cwd=catalog()[name].folder, limits=limits)

@@ -18,6 +18,8 @@ EXPORT = re.compile(r"#\|\s*export\s*")
 MARKER = re.compile(r"\s*#\s*%%+(?P<options>\s.*)?")
 QUOTES = tuple(prefix + quote for prefix in ("", "r", "R") for quote in ('"' * 3, "'" * 3))
 KEPT_METADATA = ("nbgrader", "tinytorch", "jupyter", "tags")
+NO_MEMORY = "takes more memory to read than there is"
+MOST_CELLS = 2000  # of a notebook; a module's has about a hundred
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,13 @@ def load(project, path):
     return Source(path, label, node, starts)
 
 
-def parse(data, label, path=None):
+def parse(data, label, path=None, *, outputs=True):
     """The notebook in `data`, the bytes of an .ipynb file. label: what messages call it; path: of the file, if any.
 
-    Raises WorkError (code "unreadable").
+    outputs: whether those are kept. Raises WorkError (code "unreadable").
     """
     path = path or Path(label)
-    node, ids = _parse_notebook(_decoded(data, label, path), label, path)
+    node, ids = _parse_notebook(_decoded(data, label, path), label, path, outputs)
     _set_ids(node)
     return Source(path, label, node, None, ids)
 
@@ -289,18 +291,23 @@ def _require_metadata(cell, marker, place):
         )
 
 
-def _parse_notebook(text, label, path):
+def _parse_notebook(text, label, path, outputs=True):
     """(notebook, ids of its cells) in the JSON `text` of a file that anybody may have edited with anything."""
     import nbformat
 
     try:
         data = json.loads(text)
+    except MemoryError as error:
+        raise _unreadable(label, NO_MEMORY, _start_over(path)) from error
     except (ValueError, RecursionError) as error:
         raise _unreadable(label, f"is not valid JSON: {error}", _start_over(path)) from error
     if not isinstance(data, dict) or not isinstance(data.get("nbformat"), int):
         raise _unreadable(label, "is JSON, but not a notebook", _start_over(path))
     if not isinstance(data.get("cells", data.get("worksheets")), list):
         raise _unreadable(label, "has no list of cells", _start_over(path))
+    count = _count(data)
+    if count > MOST_CELLS:
+        raise _unreadable(label, f"has {count:,} cells; tito reads up to {MOST_CELLS:,}", _start_over(path))
     if data["nbformat"] > 4:
         version = data["nbformat"]
         raise _unreadable(label, f"has notebook format {version}; tito reads up to 4", "save it as format 4")
@@ -309,11 +316,29 @@ def _parse_notebook(text, label, path):
         if node.nbformat < 4:
             node = nbformat.convert(node, 4)
         ids = tuple(map(_id, node.cells))
+        if not outputs:
+            _drop_outputs(node.cells)
         return _clean(node.cells, node.get("metadata")), ids
+    except MemoryError as error:
+        raise _unreadable(label, NO_MEMORY, _start_over(path)) from error
     except Exception as error:  # nbformat's converters and validators fail on malformed cells in any way
         reason = (str(error).splitlines() or [""])[0]
         reason = f"is not a valid notebook ({type(error).__name__}: {reason})"
         raise _unreadable(label, reason, _start_over(path)) from error
+
+
+def _count(data):
+    """How many cells a notebook of any format has."""
+    worksheets = data.get("worksheets") if isinstance(data.get("worksheets"), list) else []
+    lists = [data, *(one for one in worksheets if isinstance(one, dict))]
+    return sum(len(one["cells"]) for one in lists if isinstance(one.get("cells"), list))
+
+
+def _drop_outputs(cells):
+    for cell in cells:
+        if isinstance(cell, dict):
+            cell.pop("outputs", None)
+            cell.pop("execution_count", None)
 
 
 def _id(cell):
@@ -334,20 +359,38 @@ def _clean(cells, metadata):
     for number, cell in enumerate(cells, 1):
         if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
             raise ValueError(f"cell {number} is neither code nor markdown nor raw")
-        node.cells.append(_clean_cell(cell))
+        node.cells.append(_cell(cell))
+    if not _is_valid(node):
+        node.cells = [_repaired(cell) for cell in node.cells]
     return node
 
 
-def _clean_cell(cell):
+def _cell(cell):
+    """A cell with what it should have; whether that is valid is asked once, of the whole notebook."""
+    from nbformat import NotebookNode
+
+    empty = {"execution_count": None, "outputs": []} if cell["cell_type"] == "code" else {}
+    keys = ("metadata", *empty) if empty else ("metadata", "attachments")
+    given = {key: cell[key] for key in keys if key in cell}
+    made = {"cell_type": cell["cell_type"], "id": "cell", "metadata": NotebookNode(), **empty, **given}
+    return NotebookNode(made, source=_text(cell.get("source")))
+
+
+def _is_valid(node):
+    from nbformat.validator import get_validator
+
+    return not any(get_validator(4, 5).iter_errors(node))
+
+
+def _repaired(cell):
+    """A cell without what is not valid in it; what decides about points is kept, outputs can be computed again."""
     from nbformat import ValidationError, v4
 
     maker = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}[cell["cell_type"]]
-    keys = ("metadata", "outputs", "execution_count") if cell["cell_type"] == "code" else ("metadata", "attachments")
-    source = _text(cell.get("source"))
     try:
-        return maker(source, **{key: cell[key] for key in keys if key in cell})
-    except ValidationError:  # keep what decides about points; outputs can be computed again
-        return maker(source, metadata={"nbgrader": grading(cell)} if grading(cell) else {})
+        return maker(**{key: value for key, value in cell.items() if key != "cell_type"})
+    except ValidationError:
+        return maker(cell.source, metadata={"nbgrader": grading(cell)} if grading(cell) else {})
 
 
 def _text(source):

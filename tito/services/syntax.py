@@ -4,6 +4,7 @@ import ast
 import re
 import symtable
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 SOLUTION, HIDDEN_TESTS, MARK_SCHEME = REGION_KINDS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
@@ -31,10 +32,17 @@ def parse(code):
     """The syntax tree of `code`. Raises SyntaxError for whatever cannot be parsed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in a student's string is none of our business
-        try:
+        with _unparsable():
             return ast.parse(code)
-        except (ValueError, RecursionError, MemoryError) as error:
-            raise SyntaxError(str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def _unparsable():
+    """What else a parser may raise is a SyntaxError: it runs out of memory on a line of 20,000 signs."""
+    try:
+        yield
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxError(str(error) or type(error).__name__) from error
 
 
 def parsed(code):
@@ -134,8 +142,12 @@ def statement_at(code, line):
 
 
 def bound_and_needed(code):
-    """The global names that running `code` binds, and those that it or its functions read. Raises SyntaxError."""
-    top = symtable.symtable(code, "cell", "exec")
+    """The global names that running `code` binds, and those that it or its functions read.
+
+    Raises SyntaxError for whatever cannot be parsed.
+    """
+    with _unparsable():
+        top = symtable.symtable(code, "cell", "exec")
     bound = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
     needed = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_referenced()}
     tables = list(top.get_children())

@@ -110,7 +110,7 @@ def read(source):
         for statement in tree.body:
             _read_statement(statement, scope, code)
         return code
-    except RecursionError:
+    except (RecursionError, MemoryError):
         return EMPTY
 
 

@@ -88,18 +88,21 @@ class Judge:
 
         Where an answer that it needs did not come to its end once, waiting as long again would tell nothing new.
         """
-        late = {number for number, outcome in enumerate(outcomes) if outcome.status == "timeout"}
+        return patience(seconds) if self.waits(position, late(outcomes)) else seconds
+
+    def waits(self, position, late):
+        """Whether the cell at `position` needs an answer that the cells at `late` waited for in vain."""
         if not late:
-            return seconds
+            return False
         questions = {notebooks.grade_id(self.placed[one].cell) for one in late}
         questions |= {self.question(name) for name in questions}
         own = self._positions(self.question(notebooks.grade_id(self.placed[position].cell)))
         needed = {notebooks.grade_id(self.placed[one].cell) for one in self._dependence.needed(position, own) | {*own}}
-        return max(1, seconds / IMPATIENCE) if needed & questions & self.originals.keys() else seconds
+        return bool(needed & questions & self.originals.keys())
 
     def question(self, test):
         """The grade_id of the answer that `test` is about; None for the test of the module as a whole."""
-        return None if (test or "").startswith(ASSEMBLY_TEST) else self.questions.get(test)
+        return question_of(self.questions, test)
 
     def stopped(self, graded):
         """What went wrong in cells without points, one line each, but for what only waits for an answer.
@@ -248,9 +251,27 @@ class Judge:
         return self.places.frame(*frame) if frame and not self._is_hidden(frame[0]) else self.places.cell(position)
 
 
+def question_of(questions, test):
+    """The grade_id of the answer that `test` is about; None for the test of the module as a whole.
+
+    questions: of the notebook, see notebooks.questions.
+    """
+    return None if (test or "").startswith(ASSEMBLY_TEST) else questions.get(test)
+
+
+def late(outcomes):
+    """The positions of the cells that did not finish in time."""
+    return [position for position, outcome in enumerate(outcomes) if outcome.status == "timeout"]
+
+
+def patience(seconds):
+    """What is left of a limit for a cell whose answer has cost it in full already."""
+    return max(1, seconds / IMPATIENCE)
+
+
 def _bound_names(source):
     """The names that a cell binds at its top level; a guess where it does not parse."""
     try:
         return syntax.bound_and_needed(source)[0]
-    except (SyntaxError, ValueError, RecursionError):
+    except SyntaxError:
         return set(BINDING.findall(source))

@@ -18,7 +18,7 @@ and then cells, as steps on the notebook with the reference's answers:
     # %% delete X | duplicate X | swap X Y | set X {"points": 100}
 
 X is a grade_id. `@PROJECT@`, `@HOME@`, `@GRADEBOOK@`, `@SOURCE@`, `@PORT@` and `@TOKEN@` in the code are replaced by
-what a trap on this machine has there: see `Trap`.
+what a trap on this machine has there: see `Trap`; `@SIGNS@` by 20,000 signs.
 """
 
 import ast
@@ -105,6 +105,7 @@ def submission(attack, source, values):
     for words, code in attack.steps:
         for name, value in values.items():
             code = code.replace(f"@{name}@", value)
+        code = code.replace("@SIGNS@", "-" * 20_000)
         _apply(node, words, code)
     text = json.dumps(node, ensure_ascii=True)
     return FILES[attack.file](text) if attack.file else text.encode("ascii")
@@ -160,6 +161,8 @@ FILES = {
     "strange cells": lambda text: b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1, null, {"a": 2}]}',
     "deep": lambda text: b'{"nbformat": 4, "cells": ' + b"[" * 200_000,
     "large": lambda text: text[:-1].encode() + b', "padding": "' + b"x" * (50 * 2**20) + b'"}',
+    "many cells": lambda text: _with_cells(text, 20_000),
+    "large text": lambda text: _with_text(text, 25 * 2**20),
     "large output": lambda text: _with_output(text, 50 * 2**20),
 }
 
@@ -168,6 +171,20 @@ def _with_output(text, size):
     node = json.loads(text)
     cell = next(cell for cell in node["cells"] if cell["cell_type"] == "code")
     cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x" * size}]
+    return json.dumps(node).encode()
+
+
+def _with_cells(text, count):
+    node = json.loads(text)
+    node["cells"][:0] = [
+        {"cell_type": "code", "id": f"n{n}", "metadata": {}, "source": f"n = {n}"} for n in range(count)
+    ]
+    return json.dumps(node).encode()
+
+
+def _with_text(text, size):
+    node = json.loads(text)
+    node["cells"].append({"cell_type": "markdown", "id": "long", "metadata": {}, "source": "x" * size})
     return json.dumps(node).encode()
 
 

@@ -4,6 +4,7 @@ An executor says what isolates where it runs, makes the kit there, and runs task
 needs these three methods, and a folder for its kits that its machines share.
 """
 
+import json
 import threading
 from concurrent import futures
 from dataclasses import replace
@@ -13,11 +14,16 @@ from tito.services.grading.book.results import SubmissionResult
 from tito.services.grading.sandbox.find import find
 from tito.services.grading.scoring import kits, scorer
 
+REASON = 300  # characters
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
 
 
 def attempt(score, kit, task, cancel=None):
-    """The Scored of a task, whatever happens: what is the machine's fault or tito's is "ungraded", with the reason."""
+    """The Scored of a task, whatever happens: what is the machine's fault or tito's is "ungraded", with the reason.
+
+    A fault of tito's that comes again with the same file, and not with the course's own notebook, is that file's: it is
+    "unreadable" then, for a person to look at, and not ungraded for ever.
+    """
     if cancel is not None and cancel.is_set():
         return ungraded(kit, task.student, "interrupted")
     try:
@@ -25,12 +31,28 @@ def attempt(score, kit, task, cancel=None):
     except TitoError as error:
         return ungraded(kit, task.student, error.message)
     except (Exception, KeyboardInterrupt) as error:
-        return ungraded(kit, task.student, f"a fault in tito: {type(error).__name__}: {error}")
+        reason = f"a fault in tito: {type(error).__name__}: {error}"[:REASON]
+        if isinstance(error, KeyboardInterrupt) or not _is_the_files(score, kit, task, cancel):
+            return ungraded(kit, task.student, reason)
+        return scorer.unreadable(kit, task.student, f"{reason}, every time with this file: look at it by hand")
     faults = [cell for cell in scored.result.cells if cell.status == "ungraded"]
     if faults and scored.result.status != "ungraded":
         detail = f"{faults[0].grade_id}: {faults[0].message}"
         return replace(scored, result=replace(scored.result, status="ungraded", detail=detail))
     return scored
+
+
+def _is_the_files(score, kit, task, cancel):
+    """Whether scoring fails with the file of `task` again, and not with the course's own notebook."""
+
+    def fails(notebook):
+        try:
+            score(kit, replace(task, notebook=notebook), cancel)
+        except Exception:
+            return True
+        return cancel is not None and cancel.is_set()
+
+    return fails(task.notebook) and not fails(json.dumps(kit.source.node).encode())
 
 
 def ungraded(kit, student, detail):

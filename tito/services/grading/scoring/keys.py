@@ -1,7 +1,7 @@
 """What a score depends on: the submission, and for a whole class the source, the package that it imports, and what
 of tito scores it.
 
-What scores is not listed by hand: it is what makes a kit and runs tasks, the two programs that this starts, and all
+What scores is not listed by hand: it is what makes a kit and runs tasks, the programs that this starts, and all
 of tito's services that these import, directly or through others. So a change of a report, a date or an export scores
 nobody again.
 """
@@ -16,8 +16,8 @@ from tito.services.files import digest
 HERE = Path(__file__).resolve().parents[1]
 ROOT = HERE.parents[2]
 SERVICES = "tito.services"
-# what makes a kit and scores with it, and the two programs that this starts
-STARTS = ("scoring/executors.py", "bridge/inside.py", "bridge/trusted.py")
+# what makes a kit and scores with it, and the programs that this starts
+STARTS = ("scoring/executors.py", "scoring/reading_server.py", "bridge/inside.py", "bridge/trusted.py")
 
 
 def scoring_files():

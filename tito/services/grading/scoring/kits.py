@@ -20,7 +20,7 @@ from tito.services import notebooks, strip, views
 from tito.services.files import atomic_write
 from tito.services.grading.sandbox import fonts
 from tito.services.grading.sandbox.find import Sandbox, find
-from tito.services.grading.scoring import plans
+from tito.services.grading.scoring import plans, readers
 
 OPEN = 4  # kits that a process keeps in memory
 
@@ -32,7 +32,7 @@ class Kit:
     module: its name; notebook: the name of the file that students hand in; sandbox: what isolates where the kit was
     read. source: the notebook with solutions and hidden tests; handed: as it was handed out; tests: {grade_id: test
     cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; answers: {grade_id: source
-    of the reference's answer}.
+    of the reference's answer}. readers: the processes that read submissions.
     """
 
     folder: Path
@@ -45,6 +45,7 @@ class Kit:
     plans: dict = field(repr=False)
     imports: tuple = ()
     answers: dict = field(repr=False, default_factory=dict)
+    readers: object = field(repr=False, compare=False, default=None)
 
     @property
     def view(self):
@@ -85,7 +86,11 @@ def make(project, catalog, module, *, sandbox, source=None):
         views.fill(folder / "view", project, catalog.prerequisites(module), without_kernels_of=module)
         if prepared := fonts.prepare(project):
             shutil.copytree(prepared, folder / "fonts")
-        yield _load(folder, sandbox)
+        made = load(folder, sandbox)
+        try:
+            yield made
+        finally:
+            made.readers.close()
 
 
 @lru_cache(OPEN)
@@ -93,7 +98,7 @@ def read(folder):
     """The Kit in `folder`, made by another process. Raises ProjectError where that isolates and this one cannot."""
     about = _about(folder)
     sandbox = find(read_project(Path(about["project"])), allow_none=not about["isolated"])
-    return _load(folder, sandbox)
+    return load(folder, sandbox)
 
 
 def _about(folder):
@@ -103,7 +108,8 @@ def _about(folder):
         raise ProjectError(f"{folder} is no kit, or its run has ended", code="kit") from None
 
 
-def _load(folder, sandbox):
+def load(folder, sandbox):
+    """The Kit in `folder`, with what isolates where it is read; None for a process that runs nothing."""
     about = _about(folder)
     source, handed = (
         notebooks.parse((folder / name).read_bytes(), name) for name in ("source.ipynb", "handed.ipynb")
@@ -120,6 +126,7 @@ def _load(folder, sandbox):
         plans=about["plans"],
         imports=tuple(about["imports"]),
         answers={notebooks.grade_id(cell): cell.source for cell in cells if notebooks.is_solution(cell)},
+        readers=None if sandbox is None else readers.Readers(folder),
     )
 
 

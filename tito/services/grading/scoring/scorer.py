@@ -1,24 +1,21 @@
 """Scores a submission: its cells run in a sandbox, its tests outside of it, in a process that trusts nothing inside.
 
-See inside.py and proxies.py for the two ends of the conversation, trusted.py for the process between it and here.
+See inside.py and proxies.py for the two ends of the conversation, trusted.py for the process between it and here. Its
+notebook and its code are read and judged in a third one: see reading.py.
 """
 
-import copy
-import re
 import time
 from dataclasses import dataclass, field, replace
 
 from tito.errors import WorkError
-from tito.services import dependence, notebooks, syntax
+from tito.services import notebooks, syntax
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.sandbox.find import Limits
-from tito.services.grading.scoring.placing import order
+from tito.services.grading.scoring import reading
+from tito.services.grading.scoring.readers import Fault
 from tito.services.grading.scoring.session import Cancelled, Rig, Step
 from tito.services.pristine import in_words
-from tito.services.verdicts import Judge
-
-# a line that defines or imports: a cell without one only shows something
-DEFINES = re.compile(r"^(?:(?:import|from|def|async|class)\b|@)", re.MULTILINE)
+from tito.services.verdicts import Verdict, late, patience, question_of
 
 
 @dataclass(frozen=True)
@@ -54,72 +51,57 @@ def score(kit, task, cancel=None):
     """
     begin = time.monotonic()
     result = SubmissionResult(task.student, kit.module, "graded", isolation=kit.sandbox.kind)
-    try:
-        source, ordered = _order(kit, task.notebook)
-    except WorkError as error:
-        result = replace(result, status="unreadable", detail=error.message, cells=_nothing(kit, error.message))
-        return Scored(result, _as_handed_out(kit))
     rig = Rig(kit, task.limits, task.cell_seconds, cancel)
     try:
-        scored = _Submission(kit, source, ordered.placed, rig)
-        cells, outputs = scored.first()
-        if task.second_try:
-            cells = scored.second(cells)
+        with kit.readers.open(task.notebook, kit.notebook, cancel) as opened:
+            scored = _Submission(kit, opened, rig)
+            cells, outputs = scored.first()
+            if task.second_try:
+                cells = scored.second(cells)
+    except WorkError as error:
+        return unreadable(kit, task.student, error.message)
     except Cancelled:
         seconds = time.monotonic() - begin
         return Scored(replace(result, status="ungraded", detail="interrupted", seconds=seconds), None)
     finally:
         rig.close()
-    status, detail = _status(scored, ordered, cells)
+    status, detail = _status(scored, opened.read, cells)
     result = replace(
         result,
         status=status,
         detail=detail,
         cells=cells,
         outputs=outputs,
-        changes=ordered.changes,
+        changes=opened.read.changes,
         seconds=round(time.monotonic() - begin, 3),
     )
-    return Scored(result, _as_graded(kit, ordered))
+    return Scored(result, opened.read.notebook)
+
+
+def unreadable(kit, student, reason):
+    """The Scored of a file in which nothing could be graded, which is recorded with no points and the reason."""
+    cells = _nothing(kit, reason)
+    result = SubmissionResult(student, kit.module, "unreadable", reason, cells, isolation=kit.sandbox.kind)
+    return Scored(result, reading.as_handed_out(kit))
 
 
 def place(kit, data):
     """The submission `data` as it is graded; one that cannot be read is the notebook as handed out."""
     try:
-        return _as_graded(kit, _order(kit, data)[1])
+        with kit.readers.open(data, kit.notebook) as opened:
+            return opened.read.notebook
     except WorkError:
-        return _as_handed_out(kit)
+        return reading.as_handed_out(kit)
 
 
-def _order(kit, data):
-    source = notebooks.parse(data, kit.notebook)
-    return source, order(source, kit.handed, kit.tests)
-
-
-def _as_graded(kit, ordered):
-    return _numbered(kit, [one.cell for one in ordered.placed])
-
-
-def _as_handed_out(kit):
-    return _numbered(kit, [kit.tests.get(notebooks.grade_id(cell), cell) for cell in kit.handed.cells])
-
-
-def _numbered(kit, cells):
-    node = copy.copy(kit.handed)
-    node.cells = [copy.deepcopy(cell) for cell in cells]
-    for number, cell in enumerate(node.cells):
-        cell.id = f"cell-{number}"
-    return node
-
-
-def _status(scored, ordered, cells):
-    if ordered.tampered:
-        return "tampered", "; ".join(in_words(ordered.changes))
+def _status(scored, read, cells):
+    if read.tampered:
+        return "tampered", "; ".join(in_words(read.changes))
     for status in ("timeout", "crashed"):
         found = [cell for cell in cells if cell.status == status and scored.ended_by(cell.grade_id, status)]
         if found:
             return status, f"{found[0].grade_id}: {found[0].message}"
-    return "graded", ""
+    return "graded", scored.note
 
 
 def _nothing(kit, reason):
@@ -135,58 +117,79 @@ def _is_hidden(cell):
 
 
 class _Submission:
-    """One submission, as it runs. running: the cells that run, each with its place among all cells."""
+    """One submission, as it runs. note: what a person should know about how it was judged."""
 
-    def __init__(self, kit, source, placed, rig):
-        self.kit, self.source, self.rig = kit, source, rig
-        runs = [(place, one) for place, one in enumerate(placed) if _runs(one.cell)]
-        self.places = [place for place, _ in runs]
-        self.running = [one for _, one in runs]
-        self.tests = [number for number, one in enumerate(self.running) if self._test(one.cell) is not None]
-        self.outcomes = []
-
-    def _test(self, cell):
-        name = notebooks.grade_id(cell)
-        return name if name in self.kit.tests and notebooks.is_test(cell) else None
+    def __init__(self, kit, opened, rig):
+        self.kit, self.opened, self.rig = kit, opened, rig
+        self.running = opened.read.running
+        self.tests = [number for number, one in enumerate(self.running) if one.test is not None]
+        self.questions = notebooks.questions(kit.source.node)
+        self.outcomes, self.note = [], ""
 
     def _step(self, number):
-        cell = self.running[number].cell
-        shows = not notebooks.grade_id(cell) and not DEFINES.search(cell.source)
-        return Step(number, cell.source, self._test(cell), shows)
+        one = self.running[number]
+        return Step(number, one.source, one.test, one.shows)
 
     def first(self):
         """The scores of the tests, and {place: what the cell there printed}."""
         steps = [self._step(number) for number in range(len(self.running))]
-        modules = dependence.read_modules(self.kit.view)
-        self.judge = Judge(self.running, [], self.source, self.kit.source.node, modules, "its process")
-        self.outcomes, printed = self.rig.run(steps, choose=self.judge.seconds)
-        self.judge.outcomes = self.outcomes
-        cells = tuple(self._score(number) for number in self.tests)
-        hidden = {number for number in self.tests if _is_hidden(self.running[number].cell)}
+        self.outcomes, printed = self.rig.run(steps, choose=self._seconds)
+        verdicts = self._verdicts()
+        cells = tuple(self._score(number, verdicts[number]) for number in self.tests)
+        hidden = {number for number in self.tests if self._is_hidden(number)}
         shown = {number: text for number, text in printed.items() if text and number not in hidden}
-        outputs = {self.places[number]: text for number, text in shown.items()}
+        outputs = {self.running[number].place: text for number, text in shown.items()}
         return cells, outputs
 
-    def _score(self, number):
-        cell, verdict = self.running[number].cell, self.judge.verdict(number)
-        name, points = notebooks.grade_id(cell), notebooks.points(cell)
+    def _seconds(self, position, outcomes, seconds):
+        return patience(seconds) if self.opened.waits(position, late(outcomes)) else seconds
+
+    def _verdicts(self):
+        try:
+            return self.opened.verdicts(self.outcomes)
+        except Fault as fault:
+            self.note = f"its errors could not be explained: {fault}"
+            return {number: self._plain_verdict(number) for number in self.tests}
+
+    def _plain_verdict(self, number):
+        """What became of a test, where nobody can say why: right only where its answer ran as well."""
+        question, outcome = self._question(self.running[number].test), self.outcomes[number]
+        own = [
+            self.outcomes[place].status for place, one in enumerate(self.running) if question and one.name == question
+        ]
+        if outcome.status == "ok" and all(status in ("ok", "skipped") for status in own):
+            return Verdict("passed")
+        status = {"died": "crashed", "timeout": "timeout"}.get(outcome.status, "failed")
+        if status == "failed" and self._is_hidden(number):
+            return Verdict(status, "this withheld test does not pass")
+        return Verdict(status, outcome.message or "it does not pass")
+
+    def _question(self, test):
+        return question_of(self.questions, test)
+
+    def _is_hidden(self, number):
+        return _is_hidden(self.kit.tests[self.running[number].test])
+
+    def _score(self, number, verdict):
+        name = self.running[number].test
+        points = notebooks.points(self.kit.tests[name])
         return CellScore(
             grade_id=name,
-            question=self.judge.question(name),
+            question=self._question(name),
             points=points if verdict.status == "passed" else 0,
             max_points=points,
             status=verdict.status,
             message=verdict.message,
             where=verdict.where,
-            hidden=_is_hidden(cell),
+            hidden=self._is_hidden(number),
             seconds=round(self.outcomes[number].seconds, 3),
         )
 
     def ended_by(self, name, status):
         """Whether the process really ended at the test `name` or its answer."""
         ended = {"crashed": "died", "timeout": "timeout"}[status]
-        question = self.judge.question(name)
-        names = [notebooks.grade_id(one.cell) for one in self.running]
+        question = self._question(name)
+        names = [one.name for one in self.running]
         own = [outcome for one, outcome in zip(names, self.outcomes, strict=True) if one in (name, question) and one]
         return any(outcome.status == ended for outcome in own)
 
@@ -221,7 +224,7 @@ class _Submission:
         """The tests that define something which the tests `again` use, directly or through others."""
         found, needed = set(), set()
         for number in reversed(self.tests):
-            name = self._test(self.running[number].cell)
+            name = self.running[number].test
             bound, read = syntax.bound_and_needed(self.kit.tests[name].source)
             if name in again or bound & needed:
                 found.add(name)
@@ -232,12 +235,7 @@ class _Submission:
         """{number of the last cell that belongs to a wrong answer: its name}."""
         last = {}
         for number, one in enumerate(self.running):
-            name = notebooks.grade_id(one.cell)
-            question = self.judge.question(name) if self._test(one.cell) else name
+            question = self._question(one.test) if one.test else one.name
             if question in wrong:
                 last[question] = number
         return {number: question for question, number in last.items()}
-
-
-def _runs(cell):
-    return cell.cell_type == "code" and not notebooks.is_measure(cell) and not notebooks.is_withheld(cell)
