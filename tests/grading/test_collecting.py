@@ -1,7 +1,8 @@
 """The ways of collecting, as a corpus: tests/grading/collecting/, each way with what it must come to.
 
-A way is a table. files: {path: mark of the notebook, or "@" and a text}, where a part that ends in .zip is an archive;
-what comes first in each path is collected, in this order. list: a class list. counts: {student: mark of what counts},
+A way is a table. files: {path: mark of the notebook, or "@" and a text}, where a part that ends in .zip is an archive,
+and a mark may begin with "beta: ", another module, or an encoding; what comes first in each path is collected, in this
+order. list: a class list. counts: {student: mark of what counts},
 all there is. others: {path: status} of what does not count and is said.
 """
 
@@ -44,6 +45,13 @@ def week(tmp_path, monkeypatch):
     return Week(tmp_path / "course", monkeypatch)
 
 
+def notebook(week, mark):
+    """The bytes of the notebook with that mark."""
+    before, _, _ = mark.rpartition(": ")
+    data = week.notebook(before if before == "beta" else "alpha", mark=mark)
+    return data.decode().encode(before) if before.startswith("utf") else data
+
+
 class Files:
     """Makes what is collected. times: {path: time in UTC}."""
 
@@ -58,7 +66,7 @@ class Files:
             inside = tree
             for folder in folders:
                 inside = inside.setdefault(folder, {})
-            inside[name] = mark[1:].encode() if mark.startswith("@") else self.week.notebook(mark=mark)
+            inside[name] = mark[1:].encode() if mark.startswith("@") else notebook(self.week, mark)
         for name, what in tree.items():
             self._put(name, what)
         return [self.week.root.parent / name for name in tree]
@@ -109,8 +117,7 @@ def collected(week, way):
 
 def counting(week):
     """{student: the notebook that counts}"""
-    folders = week.course.submitted.glob("*") if week.course.submitted.is_dir() else ()
-    return {folder.name: week.submitted(folder.name) for folder in folders}
+    return {path.parent.parent.name: path.read_bytes() for path in week.course.submitted.glob("*/01_alpha/*.ipynb")}
 
 
 @pytest.mark.parametrize("way", read("whose.toml"))
@@ -118,7 +125,7 @@ def test_whose_it_is(week, way):
     rows = collected(week, way)
     wrong = {row["file"]: row["status"] for row in rows if row["status"] != "collected"}
     assert wrong == way.get("others", {}), rows
-    assert counting(week) == {name: week.notebook(mark=mark) for name, mark in way.get("counts", {}).items()}, rows
+    assert counting(week) == {name: notebook(week, mark) for name, mark in way.get("counts", {}).items()}, rows
 
 
 @pytest.mark.parametrize("way", read("times.toml"))
@@ -128,4 +135,4 @@ def test_how_late_it_is(week, way):
     wanted = {name: None if hours == "not known" else hours * 3600 for name, hours in way["late"].items()}
     assert late == wanted, rows
     if "counts" in way:
-        assert counting(week) == {name: week.notebook(mark=mark) for name, mark in way["counts"].items()}, rows
+        assert counting(week) == {name: notebook(week, mark) for name, mark in way["counts"].items()}, rows

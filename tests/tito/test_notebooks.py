@@ -158,7 +158,9 @@ def test_percent_sources_that_cannot_be_read(project, text, fragments):
         ({"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "heading"}]}]}, ["not a valid notebook"]),
         (version_4(code(), {"cell_type": "essay", "source": ""}), ["cell 2", "neither code nor markdown nor raw"]),
         (version_4("x = 1"), ["cell 1", "neither code"]),
-        ("{}".encode("utf-16"), ["not UTF-8"]),
+        ("{}".encode("utf-16"), ["not a notebook"]),
+        (b'{"a": "\xff"}', ["not UTF-8", "byte 7"]),
+        ("{}".encode("utf-16")[:-1], ["not UTF-16"]),
     ],
 )
 def test_notebooks_that_cannot_be_read(project, content, fragments):
@@ -167,6 +169,12 @@ def test_notebooks_that_cannot_be_read(project, content, fragments):
     assert caught.value.code == "unreadable"
     assert all(fragment in caught.value.message for fragment in fragments), caught.value.message
     assert "tito module reset 01_alpha" in caught.value.hint or "save it as" in caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_notebook_in_an_encoding_of_windows_editors_is_read(project, encoding):
+    text = json.dumps(version_4(code("word = 'äöü'")), ensure_ascii=False)
+    assert ipynb(project, text.encode(encoding)).node.cells[0].source == "word = 'äöü'"
 
 
 def test_a_missing_file_says_how_to_get_it(project, alpha):

@@ -247,11 +247,18 @@ def _read_bytes(path, label):
         raise _unreadable(label, f"cannot be read: {error.strerror}", "check the file and its permissions") from error
 
 
+def encoding(data):
+    """Of the bytes of a notebook: UTF-8, or UTF-16 as some editors on Windows save it."""
+    found = json.detect_encoding(data)
+    return "utf-8-sig" if found == "utf-8" else found
+
+
 def _decoded(data, label, path):
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding(data))
     except UnicodeDecodeError as error:
-        raise _unreadable(label, f"is not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
+        name = error.encoding.upper()[:6].rstrip("-_")
+        raise _unreadable(label, f"is not {name} text (byte {error.start})", "save it as UTF-8") from error
     if not text.strip():
         raise _unreadable(label, "is empty", _start_over(path))
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -109,6 +109,20 @@ def walk(path, *, zone=None):
         yield from _walk_file(path, path.name, zone, Budget(WHOLE, None))
 
 
+def first_names(path):
+    """The names right below `path`: of what lies in a folder, or of an archive's entries; none of what is neither."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return sorted({_normal(one.name) for one in path.iterdir()})
+        if _is_zip(path.name):
+            with zipfile.ZipFile(path) as archive:
+                return sorted({_name(info).partition("/")[0] for info in archive.infolist()})
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error, EOFError, OSError):
+        return []  # walk() says why
+    return []
+
+
 def is_litter(path):
     parts = PurePosixPath(path).parts
     return any(part in LITTER or part.startswith("._") for part in parts)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from tito.errors import UsageError, changing
 from tito.services.files import digest
 from tito.services.grading.book.course import require_course
-from tito.services.grading.intake.archives import OTHER_ARCHIVES, walk
+from tito.services.grading.intake.archives import OTHER_ARCHIVES, first_names, walk
 from tito.services.grading.intake.attempts import POLICIES, Attempts, read_stamp
 from tito.services.grading.intake.dates import Dates, grant
 from tito.services.grading.intake.received import read_submissions, write_submissions
@@ -86,7 +86,7 @@ def collect(project, catalog, path, *, module=None, student=None, attempt=None):
     _require_submissions(course, path)
     course.prepare()
     with course.locked(f"tito grade collect {path}"), course.drafts("collect") as drafts:
-        run = _Run(course, catalog, module, student, attempt)
+        run = _Run(course, catalog, module, student, attempt, first_names(path))
         run.take_in(path, drafts)
         with changing("run it again: what was collected stays, and the rest follows"):
             return run.place()
@@ -105,7 +105,7 @@ def _require_submissions(course, path):
 
 
 class _Run:
-    def __init__(self, course, catalog, module, student, policy):
+    def __init__(self, course, catalog, module, student, policy, names):
         self.course = course
         self.catalog = catalog
         self.only = module
@@ -116,7 +116,7 @@ class _Run:
         self.student = self._named_student(student)
         entries = [pair for entries in self.records.values() for pair in entries.items()]
         known = {(entry.get("way"), entry["lms_id"]): name for name, entry in entries if entry.get("lms_id")}
-        self.senders = Senders(self.roster, catalog, known)
+        self.senders = Senders(self.roster, catalog, known, names)
         self.modules = ModuleFinder(course, catalog)
         self.spelled = {folder.name.casefold(): folder.name for folder in course.submitted.glob("*")}
         self.rows, self.incoming, self.others, self.stamps, self.warnings = [], [], [], {}, []

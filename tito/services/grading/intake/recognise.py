@@ -72,7 +72,7 @@ def _answers(cells):
 
 def grade_ids(data):
     """The grade_ids in the bytes of a notebook; of a broken one those that can still be found."""
-    text = data.decode("utf-8", "replace")
+    text = data.decode(notebooks.encoding(data), "replace")
     try:
         cells = json.loads(text)["cells"]
         return {notebooks.grade_id(cell) for cell in cells if isinstance(cell, dict)} - {None}

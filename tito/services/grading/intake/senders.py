@@ -50,14 +50,20 @@ class Whose:
 
 
 class Senders:
-    """Recognises students. known: {(way, LMS id): student} of what was collected before."""
+    """Recognises students. known: {(way, LMS id): student} of what was collected before; names: of all that lies at the
+    top of what is collected, since an LMS names it all alike.
+    """
 
-    def __init__(self, roster, catalog, known):
+    def __init__(self, roster, catalog, known, names=()):
         self.roster = roster
         self.catalog = catalog
         self.modules = {module.name for module in catalog}
         self.known = dict(known)
         self.numbers = {}
+        # Moodle's entries: who has which numbers
+        self.participants = {}
+        for match in filter(None, map(MOODLE.fullmatch, names)):
+            self.participants.setdefault(match["name"], set()).add(match["user"])
 
     def whose(self, path):
         """Whose the file `path` is, a path as it came in."""
@@ -188,11 +194,12 @@ class Senders:
         assignment, and alone may be another student's id.
         """
         canvas = about["way"] == "canvas"
+        canvas = about["way"] == "canvas"
         by_id = [one for one in self.roster.by_lms_id(user) if not canvas or one.lms_id == user]
-        by_name = self.roster.by_text(name)
+        by_name = self.roster.by_text(name) or ([] if canvas else self._in_group(name))
         both = [one for one in by_id if one in by_name]
         named = both or by_name or (by_id if canvas and in_archive else [])
-        contradicts = not both and by_name and (by_id or canvas and any(one.lms_id for one in by_name))
+        contradicts = canvas and not both and by_name and (by_id or any(one.lms_id for one in by_name))
         if len(named) == 1 and not contradicts:
             return Whose(named[0].id, **about)
         if named or by_id and canvas:
@@ -200,11 +207,29 @@ class Senders:
             return Whose(reason=f"may be of {people}: name {name}, LMS id {user}", ambiguous=True, **about)
         return Whose(reason=f"is of {name} (LMS id {user}), who is not on the class list", **about)
 
+    def _in_group(self, name):
+        """The students whom a name behind that of a group may mean: "Team 3-Ana Lovelace", as Moodle writes all of them
+        where groups hand in. A group that others are in as well ends where theirs does, so that a name cannot hold one.
+        """
+        others = [other for other in self.participants if other != name]
+        if not others or not all("-" in one and not self.roster.by_text(one) for one in self.participants):
+            return []
+        groups = [name[: dash.start()] for dash in re.finditer("-", name)]
+        shared = [group for group in groups if any(other.startswith(f"{group}-") for other in others)]
+        found = {}
+        for group in shared[:1] or groups:
+            found.update({one.id: one for one in self.roster.by_text(name[len(group) + 1 :])})
+        return list(found.values())
+
     def _invented(self, name, way, user):
-        """An id for a student of whom only the LMS's name and number are known; the same one in every archive."""
+        """An id for a student of whom only the LMS's name and number are known; the same one in every archive.
+
+        Moodle gives a student a new number for every assignment: there the name says who it is, if it says one.
+        """
         if (way, user) not in self.known:
             student = safe_id(name)
-            if not student or self.numbers.get(student, user) != user or student in self.known.values():
+            is_new = student not in self.known.values() or way == "moodle" and len(self.participants.get(name, ())) == 1
+            if not student or self.numbers.get(student, user) != user or not is_new:
                 student = f"{student or 'student'}-{user}"
             self.numbers[student] = user
             self.known[way, user] = student
