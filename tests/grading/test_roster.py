@@ -160,12 +160,22 @@ def test_due_dates_stand_in_utc_in_the_gradebook(week):
         ("2026-03-29T02:30", "does not exist in Europe/Berlin", "2026-03-29T03:30"),
         ("tomorrow", "'tomorrow' is no date and time", "2026-12-01T23:59"),
         ("2026-13-01", "is no date", "2026-12-01T23:59"),
+        ("2026-W49", "is no date", "2026-12-01T23:59"),
+        ("9999-12-31", "more than ten years away", "check the year"),
+        ("0001-01-01T00:00+14:00", "more than ten years away", "check the year"),
+        ("2062-12-01", "more than ten years away", "check the year"),
     ],
 )
 def test_times_that_are_none(week, time, message, hint):
     said = week.json("due", "1", time, "--tz", "Europe/Berlin")
     assert said.exit_code == 2
     assert message in said.error["message"] and hint in said.error["hint"]
+
+
+@pytest.mark.parametrize("day", ["2026-12-01", "20261201", "2026-W49-2", "2026W492", " 2026-12-01 "])
+def test_a_date_without_a_time_is_its_last_minute(week, day):
+    assert week.json("due", "1", day, "--tz", "Europe/Berlin").exit_code == 0
+    assert due(week) == "2026-12-01 22:59:00"
 
 
 def test_a_zone_that_does_not_exist(week):
@@ -196,6 +206,9 @@ def test_extensions(week, until, wanted):
         ("nobody", "+2d", "no student 'nobody'"),
         ("am1", "+2 days", "no span of time"),
         ("am1", "2026-10-01", "is before the due date"),
+        ("am1", "9026-10-01", "more than ten years away"),
+        ("am1", "+600w", "more than ten years"),
+        ("am1", "+99999999999999d", "more than ten years"),
     ],
 )
 def test_extensions_that_cannot_be(week, student, until, message):

@@ -4,12 +4,12 @@ A date is kept as it was said, local time and zone, and in nbgrader's gradebook 
 a zone. "+2d" is two days on the calendar: the same time of day after the clocks were changed.
 """
 
+import contextlib
 import os
 import re
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,7 +19,10 @@ from tito.services.grading.intake.received import read_submissions, write_submis
 
 RECORD = "dates.json"
 SPAN = re.compile(r"\+(?:(?P<weeks>\d+)w)?(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?")
-END_OF_DAY = "T23:59"
+END_OF_DAY = time(23, 59)
+WEEK = re.compile(r"\d{4}-?W\d\d")  # which Python takes for its Monday
+EXAMPLE = "write it like 2026-12-01T23:59"
+FAR = timedelta(days=3653)  # nobody sets a date ten years away
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def extend(project, module, student, text):
         return Changed(module.name, student, dates.deadline(module, student), before, late)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _changing(course, doing):
     with course.locked(doing):
         dates = Dates(course)
@@ -148,7 +151,11 @@ def _changing(course, doing):
 def _parse_extension(text, dates, due):
     span = SPAN.fullmatch(text.strip().lower())
     if span and any(span.groupdict().values()):
-        return {key: int(value) for key, value in span.groupdict().items() if value}
+        extension = {key: int(value) for key, value in span.groupdict().items() if value}
+        with contextlib.suppress(OverflowError):
+            if _extended(due.at, dates.zone, extension) - due.at < FAR:
+                return extension
+        raise UsageError(f"{text} is more than ten years", "for example +2d, +1w, +36h or +1d12h")
     if text.strip().startswith("+"):
         raise UsageError(f"{text!r} is no span of time", "for example +2d, +1w, +36h or +1d12h")
     at = parse_time(text, dates.zone)
@@ -220,17 +227,15 @@ def read_time(text):
 def parse_time(text, zone):
     """The time in UTC that a person means by `text`; local times are of `zone`, of this machine where it is None.
 
-    Raises UsageError for what is no time, and for a local time that the change of the clocks skips or repeats.
+    A date alone, however it is written, is its last minute. Raises UsageError for what is no time, for one that is far
+    away, and for a local time that the change of the clocks skips or repeats.
     """
-    stated = text.strip()
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", stated):
-        stated += END_OF_DAY
-    try:
-        local = datetime.fromisoformat(stated)
-    except ValueError:
-        raise UsageError(f"{text!r} is no date and time", "write it like 2026-12-01T23:59") from None
+    local = _local_time(text)
+    if abs(local.replace(tzinfo=None) - datetime.now()) > FAR:
+        raise UsageError(f"{text} is more than ten years away", f"check the year; {EXAMPLE}")
     if local.tzinfo is not None:
         return local.astimezone(UTC)
+    stated = local.isoformat(timespec="minutes")
     either = {fold: local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)}
     if either[0] == either[1]:
         return either[0]
@@ -245,6 +250,17 @@ def parse_time(text, zone):
         f"{stated} happens twice in {name}: the clocks are put back",
         f"write {stated}{offsets[0]} or {stated}{offsets[1]}",
     )
+
+
+def _local_time(text):
+    """The time that `text` says, with a time zone where it says one."""
+    stated = text.strip()
+    if not WEEK.fullmatch(stated):
+        with contextlib.suppress(ValueError):
+            return datetime.combine(date.fromisoformat(stated), END_OF_DAY)
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(stated)
+    raise UsageError(f"{text!r} is no date and time", EXAMPLE)
 
 
 def _zone(name):
