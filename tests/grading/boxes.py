@@ -230,3 +230,27 @@ def threaded(function):
 
 
 store = np.zeros((2, 3))
+
+
+def blot(array, *others):
+    """Zeroes what it was handed, and says nothing."""
+    array[...] = 0
+    return np.zeros(2)
+
+
+def blot_later(array):
+    blot_later.array = array
+    return np.zeros(2)
+
+
+def blot_now():
+    blot_later.array[...] = 0
+
+
+def shorten(values, *, names=()):
+    del values[1:]
+    return len(values)
+
+
+def drawn(generator, call=None):
+    return generator.normal() if call is None else call()

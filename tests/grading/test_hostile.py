@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,7 +71,7 @@ def test_every_entry_can_be_read_and_made():
         assert set(attack.status) <= set(STATUSES) and attack.earns in ("rest", "nothing")
         questions = notebooks.questions(sources[attack.module].node)
         known = {*questions, *questions.values(), "module"}
-        assert attack.loses <= known, attack.name
+        assert attack.loses | attack.waits <= known, attack.name
         made = attacks.submission(attack, sources[attack.module], VALUES)
         assert not re.search(rb"@[A-Z]+@", made), f"{attack.name}: a value that no trap has"
 
@@ -125,6 +126,7 @@ def test_the_judge_notices_what_is_not_as_it_should_be():
         (right, result(right, status="crashed"), "status crashed"),
         (right, result(right, outputs={1: f"x {secret} y"}), "a line of a hidden test is shown"),
         (right, SubmissionResult("x", "02", "graded"), "the graded cells are"),
+        (replace(right, waits=frozenset({"test-sigmoid"})), result(right), "test-sigmoid: 3 points, not 0"),
         (wrong, result(wrong, test_relu=3, test_relu_hidden=0, test_module=0), "test-relu: 3 points, not 0"),
     ):
         problems = attacks.judge(attack, found, source())

@@ -179,7 +179,7 @@ def test_an_error_of_the_test_comes_back_as_the_same_object(talk):
 
 
 def test_arrays_and_lists_are_one_on_both_sides(talk):
-    array, numbers = np.zeros(3), [5]
+    array, numbers = talk.outer.in_place(np.zeros(3), [5])
     talk.change(array, numbers)
     talk.change(array, numbers)
     assert array.tolist() == [2, 2, 2] and numbers == [5, 1, 2]
@@ -198,7 +198,7 @@ def test_arrays_and_lists_are_one_on_both_sides(talk):
 
 
 def test_what_cannot_be_sent_is_an_error_there_and_here_and_loses_nothing(talk):
-    numbers = [1]
+    numbers = talk.outer.in_place([1])
     with pytest.raises(TypeError, match="object cannot be sent"):
         talk.unsendable(lambda array: 1, numbers)
     assert numbers == [1, 2] and talk.called(len, numbers) == 2
@@ -302,6 +302,78 @@ def test_the_words_of_a_verdict_stay_outside(talk):
     with pytest.raises(AssertionError, match="expected 42"):
         talk.called(check)
     assert [str(error) for error in talk.inner.errors.values()] == [""]
+
+
+# What a test hands over is what it was afterwards.
+
+
+def test_an_array_that_an_answer_changes_fails_the_test_and_is_named(talk):
+    image, kernel = np.ones((3, 4)), np.ones(2)
+    with pytest.raises(AssertionError, match=r"it changed argument 1, an array of shape \(3, 4\): work on a copy"):
+        talk.blot(image, kernel)
+    assert talk.outer.damage
+
+
+@pytest.mark.parametrize(
+    ("hand_over", "named"),
+    [
+        (lambda talk: talk.blot(np.ones((2, 3))[:, 1]), "argument 1, an array of shape (2,)"),
+        (lambda talk: talk.blot(talk.kept([np.ones(2)])[0]), "argument 1, an array of shape (2,)"),
+        (lambda talk: talk.shorten([1, 2]), "argument 1, a list"),
+        (lambda talk: talk.shorten(values=[1, 2]), "argument values, a list"),
+        (lambda talk: talk.blot(talk.store[1]), "argument 1, an array of shape (3,)"),
+    ],
+)
+def test_whatever_is_handed_over_is_compared(talk, hand_over, named):
+    boxes.store[...] = 1
+    with pytest.raises(AssertionError) as caught:
+        hand_over(talk)
+    assert str(caught.value) == f"it changed {named}: work on a copy"
+
+
+def test_a_change_that_comes_later_is_noticed(talk):
+    image = np.ones(3)
+    talk.blot_later(image)
+    with pytest.raises(AssertionError, match=r"what an earlier call handed over, an array of shape \(3,\)"):
+        talk.blot_now()
+
+
+def test_a_test_cannot_catch_the_change_away(talk):
+    image = np.ones(3)
+    with contextlib.suppress(AssertionError):
+        talk.blot(image)
+    assert talk.outer.damage.startswith("it changed argument 1")
+    talk.outer.forget()
+    assert talk.outer.damage == "", "the next test begins anew"
+
+
+def test_what_the_test_says_may_be_written_may_be_and_nothing_beside_it(talk):
+    table = np.ones((3, 2))
+    row = talk.outer.in_place(table[1])
+    assert talk.blot(row).tolist() == [0, 0] and table.tolist() == [[1, 1], [0, 0], [1, 1]]
+    whole, _ = talk.outer.in_place(np.ones(4), np.ones(4))
+    talk.blot(whole[1:])
+    assert whole.tolist() == [1, 0, 0, 0]
+    numbers = talk.outer.in_place([1, 2])
+    assert talk.shorten(numbers) == 1 and numbers == [1]
+    beside = np.ones(4)
+    talk.outer.in_place(beside[:2])
+    with pytest.raises(AssertionError, match="it changed argument 1"):
+        talk.blot(beside)
+
+
+def test_drawing_and_what_the_test_itself_changes_are_no_damage(talk):
+    generator, image = np.random.default_rng(1), np.ones(3)
+
+    def change():
+        image[0] = 5
+        return float(image.sum())
+
+    assert talk.drawn(generator) != talk.drawn(generator)
+    assert talk.drawn(generator, change) == 7
+    talk.kept(image)
+    image += 1
+    assert talk.kept(image) is image and talk.outer.damage == ""
 
 
 # Nothing that comes back can do more than fail its test.

@@ -484,3 +484,22 @@ def test_no_line_of_a_withheld_test_is_in_what_is_said(ada):
     cell = cells["test-double-hidden"]
     assert (cell.status, cell.message) == ("failed", "IndexError: list index out of range")
     assert "7919" not in cell.message + cell.where + cells["test-total"].message
+
+
+def test_what_a_test_says_about_writing_holds_in_grading(tmp_path):
+    """The helper that a notebook imports is the one that the trusted process knows, under any name."""
+    source = SOURCE.replace(
+        "import check_home, expect_error",
+        "import check_home, expect_error\nfrom tinytorch.notebook import in_place as may_be_written",
+        1,
+    )
+    source = source.replace("got = double(np.arange(3.0))", "got = double(may_be_written(np.arange(3.0)))", 1)
+    writes = "def double(x):\n    x *= 2\n    return x"
+    with notebook(tmp_path, source) as kit:
+        assert earned(HandedIn(kit).score({"double": writes}))["test-double"] == 3
+
+
+def test_an_answer_that_writes_into_its_argument_is_told_so(ada):
+    cell = by_name(ada.score({"double": "def double(x):\n    x *= 2\n    return x"}))["test-double"]
+    assert (cell.status, cell.points) == ("failed", 0)
+    assert cell.message.startswith("it changed argument 1, an array of shape (3,): work on a copy")

@@ -55,6 +55,39 @@ def _say(kind, message, arguments):
     return error
 
 
+def passed(thing, values, np):
+    """Which argument of the call `values` the changed `thing` is, and what it is, in words."""
+    for name, value in _arguments(values):
+        if any(_is_part(thing, one, np) for one in _with_items(value)):
+            return f"argument {name}, {_called(value, np)}"
+    return f"what an earlier call handed over, {_called(thing, np)}"
+
+
+def parts(thing, values, np):
+    """The arguments of the call `values` that are `thing`, or arrays in its memory."""
+    return [one for _, value in _arguments(values) for one in _with_items(value) if _is_part(thing, one, np)]
+
+
+def _arguments(values):
+    """(number or name, argument) of a call or of a method's call; the operands of an operator."""
+    if len(values) > 1 and type(values[-1]) is type(values[-2]) is tuple:
+        return [*enumerate(values[-2], 1), *values[-1]]
+    return list(enumerate(values[1:], 1))
+
+
+def _with_items(value):
+    return (value, *value) if type(value) in (list, tuple) else (value,)
+
+
+def _is_part(thing, value, np):
+    both = type(thing) is type(value) is np.ndarray
+    return thing is value or (both and np.may_share_memory(thing, value))
+
+
+def _called(value, np):
+    return f"an array of shape {value.shape}" if type(value) is np.ndarray else f"a {type(value).__name__}"
+
+
 def frames(found):
     """What of `found` can be frames: pairs of a cell and a line."""
     if type(found) is not tuple:

@@ -116,11 +116,14 @@ class Patch(Shared):
         writer.raw(self.look())
 
     def read(self, reader):
-        data, own = reader.raw(), self.thing if self.room is None else self.room
+        self.fill(reader.raw(), reader.np)
+
+    def fill(self, data, np):
+        own = self.thing if self.room is None else self.room
         if len(data) != own.nbytes:
             raise Unreadable("an array of another size")
         if own.flags.writeable:
-            own[...] = reader.np.frombuffer(data, own.dtype).reshape(own.shape)
+            own[...] = np.frombuffer(data, own.dtype).reshape(own.shape)
 
 
 class Block(Shared):
@@ -139,11 +142,14 @@ class Block(Shared):
         writer.raw(self.look())
 
     def read(self, reader):
-        data, own = reader.raw(), self.packed()
+        self.fill(reader.raw(), reader.np)
+
+    def fill(self, data, np):
+        own = self.packed()
         if len(data) != own.nbytes:
             raise Unreadable("an array of another size")
         if own.flags.writeable:
-            own.reshape(-1).view("u1")[...] = reader.np.frombuffer(data, "u1")
+            own.reshape(-1).view("u1")[...] = np.frombuffer(data, "u1")
 
 
 def packed(array):
@@ -352,8 +358,12 @@ class Mirror:
             entry = (self.blocks if letter == Change.BLOCK else self.shared).get(reader.number())
             if entry is None or isinstance(entry, View):
                 raise Unreadable("news of something that was never shared")
-            entry.read(reader)
-            entry.seen = entry.look()
+            self.read_change(entry, reader)
+
+    def read_change(self, entry, reader):
+        """Read what the other side has made of `entry`."""
+        entry.read(reader)
+        entry.seen = entry.look()
 
     def _theirs(self, reader):
         """The number of a new thing that the other side introduces."""

@@ -9,7 +9,7 @@ import operator
 import warnings
 
 from . import crossing
-from .mirror import Mirror
+from .mirror import Block, Draws, Mirror, Patch
 from .protocol import Change, Message, Value
 from .wire import EXTENDED, TEXT, Closed, Unreadable, Unsendable, known_types
 
@@ -266,14 +266,19 @@ class Method:
 
 
 class Outer(Mirror):
-    """The trusted side. broken: why nothing that comes back counts any more, "" while it does."""
+    """The trusted side.
+
+    broken: why nothing that comes back counts any more, "" while it does. damage: what the answer changed although the
+    test did not say that it may, in words; written: what it may change.
+    """
 
     def __init__(self, pipe):
         import numpy as np
 
         super().__init__(np, 1, whole=False)
         self.pipe = pipe
-        self.broken = ""
+        self.broken = self.damage = ""
+        self.written, self.passed = [], ()
         self.nested = 0
         self.remote = {}  # number -> proxy, or proxied class
         self.handed = {}  # number -> (an object of the test, what may be done with it)
@@ -296,13 +301,63 @@ class Outer(Mirror):
         super().forget()
         for book in (self.remote, self.handed, self.handed_numbers, self.raised, self.frames, self.named):
             book.clear()
+        self.written.clear()
+        self.damage = ""
         self.kept = (b"", ())
+
+    # what a test handed over
+
+    def in_place(self, *things):
+        """The test's own tinytorch.notebook.in_place: the sandbox may change `things` until the test is over."""
+        self.written += things
+        return things[0] if len(things) == 1 else things
+
+    def read_change(self, entry, reader):
+        """Read a change; of what the test handed over it is damage, unless the test has said that it may be written.
+
+        What the test made counts until its end, so that a late change is one as well; what it got from the sandbox
+        counts while the call runs that it was handed to. What is drawn from a random generator is no damage.
+        """
+        before, ours = entry.seen, entry.number * self.step > 0
+        handed = [] if ours else crossing.parts(entry.thing, self.passed, self.np)
+        contents = [one.tobytes() if type(one) is self.np.ndarray else None for one in handed]
+        super().read_change(entry, reader)
+        if isinstance(entry, Draws) or self.damage:
+            return
+        changed = [
+            one
+            for one, content in zip(handed, contents, strict=True)
+            if content is None or one.tobytes() != content
+            if not any(one is known for known in self.written)
+        ]
+        if changed or (ours and not self._may_change(entry, before)):
+            thing = changed[0] if changed else entry.thing
+            self.damage = f"it changed {crossing.passed(thing, self.passed, self.np)}: work on a copy"
+
+    def _may_change(self, entry, before):
+        """Whether nothing but what may be written differs from `before`."""
+        if not isinstance(entry, (Block, Patch)):
+            return any(entry.thing is one for one in self.written)
+        arrays = [one for one in self.written if type(one) is self.np.ndarray]
+        written = [(one, one.copy()) for one in arrays if self.np.may_share_memory(one, entry.thing)]
+        if not written:
+            return entry.seen == before
+        entry.fill(before, self.np)
+        for array, content in written:
+            array[...] = content
+        same = entry.look() == entry.seen
+        entry.fill(entry.seen, self.np)
+        return same
 
     # the conversation
 
     def ask(self, work, *values):
         """Let the sandbox do something and return what came of it; what it raised is raised here."""
-        return self._converse(Message.ASK, work, self._settings(), values)
+        before, self.passed = self.passed, values
+        try:
+            return self._converse(Message.ASK, work, self._settings(), values)
+        finally:
+            self.passed = before
 
     def _converse(self, kind, *values):
         if self.broken:
@@ -330,6 +385,8 @@ class Outer(Mirror):
                 self._break(str(unreadable))
             except Exception as other:  # whatever else can go wrong while something is built
                 self._break(f"a {type(other).__name__}")
+            if letter != Message.CALL_BACK and self.damage and not self.nested:
+                raise AssertionError(self.damage)
             if letter == Message.RESULT:
                 return value
             if letter == Message.RAISED:

@@ -6,6 +6,8 @@ comment block `# /// attack` holds TOML:
     module = "02"                  whose reference answers the submission is made of
     status = ["graded"]            of the submission, one of these
     loses = ["relu", "module"]     questions, or single tests, that earn nothing; "module" is the test of the module
+    waits = ["Conv2d"]             questions, or single tests, that need what is lost: nothing at the first try, all
+                                   points at the second
     earns = "rest"                 the others earn full points ("rest", the default), or nothing does ("nothing")
     file = "empty"                 instead of a notebook: a kind of file from FILES
     cell_seconds = 2               limits, where the usual ones would make it slow
@@ -54,6 +56,7 @@ class Attack:
     module: str
     status: tuple
     loses: frozenset
+    waits: frozenset
     earns: str
     file: str
     steps: tuple
@@ -81,6 +84,7 @@ def _read(path):
         module=data["module"],
         status=tuple(data["status"]),
         loses=frozenset(data.get("loses", ())),
+        waits=frozenset(data.get("waits", ())),
         earns=data.get("earns", "rest"),
         file=data.get("file", ""),
         steps=tuple(_steps(text[block.end() :])),
@@ -268,9 +272,11 @@ def judge(attack, result, source):
         question = "module" if cell.grade_id == "test-module" else questions.get(cell.grade_id)
         lost = result.status == "unreadable" or attack.earns == "nothing" or {question, cell.grade_id} & attack.loses
         due = 0 if lost else expected.get(cell.grade_id)
-        for points in (cell.points, cell.points if cell.second is None else cell.second):
-            if points != due:
-                wrong.append(f"{cell.grade_id}: {points} points, not {due} ({cell.status}: {cell.message[:200]})")
+        waits = bool({question, cell.grade_id} & attack.waits)
+        second = cell.points if cell.second is None else cell.second
+        for points, owed in ((cell.points, 0 if waits else due), (second, due)):
+            if points != owed:
+                wrong.append(f"{cell.grade_id}: {points} points, not {owed} ({cell.status}: {cell.message[:200]})")
                 break
     said = everything_said(result)
     wrong += [f"a line of a hidden test is shown: {line}" for line in secret_lines(source) if line in said][:3]
