@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 
 import pytest
 from small_course import FAULT, SECOND, WRONG, StandIn, released
@@ -92,7 +93,50 @@ def test_no_name_is_a_formula_for_a_spreadsheet(small):
         book.update_or_create_student("ada", last_name='=HYPERLINK("http://x")', first_name="@SUM(1)")
     (ada,) = [row for row in rows_of(small) if row["student"] == "ada"]
     assert (ada["last_name"], ada["first_name"]) == ('\'=HYPERLINK("http://x")', "'@SUM(1)")
-    assert as_csv([["+1", "-1", "\tx", -1.5, "a,b"]]) == "'+1,'-1,'\tx,-1.5,\"a,b\"\r\n"
+    assert as_csv([["O'Neil-Smith", -1.5, "a,b", "a - b", "d@e.f"]]) == '"O\'Neil-Smith",-1.5,"a,b",a - b,d@e.f\r\n'
+
+
+@pytest.mark.parametrize(
+    ("separator", "quotes"), [(",", '"'), (";", '"'), (";", None), ("|", '"'), ("|", None), ("\t", '"'), ("\t", None)]
+)
+def test_no_text_is_a_formula_or_a_second_cell_whatever_separates_cells(separator, quotes):
+    texts = [
+        f"{start}{sign}1+1"
+        for sign in "=+-@＝＋－＠−﹦"
+        for start in ("", " ", "\xa0", "\u200b", "x;", 'x"; "', "x,", "x|")
+    ]
+    texts += [
+        "x\t=1",
+        "x\n=1",
+        "x\r\n=1",
+        "x\v=1",
+        "x\u2028=1",
+        "\x00=1",
+        "\ufeff=1",
+        "\u202e=1",
+        "'=1",
+        '"=1"',
+        "x;;=1;-2",
+    ]
+    for text in texts:
+        lines = as_csv([["ada", text, "end"]])
+        assert lines.count("\n") == 1 and lines.endswith("\r\n")
+        quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+        (cells,) = csv.reader(io.StringIO(lines, newline=""), delimiter=separator, quoting=quoting)
+        begins = [
+            unicodedata.normalize("NFKC", cell.strip(" \"'\xa0"))[:1]
+            for cell in cells
+            if not cell.strip(' "').startswith("'")
+        ]
+        assert not set(begins) & set("=+-@−"), (text, lines, cells)
+    (cells,) = csv.reader(io.StringIO(as_csv([["a;b", "c,d", 'e"f', " g"]])))
+    assert cells == ["a;b", "c,d", 'e"f', " g"]
+
+
+def test_characters_that_nobody_sees_are_in_no_file():
+    assert as_csv([["a\x1b[31mb", "c\u202ed\u2066e", "f\ng\th\x85i", "\u0645\u200c\u0627"]]) == (
+        "a[31mb,cde,f g h i,\u0645\u200c\u0627\r\n"
+    )
 
 
 def test_a_file_is_written_whole_and_read_by_spreadsheets(small, tmp_path):

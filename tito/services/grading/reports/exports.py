@@ -4,8 +4,8 @@ A score that does not exist is empty: a submission that is missing is no zero un
 that could not be graded stops the export.
 """
 
-import csv
-import io
+import re
+import unicodedata
 from dataclasses import dataclass
 
 from tito.errors import ProjectError
@@ -16,8 +16,11 @@ from tito.services.grading.reports.canvas import canvas_rows
 from tito.services.grading.reports.standing import require_graded, standings
 
 FORMATS = ("csv", "questions", "canvas")
-# a spreadsheet takes a text that begins with one of these for a formula
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# what begins a formula, in full width as well, where a text begins and behind whatever some spreadsheet, with the
+# settings of some country, takes for the end of a cell; a comma is held by the quotes
+FORMULA = re.compile(r"""(^|[;|])([\s"']*)(?=[=+@\-\N{MINUS SIGN}＝＋＠－﹢﹣﹦﹫])""")
+TO_QUOTE = re.compile(r"""[,;|"']|^\s|\s$""")
+JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # some scripts spell names with them
 
 STUDENT_COLUMNS = (
     "student", "last_name", "first_name", "email", "module", "status", "score", "max_score", "penalty", "autograded",
@@ -82,19 +85,25 @@ def released(project, catalog):
 
 
 def as_csv(rows):
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([[_cell(value) for value in row] for row in rows])
-    return text.getvalue()
+    return "".join(",".join(map(_cell, row)) + "\r\n" for row in rows)
 
 
 def _cell(value):
-    """A value as the file has it: numbers short, texts never a formula."""
+    """A value as the file has it: numbers short; texts on one line, quoted where in doubt, and never a formula."""
     if value is None:
         return ""
     if isinstance(value, (int, float)):
         return f"{round(value, 4):.4f}".rstrip("0").rstrip(".")
-    text = str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    text = "".join(map(_plain, str(value)))
+    text = FORMULA.sub(r"\1'\2", text)
+    return '"' + text.replace('"', '""') + '"' if TO_QUOTE.search(text) else text
+
+
+def _plain(char):
+    """A space for what ends a line or a cell, nothing for what is not to be seen or turns the direction of writing."""
+    if char.isspace():
+        return " "
+    return char if unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char in JOINERS else ""
 
 
 def _student_rows(module, found, missing_as_zero):
