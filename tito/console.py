@@ -11,6 +11,14 @@ from datetime import datetime
 
 SCHEMA = 1
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROLS = re.compile(r"[\x7f-\x9f]")  # those that JSON leaves as they are
+# characters that turn the direction of writing, end a line or are not seen (Unicode's Cf, Zl and Zp), but for two that
+# scripts and emoji spell with (U+200C, U+200D)
+UNSEEN = re.compile(
+    "[\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0001-\U000e007f]"
+)
 STYLES = {
     "passed": "green", "complete": "green", "done": "green", "ok": "green", "ready": "cyan", "started": "cyan",
     "todo": "yellow", "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim", "failed": "red",
@@ -58,10 +66,13 @@ class Console:
             _print_error(f"warning: {clean(text)}")
 
     def table(self, columns, rows):
-        """`rows` of strings under `columns`; a column whose title starts with ">" is set flush right."""
+        """`rows` of strings under `columns`; a column whose title starts with ">" is set flush right.
+
+        Only the last cell of a row may have several lines.
+        """
         titles = [title.lstrip(">") for title in columns]
         right = [title.startswith(">") for title in columns]
-        rows = [[clean(text) for text in row] for row in rows]
+        rows = [[*map(on_one_line, row[:-1]), clean(row[-1])] for row in map(tuple, rows)]
         if self.on_terminal:
             _print_rich_table(titles, right, rows)
         elif not self.json:
@@ -99,12 +110,24 @@ class Console:
     def document(self, error=None):
         """Print the one document of --json. error: {"code", "message", "hint"}, or None."""
         document = {"schema": SCHEMA, "ok": error is None, "data": self.data, "error": error}
-        print(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+        text = json.dumps(document, indent=2, ensure_ascii=False, default=_plain)
+        print(CONTROLS.sub(_escaped, UNSEEN.sub(_escaped, text)))
 
 
 def clean(text):
-    """`text` without escape sequences and control characters: a student's message must not drive the terminal."""
-    return ESCAPES.sub("", text.replace("\r\n", "\n"))
+    """`text` without escape sequences and control characters, and with what is not seen as an escape: a student's
+    message must not drive the terminal, nor a name look like another one.
+    """
+    return UNSEEN.sub(_escaped, ESCAPES.sub("", text.replace("\r\n", "\n")))
+
+
+def on_one_line(text):
+    """The same for a name, in which a new line would begin a line of its own."""
+    return clean(text.replace("\n", "\\n"))
+
+
+def _escaped(match):
+    return json.dumps(match[0])[1:-1]
 
 
 def _print_error(text):

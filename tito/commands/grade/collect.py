@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tito.commands.context import open_project
-from tito.console import console
+from tito.console import console, on_one_line
 from tito.errors import UsageError, WorkError
 
 Where = Annotated[
@@ -58,7 +58,7 @@ def collect(path: Where, module: Only = None, student: Student = None, attempt: 
 def _print(done):
     rows = [(row.status, row.student, row.module, row.file, _late(row.late), row.reason) for row in done.rows]
     if rows:
-        console.table(["", "student", "module", "file", "late", ""], rows)
+        console.table(["", "student", "module", "file", "late", ""], [map(on_one_line, row) for row in rows])
     for warning in done.warnings:
         console.warn(warning)
     states = sorted({row.status for row in done.rows})
