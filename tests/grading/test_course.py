@@ -86,6 +86,40 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(course):
     assert course.gradebook.read_bytes().startswith(b"no database")
 
 
+OLDER = "167914646830"
+
+
+@pytest.mark.parametrize(
+    ("change", "message", "hint"),
+    [
+        (
+            "UPDATE alembic_version SET version_num = 'deadbeef0000'",
+            "another nbgrader.*version deadbeef0000",
+            "pip install",
+        ),
+        (
+            f"UPDATE alembic_version SET version_num = '{OLDER}'",
+            f"another nbgrader.*version {OLDER}",
+            "nbgrader db upgrade",
+        ),
+        ("DROP TABLE grade", "lacks nbgrader's table grade$", "backups"),
+        ("DROP TABLE alembic_version; DROP TABLE grade", "lacks nbgrader's table grade$", "backups"),
+    ],
+)
+def test_the_gradebook_of_another_nbgrader_is_named_and_nothing_is_written_into_it(course, change, message, hint):
+    with course.open_gradebook() as book:
+        book.add_student("ana")
+    with sqlite3.connect(course.gradebook) as connection:
+        connection.executescript(change)
+    connection.close()
+    before = course.gradebook.read_bytes()
+    with pytest.raises(ProjectError, match=message) as caught, course.open_gradebook():
+        pass
+    assert hint in caught.value.hint and caught.value.code == "gradebook"
+    assert course.gradebook.read_bytes() == before
+    assert [path.name for path in course.root.glob("gradebook*")] == ["gradebook.db"]
+
+
 def test_nbgrader_by_hand_works_in_the_folder(course):
     with course.open_gradebook() as book:
         book.add_assignment("01_alpha", course_id="tinytorch")

@@ -33,6 +33,8 @@ def server(project, *, port=None, open_browser=True):
         raise ProjectError(
             "nothing is graded yet: there is no gradebook", "tito grade autograde M", code="no-gradebook"
         )
+    with course.open_gradebook():  # or says what is wrong with it, before nbgrader writes into it
+        pass
     port = _free_port(port)
     token = secrets.token_urlsafe(24)
     command = [

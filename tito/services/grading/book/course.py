@@ -12,6 +12,7 @@ import sysconfig
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tito.errors import ProjectError
@@ -155,6 +156,7 @@ class Course:
         if self.gradebook.exists():
             try:
                 if not _is_half_made(self.gradebook):
+                    self._require_same_nbgrader()
                     return
             except sqlite3.DatabaseError as error:
                 raise self._unusable(error) from error
@@ -167,6 +169,25 @@ class Course:
             _put(draft, self.gradebook)
         finally:
             draft.unlink(missing_ok=True)
+
+    def _require_same_nbgrader(self):
+        """Raise ProjectError where the gradebook is not as this nbgrader makes it, which would write into it anyway."""
+        version, tables = _made_with(self.gradebook)
+        label, own = self.label(self.gradebook), _revisions()
+        if version and version != own[0]:
+            upgrade = f"copy the file to a safe place, then: cd {self.label(self.root)} && nbgrader db upgrade"
+            raise ProjectError(
+                f"{label} was made by another nbgrader: its tables have version {version}, this one's {own[0]}",
+                upgrade if version in own else "install the nbgrader that made it: pip install --upgrade nbgrader",
+                code="gradebook",
+            )
+        missing = sorted(_own_tables() - tables)
+        if missing:
+            raise ProjectError(
+                f"{label} lacks nbgrader's table{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+                f"put a backup in its place ({self.label(self.state)}/backups)",
+                code="gradebook",
+            )
 
     def _unusable(self, error):
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
@@ -210,16 +231,43 @@ def require_course(project):
     return Course(project)
 
 
-# Making a database.
+# Knowing and making a database.
+
+
+def _made_with(path):
+    """(version of the tables, "" where none is noted; names of the tables) of the database at `path`."""
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+    try:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        noted = "alembic_version" in tables and connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return noted[0] if noted else "", tables
+    finally:
+        connection.close()
+
+
+@cache
+def _revisions():
+    """All versions that nbgrader's tables have had, its present one first."""
+    import nbgrader
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(str(Path(nbgrader.__file__).parent / "alembic"))
+    return tuple(one.revision for one in script.walk_revisions())
+
+
+def _own_tables():
+    from nbgrader.api import Base
+
+    return set(Base.metadata.tables)
 
 
 def _is_half_made(path):
     """Whether nbgrader made the tables, failed to run alembic, and nobody has put anything into them since."""
+    _, tables = _made_with(path)
+    if "alembic_version" in tables:
+        return False
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
     try:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if "alembic_version" in tables:
-            return False
         return not any(
             connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
             for table in tables & {"assignment", "student"}
