@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = facade(
         "losses": ("accuracy", "log_softmax"),
         "autograd": ("gradcheck", "no_grad"),
         "spatial": ("flatten",),
+        "embeddings": ("PositionalEmbedding", "sinusoidal_positions", "token_windows"),
     },
     aliases={"tensor": "Tensor", "cat": "concatenate", "abs": "absolute", "pow": "power"},
 )  # fmt: skip

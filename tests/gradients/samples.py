@@ -198,6 +198,19 @@ def pool_like(name, **how):
     return Sample(poolings(**how), oracle)
 
 
+@st.composite
+def lookups(draw):
+    rows, dim = draw(st.integers(1, 5)), draw(st.sampled_from([1, 2, 3, 0]))
+    shape = draw(shapes(sides=SIDES))
+    count = int(np.prod(shape))
+    ids = np.array(draw(st.lists(st.integers(0, rows - 1), min_size=count, max_size=count)), np.int64).reshape(shape)
+    return (draw(arrays((rows, dim))),), {"ids": ids, "padding_idx": draw(st.none() | st.integers(0, rows - 1))}
+
+
+def torch_embedding(torch, weight, *, ids, padding_idx):
+    return torch.nn.functional.embedding(torch.from_numpy(ids), weight, padding_idx)
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -250,6 +263,8 @@ SAMPLES = {
     "convolve": Sample(convolutions(), torch_convolve),
     "pool_max": pool_like("max_pool2d", of_distinct_entries=True),
     "pool_avg": pool_like("avg_pool2d"),
+    # 11 embeddings
+    "embedding": Sample(lookups(), torch_embedding),
 }  # fmt: skip
 SAMPLES["matmul"] = Sample(products(), lambda torch, a, b: torch.matmul(a, b))
 

@@ -92,6 +92,11 @@ LISTED = {
         wordy=("im2col",),
         crowded=("im2col",),
     ),
+    "11_embeddings": Listed(
+        provided=200,
+        tests=267,
+        wordy=("one_hot",),
+    ),
 }
 
 

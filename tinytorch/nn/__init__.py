@@ -5,7 +5,7 @@ from tinytorch.nn import functional, init, utils  # noqa: F401 - so that nn.func
 
 __getattr__, __dir__, __all__ = facade(
     __name__,
-    {"layers": ("Module", "Parameter")},
+    {"layers": ("Module", "Parameter"), "embeddings": ("Embedding",)},
     aliases={"AvgPool2D": "AvgPool2d", "Conv2D": "Conv2d", "MaxPool2D": "MaxPool2d"},
     around={
         "activations": ("tinytorch.nn.modules.activation", ("GELU", "ReLU", "Sigmoid", "Softmax", "Tanh")),

@@ -10,13 +10,14 @@ import numpy as np
 
 from tinytorch._lazy import Core
 
-tensor, activations, layers, losses, spatial = (
-    Core(name, __name__) for name in ("tensor", "activations", "layers", "losses", "spatial")
+tensor, activations, layers, losses, spatial, embeddings = (
+    Core(name, __name__) for name in ("tensor", "activations", "layers", "losses", "spatial", "embeddings")
 )
 
 __all__ = [
-    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "gelu",
-    "linear", "log_softmax", "max_pool2d", "mse_loss", "relu", "sigmoid", "softmax", "softplus", "tanh",
+    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy",
+    "embedding", "gelu", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu", "sigmoid", "softmax",
+    "softplus", "tanh",
 ]  # fmt: skip
 
 
@@ -66,6 +67,39 @@ def softplus(input, beta=1.0, threshold=20.0):
 def linear(input, weight, bias=None):
     """input Wᵀ + bias: input (…, in), weight (out, in), bias (out,), as one operation."""
     return layers.linear(input, weight, bias)
+
+
+# Embeddings
+
+
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
+    """Rows of weight (n, d), one for each id of `input` (…): (…, d). The row `padding_idx` gets no gradient.
+
+    Raises ValueError for max_norm, scale_grad_by_freq and sparse, which the course does not have, and for a padding
+    row that is not there; TypeError and IndexError as `embeddings.embedding`.
+    """
+    for name, given in (("max_norm", max_norm is not None), ("scale_grad_by_freq", scale_grad_by_freq)):
+        check_not_given("embedding", name, given)
+    check_not_given("embedding", "sparse", sparse)
+    rows = weight.shape[0]
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise ValueError(f"embedding: padding_idx {padding_idx} is none of {rows} rows")
+    padding_idx = padding_idx if padding_idx is None else padding_idx % rows
+    return embeddings.embedding(weight, ids=np.asarray(input), padding_idx=padding_idx)
+
+
+def one_hot(tensor, num_classes=-1):
+    """Integers (…) as rows of zeros with a 1: int64 (…, num_classes); without a number, the largest id and 1."""
+    ids = np.asarray(tensor)
+    if num_classes == -1:
+        if ids.size == 0:
+            raise ValueError("one_hot: no ids to count the classes by; give num_classes")
+        num_classes = int(ids.max()) + 1
+    return _wrapped(embeddings.one_hot(ids, num_classes).astype(np.int64))
+
+
+def _wrapped(array):
+    return tensor.Tensor.wrap(array)
 
 
 # Losses
