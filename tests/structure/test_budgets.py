@@ -94,7 +94,7 @@ LISTED = {
     ),
     "11_embeddings": Listed(
         provided=200,
-        tests=267,
+        tests=275,
         wordy=("one_hot",),
     ),
 }

@@ -51,11 +51,10 @@ def embedding_gradient(grad, out, weight, *, ids, padding_idx=None):
     """The sum of the rows of `grad` over all places of each id, as one table; the row `padding_idx` is 0."""
     ids = np.asarray(ids, np.int64).ravel()
     table = np.zeros(weight.shape, grad.dtype)
-    if ids.size:
-        order = np.argsort(ids, kind="stable")
-        starts = np.flatnonzero(np.diff(ids[order], prepend=-1))  # where a run of equal ids begins
-        rows = grad.reshape(ids.size, weight.shape[1])[order]
-        table[ids[order][starts]] = np.add.reduceat(rows, starts, axis=0)
+    order = np.argsort(ids)
+    starts = np.flatnonzero(np.diff(ids[order], prepend=-1))  # where a run of equal ids begins
+    rows = grad.reshape(ids.size, weight.shape[1])[order]
+    table[ids[order][starts]] = np.add.reduceat(rows, starts)
     if padding_idx is not None:
         table[padding_idx] = 0
     return table
@@ -96,8 +95,8 @@ def sinusoidal_positions(length, dim):
         raise ValueError(f"sinusoidal_positions: dim is even and at least 2, not {dim}")
     speeds = 10_000.0 ** (-np.arange(0, dim, 2) / dim)
     angles = np.arange(length)[:, None] * speeds
-    rows = np.empty((length, dim), np.float32)
-    rows[:, 0::2], rows[:, 1::2] = np.sin(angles), np.cos(angles)
+    rows = np.empty((length, dim))
+    rows[:, ::2], rows[:, 1::2] = np.sin(angles), np.cos(angles)
     return Tensor(rows)
 
 
@@ -147,6 +146,6 @@ def rotate(x, positions):
     if dim % 2:
         raise ValueError(f"rotate: dim is even, not {dim}")
     angles = np.asarray(positions)[:, None] * 10_000.0 ** (-np.arange(0, dim, 2) / dim)
-    cosine, sine = (part.astype(x.dtype) for part in (np.cos(angles), np.sin(angles)))
-    a, b = x[..., 0::2], x[..., 1::2]
+    cosine, sine = np.cos(angles), np.sin(angles)  # an operation gives them the dtype of the Tensor
+    a, b = x[..., ::2], x[..., 1::2]
     return stack([a * cosine - b * sine, a * sine + b * cosine], axis=-1).reshape(*x.shape)
