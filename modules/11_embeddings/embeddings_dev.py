@@ -55,21 +55,6 @@ import numpy as np
 from tinytorch.core.layers import Module, Parameter
 from tinytorch.core.tensor import Op, Tensor, randn, random_generator, stack
 
-# %%
-import math
-
-import matplotlib.pyplot as plt
-
-import tinytorch.core.autograd  # noqa: F401 - gives every Tensor its backward
-from tinytorch.core.activations import tanh
-from tinytorch.core.autograd import gradcheck, no_grad
-from tinytorch.core.layers import Linear
-from tinytorch.core.losses import cross_entropy
-from tinytorch.core.optimizers import SGD, Adam
-from tinytorch.core.tensor import manual_seed
-from tinytorch.core.tokenization import CharTokenizer
-from tinytorch.datasets import load_shakespeare
-
 # %% nbgrader={"grade": false, "grade_id": "provided-id_array", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 def id_array(ids, count):
@@ -87,6 +72,21 @@ def id_array(ids, count):
         place = tuple(outside[0].tolist())
         raise IndexError(f"id {array[place]} at place {place} is none of the ids from 0 to {count - 1}")
     return array
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+
+import tinytorch.core.autograd  # noqa: F401 - gives every Tensor its backward
+from tinytorch.core.activations import tanh
+from tinytorch.core.autograd import gradcheck, no_grad
+from tinytorch.core.layers import Linear
+from tinytorch.core.losses import cross_entropy
+from tinytorch.core.optimizers import SGD, Adam
+from tinytorch.core.tensor import manual_seed
+from tinytorch.core.tokenization import CharTokenizer
+from tinytorch.datasets import load_shakespeare
 
 # %% [markdown]
 r"""
