@@ -146,7 +146,7 @@ def test_there_is_no_network():
             far="socket.create_connection(('192.0.2.1', 80), 3)",
             abstract=f"socket.socket(socket.AF_UNIX).connect('\\0{name}')",
             name="socket.getaddrinfo('example.org', 80)",
-            cards="[card for _, card in socket.if_nameindex()]",
+            cards="[line.split(':')[0].strip() for line in list(open('/proc/net/dev'))[2:]]",
         )
         found = run(code).answer
         with pytest.raises(TimeoutError):
@@ -307,7 +307,16 @@ def test_doors_of_the_kernel_are_closed():
             limits="__import__('resource').setrlimit(__import__('resource').RLIMIT_NOFILE, (9999, 9999))",
             memfd="os.memfd_create('x')",
             segment="libc.shmget(0, 4096, 0o600)",
+            semaphores="libc.semget(0, 32000, 0o1600)",
+            queue="libc.msgget(0, 0o1600)",
             anonymous="mmap.mmap(-1, 4096)",
+            huge="mmap.mmap(-1, 2**21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)",
+            host_of_a_virtual_machine="socket.socket(40, socket.SOCK_STREAM)",
+            netlink="socket.socket(16, socket.SOCK_RAW)",
+            packets="socket.socket(17, socket.SOCK_RAW)",
+            kernel_cryptography="socket.socket(38, socket.SOCK_SEQPACKET)",
+            inotify="libc.inotify_init()",
+            others_descriptors="libc.syscall(438, 0, 0, 0)",
             zero="open('/dev/zero', 'rb')",
             core="__import__('resource').getrlimit(__import__('resource').RLIMIT_CORE)",
         )
@@ -316,6 +325,100 @@ def test_doors_of_the_kernel_are_closed():
     assert found.pop("user_namespace") == repr(os.strerror(1))
     refused = {"-1", "PermissionError", "FileNotFoundError", "ValueError", "OSError"}
     assert {name: what for name, what in found.items() if what not in refused} == {}
+
+
+NEEDED = """
+import asyncio, json, multiprocessing, os, shutil, signal, socket, sqlite3, subprocess, tempfile, threading, time
+import numpy as np
+
+def product():
+    os.environ["OPENBLAS_NUM_THREADS"] = "2"
+    a = np.random.default_rng(0).normal(size=(400, 400))
+    return np.allclose(np.linalg.inv(a) @ a, np.eye(400))
+
+def figure():
+    import matplotlib
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+    pyplot.plot([1, 2])
+    pyplot.savefig("figure.png")
+    return os.path.getsize("figure.png") > 1000
+
+def shell():
+    return subprocess.run("echo a | cat | sort && ls /usr | head -1", shell=True, capture_output=True).returncode == 0
+
+async def waits():
+    process = await asyncio.create_subprocess_exec("true")
+    await asyncio.gather(asyncio.sleep(0.01), process.wait())
+    return True
+
+def pool():
+    with multiprocessing.get_context("fork").Pool(2) as workers:
+        return workers.map(abs, [-1, 2]) == [1, 2]
+
+def files():
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez_compressed(folder + "/a.npz", x=np.zeros(9))
+        shutil.copytree(folder, folder + "/copy")
+        os.chmod(folder + "/copy/a.npz", 0o600)
+        os.utime(folder + "/copy/a.npz")
+        mapped = np.memmap(folder + "/m", dtype="f4", mode="w+", shape=(9,))
+        mapped[:] = 1
+        with sqlite3.connect(folder + "/db") as book:
+            book.execute("create table t (x)")
+        return np.load(folder + "/copy/a.npz")["x"].size == 9
+
+def server():
+    with socket.create_server(("127.0.0.1", 0)) as here, socket.create_connection(here.getsockname()) as there:
+        there.sendall(b"x")
+        return here.accept()[0].recv(1) == b"x"
+
+def clock():
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    signal.pause()
+    return len(os.sched_getaffinity(0)) > 0 and time.perf_counter() > 0
+
+def ipython():
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+    config = Config()
+    config.HistoryManager.enabled = False
+    return InteractiveShell.instance(config=config).run_cell("%cd -q /tmp").success
+
+found = {}
+for part in (product, figure, shell, lambda: asyncio.run(waits()), pool, files, server, clock, ipython):
+    try:
+        found[part.__name__] = part()
+    except BaseException as error:
+        found[part.__name__] = repr(error)
+print(json.dumps({name: str(what) for name, what in found.items()}))
+"""
+
+
+@isolated
+def test_what_notebooks_use_is_there():
+    assert set(run(NEEDED).answer.values()) == {"True"}
+
+
+@isolated
+def test_its_processes_name_no_folder_of_the_host():
+    """What bubblewrap was told, and what an installation of the course leaves beside the packages."""
+    code = """
+import glob, json, pathlib, site
+said = [pathlib.Path(f"/proc/{one}/cmdline").read_bytes().decode() for one in (1, "self")]
+folders = site.getsitepackages()
+said += [pathlib.Path(path).read_text() for folder in folders for path in glob.glob(f"{folder}/**/direct_url.json")]
+for path in [path for folder in folders for path in glob.glob(f"{folder}/*.pth")]:
+    try:
+        said.append(open(path).read())
+    except OSError:
+        pass
+print(json.dumps(said))
+"""
+    said = run(code).answer
+    assert "bwrap" in said[0] and "--args" in said[0] and "--ro-bind" not in said[0]
+    assert not any(str(ROOT) in text.replace(str(sys.prefix), "") for text in said)
 
 
 @isolated

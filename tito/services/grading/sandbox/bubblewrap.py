@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -79,12 +80,14 @@ class Bubblewrap:
         binds = [self._reachable(source, target, staged, copied=False) for source, target in self.binds]
         shown = [self._reachable(source, target, staged, copied=True) for source, target in readable.items()]
         reading, writing = os.pipe()
+        arguments = [*self._arguments(binds, shown, limits, environment), "--info-fd", str(writing)]
         descriptors = [writing]
-        command = [self.bwrap, *self._arguments(binds, shown, limits, environment), "--info-fd", str(writing)]
         if self.filter:
-            descriptors.append(_pipe_with(self.filter))
-            command += ["--seccomp", str(descriptors[-1])]
-        command += ["--", *limited(program, limits, self.count_processes)]
+            descriptors.append(_file_with(self.filter))
+            arguments += ["--seccomp", str(descriptors[-1])]
+        # not on the command line: the first process in the sandbox has the same one, for everybody to read
+        descriptors.append(_file_with(b"".join(part.encode() + b"\0" for part in arguments)))
+        command = [self.bwrap, "--args", str(descriptors[-1]), "--", *limited(program, limits, self.count_processes)]
         if self.is_root:
             command = self._as_nobody(command, staged)
         # bubblewrap's two processes, and the shell that sets the limits until it becomes the program
@@ -160,12 +163,12 @@ def _stage():
     return str(STAGES)
 
 
-def _pipe_with(data):
-    """The reading end of a pipe that holds `data`, which has to fit into it."""
-    reading, writing = os.pipe()
-    os.write(writing, data)
-    os.close(writing)
-    return reading
+def _file_with(data):
+    """A descriptor from which `data` can be read, of a file without a name."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return os.dup(file.fileno())
 
 
 def _open_above(path):

@@ -34,9 +34,19 @@ def interpreter(root):
     links += _links(sys.executable, binds)
     for folder in _site_packages():
         masks += [str(folder / name) for name in MASKED if (folder / name).is_dir()]
+        masks += [str(path) for name in MASKED for path in folder.glob(f"{name}-*.dist-info")]
+        binds += [("/dev/null", str(path)) for path in folder.glob("*.pth") if root and _names(path, root)]
     if (settings := Path(sys.prefix) / "etc" / "jupyter").is_dir():  # nbgrader's, which name the course's folders
         masks.append(str(settings))
     return binds, links, [mask for mask in dict.fromkeys(masks) if _visible(mask, binds)]
+
+
+def _names(path, root):
+    """Whether a file that Python reads at its start leads to the project: that of an editable installation."""
+    try:
+        return str(root) in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def _system():
