@@ -406,4 +406,4 @@ def test_memory_is_bounded_by_jobs_and_not_by_the_class(small):
     autograde(
         small.project, small.catalog, small.module, Options(jobs=2), on_done=watch, executor=scorer
     )
-    assert done == list(range(1, 9))
+    assert done == list(range(9))

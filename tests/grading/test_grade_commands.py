@@ -137,3 +137,24 @@ def test_the_formgrader_says_where_it_is_and_ends_with_ctrl_c(small, grade):
             os.killpg(process.pid, signal.SIGKILL)
         process.stdout.close()
         process.stderr.close()
+
+
+def test_the_bar_of_a_class_moves_with_every_cell():
+    from tito.commands.grade.autograde import Bar
+
+    seen = []
+    bar = Bar(lambda *shown: seen.append(shown), "grading 01")
+    bar.done(0, 4)
+    bar.cell("ada", 5, 10)
+    bar.cell("bob", 0, 10)
+    bar.cell("ada", 1, 1)
+    bar.done(1, 4)
+    bar.cell("bob", 8, 10)
+    assert seen == [
+        (0, 4, "grading 01"),
+        (0.5, 4, "grading 01  ada: cell 6 of 10"),
+        (0.5, 4, "grading 01  ada: cell 6 of 10"),
+        (0, 4, "grading 01  bob: cell 1 of 10"),
+        (1, 4, "grading 01  bob: cell 1 of 10"),
+        (1.8, 4, "grading 01  bob: cell 9 of 10"),
+    ]

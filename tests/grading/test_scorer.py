@@ -88,6 +88,20 @@ def test_an_answer_that_does_not_end_is_waited_for_once(ada):
     assert result.status == "timeout"
 
 
+def test_a_loop_costs_its_limit_once_whatever_calls_it(ada):
+    """Five cells that show what the answer gives, four tests that need it, and a second try."""
+    shows = dict.fromkeys(("double", "test-double", "total", "test-total"), "double(2)\n")
+    answers = {"double": "def double(x):\n    while True:\n        pass", "total": "def total(values):\n    return 1"}
+    limit, begin, told = 12, time.monotonic(), []
+    task = ada.task(answers, behind=shows, cell_seconds=limit, seconds=120)
+    result = scorer.score(ada.kit, task, on_cell=lambda done, total: told.append((done, total))).result
+    assert result.status == "timeout" and result.points == 0
+    assert time.monotonic() - begin < 2.2 * limit
+    waits = [cell.seconds for cell in result.cells]
+    assert sum(waits) < 1.5 * limit
+    assert told == [(place, told[0][1]) for place in range(told[0][1])]
+
+
 # Cells mean what they mean in a notebook.
 
 

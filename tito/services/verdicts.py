@@ -18,7 +18,7 @@ STUB = re.compile(r"(?P<grade_id>.+): write this cell")
 UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 SYNTAX_ERRORS = ("SyntaxError", "IndentationError", "TabError")
 SAID = {"failed": "fails", "crashed": "stops", "timeout": "does not finish", "blocked": "cannot run"}
-IMPATIENCE = 10  # times shorter is the limit of what needs an answer that did not end
+IMPATIENCE = 20  # times shorter is the limit of what needs an answer that did not end
 BINDING = re.compile(r"^(?:(?:async )?def |class )?(\w+)(?= *=[^=]|\(|:)", re.MULTILINE)
 
 
@@ -88,17 +88,31 @@ class Judge:
 
         Where an answer that it needs did not come to its end once, waiting as long again would tell nothing new.
         """
-        return patience(seconds) if self.waits(position, late(outcomes)) else seconds
+        return patience(seconds) if self.waits(position, *late_and_passed(outcomes)) else seconds
 
-    def waits(self, position, late):
-        """Whether the cell at `position` needs an answer that the cells at `late` waited for in vain."""
+    def waits(self, position, late, passed=()):
+        """Whether the cell at `position` needs an answer that the cells at `late` waited for in vain.
+
+        A cell without a question waited for one of the answers that it needs, none of which a test at `passed` is
+        about.
+        """
         if not late:
             return False
-        questions = {notebooks.grade_id(self.placed[one].cell) for one in late}
-        questions |= {self.question(name) for name in questions}
-        own = self._positions(self.question(notebooks.grade_id(self.placed[position].cell)))
-        needed = {notebooks.grade_id(self.placed[one].cell) for one in self._dependence.needed(position, own) | {*own}}
-        return bool(needed & questions & self.originals.keys())
+        questions, right = set(), {self.question(self._name(one)) for one in passed}
+        for one in late:
+            name = self._name(one)
+            own = {name, self.question(name)} & self.originals.keys()
+            questions |= own or (self._needed(one) - right)
+        return bool(self._needed(position) & questions)
+
+    def _needed(self, position):
+        """The answers that a cell needs, its own among them."""
+        own = self._positions(self.question(self._name(position)))
+        cells = self._dependence.needed(position, own) | {*own}
+        return {self._name(one) for one in cells} & self.originals.keys()
+
+    def _name(self, position):
+        return notebooks.grade_id(self.placed[position].cell)
 
     def question(self, test):
         """The grade_id of the answer that `test` is about; None for the test of the module as a whole."""
@@ -259,9 +273,9 @@ def question_of(questions, test):
     return None if (test or "").startswith(ASSEMBLY_TEST) else questions.get(test)
 
 
-def late(outcomes):
-    """The positions of the cells that did not finish in time."""
-    return [position for position, outcome in enumerate(outcomes) if outcome.status == "timeout"]
+def late_and_passed(outcomes):
+    """The positions of the cells that did not finish in time, and of those that did what they should."""
+    return tuple([place for place, one in enumerate(outcomes) if one.status == status] for status in ("timeout", "ok"))
 
 
 def patience(seconds):

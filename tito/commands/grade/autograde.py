@@ -1,5 +1,6 @@
 """`tito grade autograde`: every submission of a module, in parallel, isolated."""
 
+import threading
 from dataclasses import asdict
 from typing import Annotated
 
@@ -58,8 +59,10 @@ def autograde(
         second_try=not no_second_try,
         cell_seconds=cell_seconds,
     )
-    with console.progress(f"grading {found.name}") as advance:
-        outcome = run(project, catalog, found, options, on_done=advance)
+    title = f"grading {found.name}"
+    with console.progress(title) as advance:
+        bar = Bar(advance, title) if advance else None
+        outcome = run(project, catalog, found, options, on_done=bar and bar.done, on_cell=bar and bar.cell)
     console.show(_data(outcome), lambda: _print(outcome))
     if outcome.ungraded:
         names = ", ".join(row.student for row in outcome.ungraded[:20])
@@ -68,6 +71,31 @@ def autograde(
             f"tito doctor; then again: tito grade autograde {found.name}",
             code="ungraded",
         )
+
+
+class Bar:
+    """The bar of a class, which moves with every cell that runs, and names the submission that has run for longest."""
+
+    def __init__(self, advance, title):
+        self.advance, self.title, self.lock = advance, title, threading.Lock()
+        self.recorded, self.total, self.running = 0, None, {}
+
+    def done(self, done, total):
+        with self.lock:
+            self.recorded, self.total = done, total
+            self._show()
+
+    def cell(self, student, done, total):
+        with self.lock:
+            self.running[student] = (done, total)
+            if done == total:
+                del self.running[student]
+            self._show()
+
+    def _show(self):
+        place = next((f"  {name}: cell {done + 1} of {cells}" for name, (done, cells) in self.running.items()), "")
+        parts = sum(done / cells for done, cells in self.running.values())
+        self.advance(self.recorded + parts, self.total, self.title + place)
 
 
 def _data(outcome):

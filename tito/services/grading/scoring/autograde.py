@@ -74,10 +74,12 @@ class Options:
     cell_seconds: float = 30
 
 
-def autograde(project, catalog, module, options=None, *, on_done=None, executor=None):
+def autograde(project, catalog, module, options=None, *, on_done=None, on_cell=None, executor=None):
     """Score and record the submissions of `module`; returns a ClassRun with a row for every student.
 
-    on_done(done, total): called after each submission. executor: where submissions run, threads here unless given.
+    on_done(done, total): called first and after each submission. on_cell(student, done, total): before each cell of one
+    that runs, from any thread, and when it is recorded, with all of them done. executor: where submissions run, threads
+    here unless given.
     Raises ProjectError where the course is not in order, another tito is at work, or nothing isolates a whole class;
     Interrupted after Ctrl-C, with what was scored until then kept.
     """
@@ -90,7 +92,7 @@ def autograde(project, catalog, module, options=None, *, on_done=None, executor=
         raise ProjectError(reason, f"tito grade release {module.name}", code="not-released")
     with course.locked(f"tito grade autograde {module.name}"):
         run = _Run(project, catalog, module, options, course, source, executor or executors.Threads())
-        rows = run.rows(on_done)
+        rows = run.rows(on_done, on_cell)
     return ClassRun(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
 
 
@@ -109,7 +111,7 @@ class _Run:
         self.received = Received(course, module)
         self.recorded = gradebook.recorded_students(course, module)
 
-    def rows(self, on_done):
+    def rows(self, on_done, on_cell=None):
         students = self.received.students(self.options.students)
         paths = {student: submitted_notebook(self.course, self.module, student) for student in students}
         digests = {student: records.file_digest(path) for student, path in paths.items() if path}
@@ -125,10 +127,11 @@ class _Run:
                 unrecorded.append((student, paths[student]))
         if waiting or unrecorded:
             total = len(waiting) + len(unrecorded)
-            for done, row in enumerate(self._graded(waiting, unrecorded), 1):
+            on_done and on_done(0, total)
+            for done, row in enumerate(self._graded(waiting, unrecorded, on_cell), 1):
                 rows[row.student] = row
-                if on_done:
-                    on_done(done, total)
+                on_cell and on_cell(row.student, 1, 1)
+                on_done and on_done(done, total)
         return tuple(self._with_lateness(rows[student]) for student in students)
 
     def _key(self, submitted):
@@ -145,7 +148,7 @@ class _Run:
         graded = self.course.autograded / student / self.module.name / self.module.notebook.name
         return record.recorded == self.counts and student in self.recorded and graded.is_file()
 
-    def _graded(self, waiting, unrecorded):
+    def _graded(self, waiting, unrecorded, on_cell):
         """Yield a row for each submission as it is scored and recorded."""
         sandbox = self._sandbox(len(waiting))
         with (
@@ -158,7 +161,7 @@ class _Run:
             taken, done = {}, 0
             with _interruptible(self.cancel):
                 tasks = self._tasks(waiting, taken)
-                for scored in self.executor.run(kit, tasks, jobs=self._jobs(), cancel=self.cancel):
+                for scored in self.executor.run(kit, tasks, jobs=self._jobs(), cancel=self.cancel, on_cell=on_cell):
                     yield self._keep(writer, scored, taken.pop(scored.result.student))
                     done += 1
                 if self.cancel.is_set() and done + len(self.refused) < len(waiting):

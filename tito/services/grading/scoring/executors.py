@@ -18,7 +18,7 @@ REASON = 300  # characters
 WAIT_SECONDS = 0.2  # how long Ctrl-C may go unnoticed
 
 
-def attempt(score, kit, task, cancel=None):
+def attempt(score, kit, task, cancel=None, on_cell=None):
     """The Scored of a task, whatever happens: what is the machine's fault or tito's is "ungraded", with the reason.
 
     A fault of tito's that comes again with the same file, and not with the course's own notebook, is that file's: it is
@@ -26,8 +26,9 @@ def attempt(score, kit, task, cancel=None):
     """
     if cancel is not None and cancel.is_set():
         return ungraded(kit, task.student, "interrupted")
+    more = {"on_cell": lambda done, total: on_cell(task.student, done, total)} if on_cell else {}
     try:
-        scored = score(kit, task, cancel)
+        scored = score(kit, task, cancel, **more)
     except TitoError as error:
         return ungraded(kit, task.student, error.message)
     except (Exception, KeyboardInterrupt) as error:
@@ -73,13 +74,14 @@ class Inline:
         """A context: the Kit with which tasks run."""
         return kits.make(project, catalog, module, sandbox=sandbox, source=source)
 
-    def run(self, kit, tasks, *, jobs=1, cancel=None):
+    def run(self, kit, tasks, *, jobs=1, cancel=None, on_cell=None):
         """Yield the Scored of each task, in any order. tasks: taken as they are needed; jobs: how many run at once.
 
-        cancel: an Event that ends what runs; what had not ended before it gives nothing.
+        cancel: an Event that ends what runs; what had not ended before it gives nothing. on_cell(student, done,
+        total): called before each cell, from any thread, where that can be known.
         """
         for task in tasks:
-            scored = attempt(self.score, kit, task, cancel)
+            scored = attempt(self.score, kit, task, cancel, on_cell)
             if cancel is not None and cancel.is_set():
                 return
             yield scored
@@ -90,7 +92,7 @@ class _Pool(Inline):
     more, so that memory does not grow with the class.
     """
 
-    def run(self, kit, tasks, *, jobs=1, cancel=None):
+    def run(self, kit, tasks, *, jobs=1, cancel=None, on_cell=None):
         cancel = cancel or threading.Event()
         tasks, running, more = iter(tasks), set(), True
         with self.pool(jobs) as pool:
@@ -99,7 +101,7 @@ class _Pool(Inline):
                     task = next(tasks, None)
                     more = task is not None
                     if more:
-                        running.add(self.submit(pool, kit, task, cancel))
+                        running.add(self.submit(pool, kit, task, cancel, on_cell))
                 if not running:
                     return
                 done, running = futures.wait(running, WAIT_SECONDS, return_when=futures.FIRST_COMPLETED)
@@ -115,17 +117,19 @@ class Threads(_Pool):
     def pool(self, jobs):
         return futures.ThreadPoolExecutor(jobs)
 
-    def submit(self, pool, kit, task, cancel):
-        return pool.submit(attempt, self.score, kit, task, cancel)
+    def submit(self, pool, kit, task, cancel, on_cell):
+        return pool.submit(attempt, self.score, kit, task, cancel, on_cell)
 
 
 class Processes(_Pool):
-    """Processes of this machine. They know nothing of a cancellation: what runs runs to its end."""
+    """Processes of this machine. They know nothing of a cancellation, what runs runs to its end, and say nothing of
+    single cells.
+    """
 
     def pool(self, jobs):
         import multiprocessing
 
         return futures.ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
 
-    def submit(self, pool, kit, task, cancel):
+    def submit(self, pool, kit, task, cancel, on_cell):
         return pool.submit(attempt, self.score, kit, task)

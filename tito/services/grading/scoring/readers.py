@@ -134,12 +134,12 @@ class Opened:
     def close(self):
         self.socket.close()
 
-    def waits(self, position, late):
+    def waits(self, position, late, passed):
         """Whether the cell at `position` needs an answer for which those at `late` waited; False if nobody knows."""
         if not late:
             return False
         with contextlib.suppress(Fault):
-            return self._ask(do="waits", position=position, late=sorted(late))
+            return self._ask(do="waits", position=position, late=sorted(late), passed=sorted(passed))
         return False
 
     def verdicts(self, outcomes):

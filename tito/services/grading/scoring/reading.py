@@ -77,9 +77,9 @@ class Reading:
         test = name if name in self.kit.tests and notebooks.is_test(cell) else None
         return Running(name, test, place, cell.source, not name and not DEFINES.search(cell.source))
 
-    def waits(self, position, late):
+    def waits(self, position, late, passed):
         """Whether the cell at `position` needs an answer that the cells at `late` waited for in vain."""
-        return self.judge.waits(position, late)
+        return self.judge.waits(position, late, passed)
 
     def verdicts(self, outcomes):
         """{position: Verdict} of the tests, after the `outcomes` of all cells."""

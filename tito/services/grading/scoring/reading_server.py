@@ -62,7 +62,7 @@ def _serve(kit, pipe, seconds):
     del data
     pipe.send(json.dumps(answer).encode())
     work = {
-        "waits": lambda position, late: found.waits(position, late),
+        "waits": lambda position, late, passed: found.waits(position, late, passed),
         "verdicts": lambda outcomes: reading.verdicts_as_json(found.verdicts(reading.outcomes_from_json(outcomes))),
     }
     while True:

@@ -15,7 +15,7 @@ from tito.services.grading.scoring import reading
 from tito.services.grading.scoring.readers import Fault
 from tito.services.grading.scoring.session import Cancelled, Rig, Step
 from tito.services.pristine import in_words
-from tito.services.verdicts import Verdict, late, patience, question_of
+from tito.services.verdicts import Verdict, late_and_passed, patience, question_of
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ class Scored:
     notebook: dict | None = field(repr=False)
 
 
-def score(kit, task, cancel=None):
+def score(kit, task, cancel=None, on_cell=None):
     """Score a Task with a Kit. Returns Scored.
 
-    cancel: an Event that ends it, with the status "ungraded". Raises TitoError for what is the machine's fault, never
-    for what a submission does.
+    cancel: an Event that ends it, with the status "ungraded". on_cell(done, total): called before each cell. Raises
+    TitoError for what is the machine's fault, never for what a submission does.
     """
     begin = time.monotonic()
     result = SubmissionResult(task.student, kit.module, "graded", isolation=kit.sandbox.kind)
     rig = Rig(kit, task.limits, task.cell_seconds, cancel)
     try:
         with kit.readers.open(task.notebook, kit.notebook, cancel) as opened:
-            scored = _Submission(kit, opened, rig)
+            scored = _Submission(kit, opened, rig, on_cell)
             cells, outputs = scored.first()
             if task.second_try:
                 cells = scored.second(cells)
@@ -119,12 +119,13 @@ def _is_hidden(cell):
 class _Submission:
     """One submission, as it runs. note: what a person should know about how it was judged."""
 
-    def __init__(self, kit, opened, rig):
-        self.kit, self.opened, self.rig = kit, opened, rig
+    def __init__(self, kit, opened, rig, on_cell=None):
+        self.kit, self.opened, self.rig, self.on_cell = kit, opened, rig, on_cell
         self.running = opened.read.running
         self.tests = [number for number, one in enumerate(self.running) if one.test is not None]
         self.questions = notebooks.questions(kit.source.node)
         self.outcomes, self.note = [], ""
+        self.had_all = set()  # the positions of the cells that had their whole limit
 
     def _step(self, number):
         one = self.running[number]
@@ -133,7 +134,14 @@ class _Submission:
     def first(self):
         """The scores of the tests, and {place: what the cell there printed}."""
         steps = [self._step(number) for number in range(len(self.running))]
-        self.outcomes, printed = self.rig.run(steps, choose=self._seconds)
+
+        def choose(position, outcomes, seconds):
+            found = self._seconds(position, *late_and_passed(outcomes), seconds)
+            if found == seconds:
+                self.had_all.add(position)
+            return found
+
+        self.outcomes, printed = self.rig.run(steps, choose=choose, on_step=self.on_step)
         verdicts = self._verdicts()
         cells = tuple(self._score(number, verdicts[number]) for number in self.tests)
         hidden = {number for number in self.tests if self._is_hidden(number)}
@@ -141,8 +149,14 @@ class _Submission:
         outputs = {self.running[number].place: text for number, text in shown.items()}
         return cells, outputs
 
-    def _seconds(self, position, outcomes, seconds):
-        return patience(seconds) if self.opened.waits(position, late(outcomes)) else seconds
+    def _seconds(self, position, late, passed, seconds):
+        """The seconds of the cell at `position`, where an answer has cost its limit to those at `late`.
+
+        Its tests get a little, and what only shows something is not run. passed: the positions of what was right.
+        """
+        if not self.opened.waits(position, late, passed):
+            return seconds
+        return 0 if self.running[position].shows else patience(seconds)
 
     def _verdicts(self):
         try:
@@ -163,6 +177,10 @@ class _Submission:
         if status == "failed" and self._is_hidden(number):
             return Verdict(status, "this withheld test does not pass")
         return Verdict(status, outcome.message or "it does not pass")
+
+    def on_step(self, place):
+        if self.on_cell:
+            self.on_cell(place, len(self.running))
 
     def _question(self, test):
         return question_of(self.questions, test)
@@ -212,13 +230,32 @@ class _Submission:
                 steps.append(step)
             if number in last:
                 steps.append(Step(number + len(self.running), self.kit.answers[last[number]]))
-        outcomes, _ = self.rig.run(steps, fresh=True)
+
+        def choose(place, outcomes, seconds):
+            number = steps[place].number
+            if number >= len(self.running):
+                return seconds
+            # what the reference has answered since is waited for as ever
+            waited = {one for one in late_and_passed(self.outcomes)[0] if one in self.had_all}
+            waited |= {steps[one].number for one in late_and_passed(outcomes)[0]}
+            waited = [one for one in waited if not self._is_replaced(one, number, last)]
+            return self._seconds(number, waited, late_and_passed(self.outcomes)[1], seconds)
+
+        outcomes, _ = self.rig.run(steps, fresh=True, choose=choose)
         ran = zip(steps, outcomes, strict=True)
         passed = {step.test for step, outcome in ran if step.test and outcome.status == "ok"}
         return tuple(
             replace(cell, second=cell.max_points if cell.grade_id in passed else 0) if cell.grade_id in again else cell
             for cell in cells
         )
+
+    def _is_replaced(self, number, before, last):
+        """Whether the reference's answer stands in place of the one that cell `number` belongs to, above `before`."""
+        if number >= len(self.running):
+            return True
+        one = self.running[number]
+        question = self._question(one.test) if one.test else one.name
+        return any(name == question and place < before for place, name in last.items())
 
     def _helpers(self, again):
         """The tests that define something which the tests `again` use, directly or through others."""

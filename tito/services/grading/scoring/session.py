@@ -157,11 +157,11 @@ class Rig:
             self.session.close()
             self.session = None
 
-    def run(self, steps, fresh=False, choose=None):
+    def run(self, steps, fresh=False, choose=None, on_step=None):
         """(an Outcome for each step, {number: what it printed}).
 
         fresh: in a new sandbox, with time of its own. choose(place, outcomes so far, cell_seconds): the seconds of a
-        step, where they are not the same for each.
+        step, where they are not the same for each; 0 for one that is not to run. on_step(place): called before each.
         """
         if fresh or self.deadline is None:
             self.close()
@@ -171,10 +171,16 @@ class Rig:
         for place, step in enumerate(steps):
             if step.test is None:
                 self.lines[step.number] = step.source.count("\n") + 1
+            if on_step:
+                on_step(place)
+            seconds = choose(place, outcomes, self.cell_seconds) if choose else self.cell_seconds
+            if not seconds:
+                outcomes.append(Outcome("timeout", message="was not run: what it calls does not end"))
+                culprits.add(place)
+                continue
             if self.session is None and not self._start(steps[:place], culprits):
                 outcomes.append(self._skipped(place))
                 continue
-            seconds = choose(place, outcomes, self.cell_seconds) if choose else self.cell_seconds
             outcome, output = self._try(step, seconds, steps[:place], culprits)
             outcomes.append(outcome)
             printed[step.number] = output
