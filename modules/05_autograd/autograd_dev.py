@@ -588,7 +588,7 @@ for large, small in [*cube_to, ((4, 1), (1,)), ((3, 0), (3, 1))]:
     values = np.arange(math.prod(large), dtype=np.float64).reshape(large)
     got = unbroadcast(values, small)
     expect(got.shape, small, f"{large} to {small}: the shape")
-    expect(got.sum(), values.sum(), f"{large} to {small}: the sum of all entries")
+    expect(np.asarray(got).sum(), values.sum(), f"{large} to {small}: the sum of all entries")
 expect(unbroadcast(np.arange(6.0).reshape(2, 3, 1), (3, 1)), [[3], [5], [7]], "(2, 3, 1) to (3, 1)")
 ### END HIDDEN TESTS
 
@@ -863,8 +863,8 @@ cube = Tensor(np.ones((2, 3, 4)), requires_grad=True)
 (cube.mean(axis=(0, -1)) * Tensor([8.0, 16.0, 24.0])).sum().backward()
 rows = np.array([1, 2, 3])[None, :, None] * np.ones((2, 3, 4))
 expect(cube.grad, rows, "Σ [8, 16, 24] · mean over the axes (0, -1)", rtol=1e-6, dtype=np.float32)
-cube.grad *= 2
-expect(cube.grad, 2 * rows, "the gradient doubled in place", rtol=1e-6)
+cube.grad[...] = 2 * rows
+expect(cube.grad, 2 * rows, "the gradient can be written to", rtol=1e-6)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -924,10 +924,10 @@ for axis in [None, 0, -1, (0, 2)]:
         values = Tensor(coarse, requires_grad=True, dtype=np.float64)
         top = values.max(axis=axis, keepdims=keepdims)
         top.backward(np.full(top.shape, 6.0))
-        sums = values.grad.sum(axis=axis, keepdims=keepdims)
+        sums = np.asarray(values.grad).sum(axis=axis, keepdims=keepdims)
         expect(sums, np.full(top.shape, 6.0), f"axis {axis}: the sums of the gradients", rtol=1e-9)
-        others = values.grad[coarse != coarse.max(axis=axis, keepdims=True)]
-        expect(others, 0 * others, f"axis {axis}: the gradients of all that is not the largest")
+        others = np.asarray(values.grad)[coarse != coarse.max(axis=axis, keepdims=True)]
+        expect(others, np.zeros(others.shape), f"axis {axis}: the gradients of all that is not the largest")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1103,9 +1103,9 @@ for shape_a, shape_b in [*shapes, ((3,), (5, 3, 2)), ((5, 2, 3), (3,))]:
     expect((u.grad.shape, v.grad.shape), (shape_a, shape_b), f"{what}: the shapes")
     for_a, for_b = drawn.standard_normal(shape_a), drawn.standard_normal(shape_b)
     wanted = ((for_a @ other) * weights).sum()
-    expect((u.grad * for_a).sum(), wanted, f"{what}, for a, along a drawn direction", atol=1e-10)
+    expect((np.asarray(u.grad) * for_a).sum(), wanted, f"{what}, for a, along a drawn direction", atol=1e-10)
     wanted = ((one @ for_b) * weights).sum()
-    expect((v.grad * for_b).sum(), wanted, f"{what}, for b, along a drawn direction", atol=1e-10)
+    expect((np.asarray(v.grad) * for_b).sum(), wanted, f"{what}, for b, along a drawn direction", atol=1e-10)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1213,11 +1213,11 @@ def test_unit_shape_gradients_permute():
     x, grad = np.zeros((2, 3, 4)), np.arange(24.0).reshape(3, 4, 2)
     got = permute_gradient(grad, grad, x, axes=(1, 2, 0))
     expect(got.shape, (2, 3, 4), "permute(1, 2, 0) of a (2, 3, 4) array: the shape of the gradient")
-    expect(got[:, 0, 2], [4, 5], "permute(1, 2, 0): out[0, 2, :] was x[:, 0, 2]")
+    expect(np.asarray(got)[:, 0, 2], [4, 5], "permute(1, 2, 0): out[0, 2, :] was x[:, 0, 2]")
     grad = grad.reshape(4, 2, 3)
     got = permute_gradient(grad, grad, x, axes=(-1, 0, 1))
     expect(got.shape, (2, 3, 4), "permute(-1, 0, 1) of a (2, 3, 4) array: the shape of the gradient")
-    expect(got[0, 2, :], [2, 8, 14, 20], "permute(-1, 0, 1): out[:, 0, 2] was x[0, 2, :]")
+    expect(np.asarray(got)[0, 2, :], [2, 8, 14, 20], "permute(-1, 0, 1): out[:, 0, 2] was x[0, 2, :]")
     print("🔬 permute: passed")
 
 test_unit_shape_gradients_permute()
@@ -1349,7 +1349,7 @@ for axis in (0, 1, -1):
     scores = Tensor(spread, requires_grad=True, dtype=np.float64)
     weights = np.random.default_rng(8).standard_normal(spread.shape)
     log_softmax(scores, axis=axis).backward(weights)
-    sums = scores.grad.sum(axis=axis)
+    sums = np.asarray(scores.grad).sum(axis=axis)
     expect(sums, 0 * sums, f"log_softmax, axis {axis}: the sums of the gradients", atol=1e-9)
     shares = np.exp(spread) / np.exp(spread).sum(axis=axis, keepdims=True)
     wanted = weights - shares * weights.sum(axis=axis, keepdims=True)
@@ -1679,7 +1679,7 @@ def test_module():
     expected = [0.36327156, 0.83928633, 0.57059216, 0.00713989]
     expect(first.bias.grad, expected, "bias of the first layer", atol=1e-6, dtype=np.float32)
     expect(first.weight.grad.shape, (4, 3), "weight of the first layer: the shape of its gradient")
-    expect(first.weight.grad[1, 2], 0.86918855, "weight of the first layer, entry [1, 2]", atol=1e-6)
+    expect(np.asarray(first.weight.grad)[1, 2], 0.86918855, "the first layer's weight[1, 2]", atol=1e-6)
     expected = [0.05185748, 0.22678833, 0.67593473, -0.02151945]
     expect(second.weight.grad[0], expected, "weight of the second layer, row 0", atol=1e-6)
     expect(second.bias.grad, [0.46616778, -0.46616781], "bias of the second layer", atol=1e-6)

@@ -254,3 +254,20 @@ def shorten(values, *, names=()):
 
 def drawn(generator, call=None):
     return generator.normal() if call is None else call()
+
+
+class Told:
+    """Notes what it is told, and says that it is right."""
+
+    def __init__(self):
+        self.heard = []
+
+    def note(self, other):
+        self.heard.append(other)
+        return self
+
+    __add__ = __iadd__ = __mul__ = __rmul__ = __matmul__ = __lt__ = note
+
+    def __contains__(self, thing):
+        self.heard.append(thing)
+        return True

@@ -27,6 +27,7 @@ class Talk:
         notebook = SimpleNamespace(names=dict(vars(boxes)), frames=lambda error: ())
         self.inner = inside.Inner(wire.Pipe(their_reading, theirs), notebook, SimpleNamespace(take=lambda: "printed"))
         self.outer = Outer(wire.Pipe(reading, writing))
+        self.outer.classes = frozenset({"Box"})
         self.ends = reading, writing, their_reading, theirs
         self.thread = threading.Thread(target=self.inner.serve, daemon=True)
         self.thread.start()
@@ -263,6 +264,25 @@ def test_an_object_is_neither_true_nor_equal_to_anything(talk):
 def test_an_object_makes_up_no_difference_and_no_verdict(talk, claim):
     with pytest.raises(AssertionError, match="an object of class Near came back"):
         claim(talk.Near())
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda told: told + 3,
+        lambda told: np.ones(2) * told,
+        lambda told: told @ np.ones(2),
+        lambda told: told < 3,
+        lambda told: 3 in told,
+        lambda told: operator.iadd(told, [1]),
+        lambda told: (told + told) + 3,
+    ],
+)
+def test_an_object_of_a_class_that_is_not_the_courses_is_told_no_operand(talk, tell):
+    told = talk.Told()
+    with pytest.raises(AssertionError, match="an object of class Told came back: return a number or an array"):
+        tell(told)
+    assert all(one is told for one in told.heard)
 
 
 def test_what_an_object_says_about_itself_is_exactly_that(talk):

@@ -517,3 +517,16 @@ def test_an_answer_that_writes_into_its_argument_is_told_so(ada):
     cell = by_name(ada.score({"double": "def double(x):\n    x *= 2\n    return x"}))["test-double"]
     assert (cell.status, cell.points) == ("failed", 0)
     assert cell.message.startswith("it changed argument 1, an array of shape (3,): work on a copy")
+
+
+def test_the_courses_classes_are_those_that_it_defines_or_imports():
+    def cell(source, **metadata):
+        made = v4.new_code_cell(source)
+        made.metadata["nbgrader"] = metadata
+        return made
+
+    cells = [
+        cell("from pathlib import Path\nimport os\nfrom tinytorch.core.tensor import Tensor as T\nclass Vocabulary: pass"),
+        cell("class Mine: pass", grade=True, locked=True, solution=False, grade_id="test-a", points=1),
+    ]
+    assert plans.classes(cells) == ("Path", "Tensor", "Vocabulary")

@@ -8,7 +8,7 @@ import ast
 import builtins
 import re
 
-from tito.services import syntax
+from tito.services import plain, syntax
 from tito.services.notebooks import (
     code_cells,
     exported_definitions,
@@ -365,6 +365,18 @@ def _builtins(source, module):
             yield index, line, f"{name} shadows Python's builtin of that name"
 
 
+def _results_are_plain(source, module):
+    """What an answer gave is a plain array before a test computes with it: see plain.py."""
+    answers = set()
+    for _, cell in code_cells(source.node):
+        if kind_of(cell) == "solution" and (tree := syntax.parsed(cell.source)):
+            answers |= {name for name, _, _ in syntax.definitions(tree)}
+    for index, cell in code_cells(source.node):
+        if kind_of(cell) == "test" and syntax.parsed(cell.source):
+            for line, text in plain.computed(cell.source, answers):
+                yield index, line, f"{text} computes with what an answer gave: make it np.asarray(…) before"
+
+
 RULES = (
     _opening,
     _markdown_is_raw,
@@ -384,6 +396,7 @@ RULES = (
 COURSE_RULES = (
     _written_questions,
     _guided,
+    _results_are_plain,
     _width,
     _folds,
     _parts,

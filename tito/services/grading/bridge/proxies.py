@@ -143,6 +143,7 @@ class Proxy(metaclass=Remote):
         _ask(self, "drop", self, key)
 
     def __contains__(self, thing):
+        _may_compute(self, (thing,))
         return _exactly(self, bool, "contains", self, thing)
 
     def __len__(self):
@@ -204,8 +205,22 @@ def _short(value, limit=60):
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _may_compute(proxy, values):
+    """Raise AssertionError where a plain value would be told to an object of a class that is not the course's.
+
+    Such a class could make up what it is asked for.
+    """
+    plain = [one for one in values if not isinstance(one, (Proxy, Remote, Method)) and one is not None]
+    classes = type(proxy)._link_of_class_.classes
+    known = any(type.__getattribute__(kind, "__name__") in classes for kind in type.mro(type(proxy)))
+    if plain and not known:
+        kind = _kind(proxy)
+        raise AssertionError(f"an object of class {kind} came back: return a number or an array, not a {kind}")
+
+
 def _object(proxy, work, *values):
     """What an operator makes of an object: another one. A plain answer would be a difference that is made up."""
+    _may_compute(proxy, values)
     answer = _ask(proxy, work, *values)
     if not isinstance(answer, Proxy):
         raise AssertionError(f"an object of class {_kind(proxy)} came back where a plain value was expected")
@@ -237,6 +252,7 @@ for _name in ("neg", "pos", "abs", "invert"):
 
 def _ordered(name):
     def compare(self, other):
+        _may_compute(self, (other,))
         answer = _ask(self, name, self, other)
         if not isinstance(answer, Proxy):
             raise AssertionError(f"an object of class {_kind(self)} came back where {_short(other)} was expected")
@@ -269,7 +285,8 @@ class Outer(Mirror):
     """The trusted side.
 
     broken: why nothing that comes back counts any more, "" while it does. damage: what the answer changed although the
-    test did not say that it may, in words; written: what it may change.
+    test did not say that it may, in words; written: what it may change. classes: names of the course's classes, whose
+    objects may compute with plain values.
     """
 
     def __init__(self, pipe):
@@ -278,6 +295,7 @@ class Outer(Mirror):
         super().__init__(np, 1, whole=False)
         self.pipe = pipe
         self.broken = self.damage = ""
+        self.classes = frozenset()
         self.written, self.passed = [], ()
         self.nested = 0
         self.remote = {}  # number -> proxy, or proxied class

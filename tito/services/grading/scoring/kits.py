@@ -31,7 +31,8 @@ class Kit:
 
     module: its name; notebook: the name of the file that students hand in; sandbox: what isolates where the kit was
     read. source: the notebook with solutions and hidden tests; handed: as it was handed out; tests: {grade_id: test
-    cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; answers: {grade_id: source
+    cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; classes: names of
+    the course's classes; answers: {grade_id: source
     of the reference's answer}. readers: the processes that read submissions.
     """
 
@@ -44,6 +45,7 @@ class Kit:
     tests: dict = field(repr=False)
     plans: dict = field(repr=False)
     imports: tuple = ()
+    classes: tuple = ()
     answers: dict = field(repr=False, default_factory=dict)
     readers: object = field(repr=False, compare=False, default=None)
 
@@ -71,6 +73,7 @@ def make(project, catalog, module, *, sandbox, source=None):
     if not _tests(found.node):
         raise WorkError(f"{found.label} has no graded cell to run", "restore the file", code="no-tests")
     needed, imports = plans.read(cells)
+    classes = plans.classes(cells)
     about = {
         "module": module.name,
         "notebook": module.notebook.name,
@@ -78,6 +81,7 @@ def make(project, catalog, module, *, sandbox, source=None):
         "isolated": sandbox.kind != "none",
         "plans": needed,
         "imports": imports,
+        "classes": classes,
     }
     with views.folder(project) as folder:
         atomic_write(folder / "kit.json", json.dumps(about))
@@ -125,6 +129,7 @@ def load(folder, sandbox):
         tests=_tests(source.node),
         plans=about["plans"],
         imports=tuple(about["imports"]),
+        classes=tuple(about["classes"]),
         answers={notebooks.grade_id(cell): cell.source for cell in cells if notebooks.is_solution(cell)},
         readers=None if sandbox is None else readers.Readers(folder),
     )

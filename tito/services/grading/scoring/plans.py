@@ -49,6 +49,19 @@ def _fetched(names, origin):
     return fetched
 
 
+def classes(cells):
+    """Names of the classes that the course's notebook defines, and all that it imports, sorted."""
+    found = set()
+    for cell in cells:
+        tree = None if notebooks.is_test(cell) or notebooks.is_measure(cell) else syntax.parsed(cell.source)
+        for node in ast.walk(tree) if tree else ():
+            if isinstance(node, ast.ClassDef):
+                found.add(node.name)
+            elif isinstance(node, ast.ImportFrom):
+                found |= {alias.name for alias in node.names}
+    return tuple(sorted(found))
+
+
 def _is_trusted(module):
     return module.split(".")[0] in TRUSTED or module == "tinytorch.notebook"
 

@@ -90,7 +90,7 @@ class Session:
                 os.close(number)
         self.pipe = Pipe(self.reading, self.writing, longest=ANSWER)
         try:
-            answer = self.run(START_SECONDS, do="start", imports=kit.imports)
+            answer = self.run(START_SECONDS, do="start", imports=kit.imports, classes=kit.classes)
         except BaseException:
             self.close()
             raise
