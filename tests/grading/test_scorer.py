@@ -526,7 +526,8 @@ def test_the_courses_classes_are_those_that_it_defines_or_imports():
         return made
 
     cells = [
-        cell("from pathlib import Path\nimport os\nfrom tinytorch.core.tensor import Tensor as T\nclass Vocabulary: pass"),
+        cell("from pathlib import Path\nimport os\nfrom tinytorch.core.tensor import Tensor as T"),
+        cell("class Vocabulary: pass"),
         cell("class Mine: pass", grade=True, locked=True, solution=False, grade_id="test-a", points=1),
     ]
     assert plans.classes(cells) == ("Path", "Tensor", "Vocabulary")

@@ -22,6 +22,7 @@ BREACHES = {
 KEPT = {
     "made plain at once": "got = np.asarray(answer(x))\nexpect((got * x).sum(), 3, 'sum')",
     "made plain where it is used": "got = answer(x)\nexpect(np.asarray(got)[0, 1] * 2, 3, 'sum')",
+    "made plain item by item": "one, two = map(np.asarray, answer(x))\none * two",
     "a float": "assert abs(float(answer(x)) - 3) < 1",
     "a Tensor's array": "got = answer(x).numpy() * 2",
     "a graph": "(answer(x) * weights).sum().backward()",

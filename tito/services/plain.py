@@ -170,6 +170,8 @@ class _Reader:
             return name not in METHODS
         if name in self.answers and _is_name(function):
             return True
+        if name == "map" and _is_name(function) and ast.unparse(given[0]).rpartition(".")[2] in PLAIN:
+            return False
         passes = any(_is_name(one) and one.id in self.answers for one in given)
         return passes and name not in PLAIN
 
