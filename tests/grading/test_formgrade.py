@@ -13,7 +13,7 @@ from small_course import StandIn, released
 
 from tito.errors import ProjectError
 from tito.project import Project
-from tito.services.grading import formgrade
+from tito.services.grading import formgrade, formgrade_server
 from tito.services.grading.book import gradebook
 from tito.services.grading.scoring.autograde import autograde
 
@@ -27,6 +27,17 @@ Because of ATTACK.
 
 `<script>` ![x](attachment:evil.svg)
 """
+REFUSED = {
+    "submission/01_alpha/bob/autograde": "tito grade autograde 01_alpha",
+    "assignment/01_alpha/assign": "tito grade release 01_alpha",
+    "assignment/01_alpha/release": "tito grade release 01_alpha",
+    "assignment/01_alpha/unrelease": "tito grade release 01_alpha",
+    "assignment/01_alpha/collect": "tito grade collect PATH",
+    "assignment/01_alpha/generate_feedback": "tito grade feedback 01_alpha",
+    "assignment/01_alpha/release_feedback": "tito grade feedback 01_alpha",
+    "assignment/01_alpha/bob/generate_feedback": "tito grade feedback 01_alpha",
+    "assignment/01_alpha/bob/release_feedback": "tito grade feedback 01_alpha",
+}
 PROVOKED = '"><script>ATTACK(4)</script>'
 
 
@@ -61,7 +72,7 @@ class Running:
 
     def __init__(self, small):
         self.server = formgrade.server(small.project, open_browser=False)
-        self.base, self.token = self.server.url.split("/formgrader?token=")
+        self.base, self.token = self.server.url.split("/formgrader/gradebook?token=")
         self.process = subprocess.Popen(
             self.server.command, cwd=self.server.folder, env=self.server.environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -110,10 +121,14 @@ def test_the_formgrader_runs_and_shows_our_scores_and_nothing_that_runs(small):
         (shown,) = json.loads(running.request("/formgrader/api/submitted_notebooks/01_alpha/alpha_dev"))
         assert (shown["student"], shown["code_score"], shown["needs_manual_grade"]) == ("bob", 19, True)
         html = running.request(f"/formgrader/submissions/{shown['id']}/?index=0")
-        done = json.loads(running.request("/formgrader/api/submission/01_alpha/bob/autograde", "POST"))
-        assert not done["success"] and "tito grade autograde 01_alpha" in done["log"]
+        for button, command in REFUSED.items():
+            done = json.loads(running.request(f"/formgrader/api/{button}", "POST"))
+            assert not done["success"] and command in done["log"] and "error" not in done, "its heading is Traceback"
+        assert "Manual Grading" in running.request("/formgrader/gradebook")
     assert html.index("Why is doubling linear") < html.index("Because of ATTACK."), "the question above its answer"
     page = Page(html)
+    fetched = [value for tag, name, value in page.attributes if name == "src" or (tag, name) == ("link", "href")]
+    assert [url for url in fetched if "://" in url] == [], "no page needs a network"
     assert [script for script in page.scripts if "ATTACK" in script] == []
     assert [one for one in page.attributes if "ATTACK" in one[2]] == []
     assert [tag for tag in page.tags if tag in ("iframe", "object", "embed", "svg")] == []
@@ -138,3 +153,14 @@ def test_without_a_gradebook_or_in_a_workspace_it_does_not_start(small, tmp_path
     small.course.gradebook.unlink()
     with pytest.raises(ProjectError, match="nothing is graded"):
         formgrade.server(small.project)
+
+
+def test_formulas_are_pictures_and_what_cannot_be_drawn_is_code():
+    markup = formgrade_server.with_formulas(
+        r"<p>$F(2, 3)$ and <code>$x$</code> and $$\frac{1}{2} &lt; 1$$ $\begin{aligned}x\end{aligned}$, 5 $</p>"
+    )
+    assert markup.count('<img src="data:image/svg+xml;base64,') == 2
+    assert 'alt="F(2, 3)"' in markup and r'alt="\frac{1}{2} &lt; 1"' in markup
+    assert "<code>$x$</code>" in markup and r"<code>\begin{aligned}x\end{aligned}</code>, 5 $" in markup
+    long = formgrade_server.with_formulas("$" + "x" * 1000 + "$")
+    assert long == "<code>" + "x" * 1000 + "</code>"

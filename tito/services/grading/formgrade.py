@@ -12,6 +12,7 @@ from tito.errors import ProjectError
 from tito.services.grading.book.course import require_course
 
 EXTENSION = "tito.services.grading.formgrade_server"
+PAGE = "/formgrader/gradebook"  # manual grading: of what the other page offers, most is tito's
 FIRST_PORT = 8888
 PORTS = 50
 
@@ -45,7 +46,7 @@ def server(project, *, port=None, open_browser=True):
         "--ServerApp.port_retries=0",
         f"--ServerApp.root_dir={course.root}",
         f"--ServerApp.open_browser={open_browser}",
-        "--ServerApp.default_url=/formgrader",
+        f"--ServerApp.default_url={PAGE}",
         # whoever types Ctrl-C wants it to end
         "--ServerApp.answer_yes=True",
         f"--ServerApp.allow_root={hasattr(os, 'geteuid') and os.geteuid() == 0}",
@@ -59,7 +60,7 @@ def server(project, *, port=None, open_browser=True):
         # the user's own extensions are no part of this
         "JUPYTER_NO_CONFIG": "1",
     }
-    return Server(f"http://127.0.0.1:{port}/formgrader?token={token}", command, course.root, environment)
+    return Server(f"http://127.0.0.1:{port}{PAGE}?token={token}", command, course.root, environment)
 
 
 def run(found):
