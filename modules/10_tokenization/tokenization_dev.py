@@ -2,21 +2,19 @@
 r"""
 # 10 Tokenization
 
-A network computes with numbers. A *tokenizer* makes a list of whole numbers, *ids*, of a text, and text of ids again. What it has
-an id for is a *token* or *symbol*.
+Tensors hold numbers, and nothing of yours makes them from text yet. A *tokenizer* turns text into a list of whole numbers, *ids*,
+and ids into text again. What it has an id for is a *token* or *symbol*.
 
 You build two. One numbers characters. The other starts from bytes and makes one symbol of neighbours that often stand together:
 byte-pair encoding, which GPT-2 and its successors read with.
 
 ## Three questions on earlier modules
 
-Answer before you open.
-
 **1.** (08) The first four bytes of an MNIST file are 0, 0, 8, 3, the largest place first. Which number is that?
 
 <details><summary>Answer</summary>
 
-8 · 256 + 3 = 2051. What bytes mean, the reader's rule says.
+8 · 256 + 3 = 2051. What bytes mean is up to the reader.
 
 </details>
 
@@ -68,8 +66,8 @@ The characters of *hello*, each once and in order, are `ehlo`. Numbered from 0:
 
     e 0   h 1   l 2   o 3          hello  →  [1, 0, 2, 2, 3]
 
-**Write the two parts of `CharTokenizer`.** `__init__` keeps `self.characters`, a string: each character of `text` once, sorted as
-Python sorts. `encode` gives the list of the places that the characters of a text have in it; one that is not there is a
+**Write the two parts of `CharTokenizer`.** `__init__` keeps `self.characters`, a string: each character of `text` once, sorted.
+`encode` gives the list of the places that the characters of a text have in it; one that is not there is a
 `ValueError` whose message holds it and its place in the text. An empty text has no ids. Texts may have a million characters: look
 each one up in a dictionary. `decode` is given, and `as_ids`, which checks ids.
 """
@@ -187,9 +185,9 @@ byte that begins with 10 goes on with a character, and any other one tells how l
 A list of ids may end between C3 and A9. Then A9 may still come.
 
 **Write `decode_bytes(data, final=False)`**: the text of the bytes. If a character is incomplete at the end, its one to three
-bytes are left for later: they give nothing yet. With `final=True` nothing comes later, and they are wrong like all that fits no
-row of the table: for what is wrong, `data.decode("utf-8", errors="replace")` puts the sign U+FFFD (�) and goes on. So your work
-is the end. It may hold any bytes, and `data` may be empty.
+bytes are left for later: they give nothing yet. With `final=True` nothing comes later, and they are wrong, like everything that
+fits no row of the table. For what is wrong, `data.decode("utf-8", errors="replace")` writes the sign U+FFFD (�) and goes on: so
+your work is the end. It may hold any bytes, and `data` may be empty.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-encode_utf8", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -337,6 +335,8 @@ print("the most frequent:", found.most_common(5))
 
 # %% [markdown]
 r"""
+A new line and a comma are words as well. Any text becomes words and bytes now, and comes back: a good place to stop.
+
 Training need not look at a word as often as it occurs: once, with a number beside it, is enough. The given `word_counts` does
 that, and from here on words are tuples of ids, at first their bytes.
 
@@ -603,21 +603,21 @@ print({word: encode_word(word.encode(), ranks) for word in split_words(" the peo
 r"""
 ## Part 3 of 3 · about 2½ hours: a tokenizer
 
-Around the two algorithms comes what a tokenizer needs besides. `BPE` below is given: it keeps the merges, trains, saves to JSON
-and loads. It has
+Your merges encode any word now, id for id as OpenAI's tiktoken does. A tokenizer needs a little more. `BPE` below is given: it
+keeps the merges, trains, saves to JSON and loads. It has
 
 - `ranks`, for `encode_word`, and `vocab`, the list of the bytes of each id;
 - `special_tokens`, {text: id}. A token such as `<|endoftext|>` is no text but a mark that stands between texts. Its id comes
   after all others;
 - `pieces(text, allowed_special)`: the text cut at the special tokens that are *allowed*, as a list in which each of those is a
-  piece of its own. All others stay text: what a user types must not become a mark. It raises an error for what cannot be encoded,
+  piece of its own. All others stay text: what a user types must not become a mark. It refuses what cannot be encoded,
   such as half of a surrogate pair;
 - `cache`, {word: list of its ids}, at first empty, for at most `cache_size` words.
 
 **Write the two parts of `BPETokenizer`.** `encode` gives the list of ids of a text: of its pieces in order, one id for a special
-token, otherwise those of its words. A word that is in the cache is not encoded again, whoever put it there, and a new word comes
-into the cache. When `cache_size` words are in there, make room first: throw out what you like. The list that you return is new:
-who changes it must not change the cache.
+token, otherwise those of its words. A word that is in the cache is not encoded again, whoever put it there; a new word comes into
+the cache and stays while there is room. When `cache_size` words are in there, first throw out what you like. The list that you
+return is new: who changes it must not change the cache.
 
 `decode` gives the text of ids (of an array or a Tensor as well; `as_ids` checks them). Bytes of one character may come from
 several ids, so join before you decode. An end that is incomplete becomes �, unless `final` is False.
@@ -773,6 +773,8 @@ def test_unit_bpe_tokenizer_cache():
     expect(tokenizer.cache, {"ab": [256]}, "the cache after 'ab'")
     ids.append(7)
     expect(tokenizer.encode("ab"), [256], "'ab' again, when somebody has changed the list that came back")
+    tokenizer.encode("x")
+    expect(tokenizer.cache, {"ab": [256], "x": [120]}, "'ab', then 'x': both fit into a cache of 2")
     expect(tokenizer.encode("x ab y ab z"), [120, 32, 256, 32, 121, 32, 256, 32, 122], "more words than fit")
     expect(len(tokenizer.cache) <= 2, True, "after five words: at most 2 in a cache of 2")
     expect(" z" in tokenizer.cache, True, "the word that came last is in the cache")
@@ -840,8 +842,7 @@ r"""
 <details><summary>Answer</summary>
 
 `shown += tokenizer.decode([i])`: the two bytes of ï are two ids here, and each by itself is no character. English letters are one
-byte each, so every id holds whole ones. Decode all ids so far, `shown = tokenizer.decode(answer[: n + 1], final=False)`, which
-only ever grows.
+byte each, so every id holds whole ones. Decode all ids so far instead: with `final=False`, what comes out only grows at its end.
 
 </details>
 """
@@ -850,8 +851,8 @@ only ever grows.
 r"""
 ## Put together
 
-A tongue twister as the text to learn from, 23 merges and a special token; then another sentence. The ids are those of tiktoken,
-OpenAI's tokenizer, built with the same merges.
+A tongue twister to learn from, 23 merges and a special token; then another sentence. The ids are those of tiktoken with the same
+merges.
 """
 
 # %% nbgrader={"grade": true, "grade_id": "test-module", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -940,8 +941,8 @@ learned = analyze_training()
 
 # %% [markdown]
 r"""
-The first merges are the dear ones, since frequent pairs stand in many words; later ones touch a handful. Counting anew costs the
-same each time, so the engineer's lead grows with the vocabulary.
+The first merges are the expensive ones, since frequent pairs stand in many words; later ones touch a handful. Counting anew costs
+much the same every time, so the engineer's lead grows with the vocabulary.
 
 ## Look inside
 
@@ -998,10 +999,11 @@ def analyze_vocabularies():
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
     left.semilogx(sizes, bits, "o-", base=2, label="bits per byte, held out")
     left.semilogx(sizes, each, "s--", base=2, label="bytes per symbol")
-    left.set(title="What a symbol is worth", ylim=(0, None))
+    left.set(title="What a symbol is worth", ylabel="bits, bytes", ylim=(0, None))
     right.loglog(sizes, table, "o-", base=2, label="table of 128 columns, MB")
     right.loglog(sizes, pairs, "s--", base=2, label="million pairs in 1,024 bytes")
-    right.set(title="What it costs")
+    marks = [0.125, 0.25, 0.5, 1, 2]
+    right.set(title="What it costs", ylabel="megabytes, million pairs", yticks=marks, yticklabels=marks)
     for axes in (left, right):
         axes.set(xlabel="symbols in the vocabulary", xticks=sizes, xticklabels=sizes)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize="small")
@@ -1031,9 +1033,11 @@ weighs more? (c) Your run printed how *strawberry* is cut. What would a model ha
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-vocabulary", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 r"""
 ### BEGIN SOLUTION
-For graders: (a) bits per byte times bytes per symbol, about 3.95 · 1.94 = 7.7 and 2.85 · 3.24 = 9.3: the smaller vocabulary looks better, 1 point; its symbols hold less text each, 1 point. (b) The table gains
-3,584 · 128 = 458,752 numbers; a text has about 528 and 316 symbols, so about 279,000 − 100,000 = 179,000 pairs less in each layer and text, times 128 that is 23 million: the pairs weigh more, 1 point. (c) How each
-symbol is spelled, which no id says; it can only be learned from texts that spell words out, 1 point, with the printed pieces.
+For graders: (a) bits per byte times bytes per symbol, about 3.95 · 1.94 = 7.7 and 2.85 · 3.24 = 9.3: the smaller vocabulary looks
+better, 1 point; its symbols hold less text each, 1 point. (b) The table gains 3,584 · 128 = 458,752 numbers; a text has about 528
+and 316 symbols, so about 279,000 − 100,000 = 179,000 pairs less in each layer and text, times 128 that is 23 million: the pairs
+weigh more, 1 point. (c) How each symbol is spelled, which no id says; it can only be learned from texts that spell words out, 1
+point, with the printed pieces.
 ### END SOLUTION
 """
 
