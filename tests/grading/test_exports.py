@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import unicodedata
 
 import pytest
@@ -196,3 +197,36 @@ def test_without_canvass_list_there_is_no_canvas_export(small):
     grade(small)
     with pytest.raises(UsageError, match="did not come from Canvas"):
         export(small.project, [small.module], form="canvas")
+
+
+def test_who_cannot_be_graded_is_left_out_on_request(small):
+    small.solved("flo", double=FAULT)
+    grade(small)
+    with pytest.raises(WorkError, match="flo") as caught:
+        export(small.project, [small.module])
+    assert "--without flo" in caught.value.hint
+    done = export(small.project, [small.module], without=("flo", "zoe"), missing_as_zero=True)
+    assert (done.without, done.rows, done.missing) == (("flo", "zoe"), 3, 0)
+    assert [row["student"] for row in csv.DictReader(io.StringIO(done.text))] == ["ada", "bob", "dan"]
+    with pytest.raises(UsageError, match="there is no student 'eve'"):
+        export(small.project, [small.module], without=("eve",))
+
+
+def test_who_is_left_out_has_no_row_for_canvas(small, tmp_path):
+    (tmp_path / "canvas.csv").write_text(CANVAS, encoding="utf-8")
+    import_roster(small.project, [tmp_path / "canvas.csv"])
+    grade(small)
+    rows = list(csv.reader(io.StringIO(export(small.project, [small.module], form="canvas").text)))
+    left = list(csv.reader(io.StringIO(export(small.project, [small.module], form="canvas", without=("bob",)).text)))
+    assert left == [row for row in rows if "bob" not in row] != rows
+
+
+def test_the_output_may_be_a_pipe_and_no_folder(small, tmp_path):
+    grade(small)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    export(small.project, [small.module], output=pipe)
+    assert b"ada" in os.read(reader, 10_000) and pipe.is_fifo()
+    with pytest.raises(OSError):
+        export(small.project, [small.module], output=tmp_path)

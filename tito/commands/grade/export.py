@@ -25,6 +25,7 @@ Output = Annotated[
 Zero = Annotated[
     bool, typer.Option("--missing-as-zero", help="Write 0 where nothing was submitted (default: an empty field).")
 ]
+Without = Annotated[list[str] | None, typer.Option(metavar="STUDENT", help="Leave this student out; may be repeated.")]
 
 
 def register(root):
@@ -37,6 +38,7 @@ def export(
     form: Format = Form.CSV,
     output: Output = None,
     missing_as_zero: Zero = False,
+    without: Without = None,
 ):
     """Write scores as CSV. Refuses while a submission is ungraded."""
     from tito.services.grading.reports.exports import export as write
@@ -46,13 +48,16 @@ def export(
     if bool(modules) == everything:
         raise UsageError("name the modules, or --all", "tito grade export --help")
     wanted = released(project, catalog) if everything else find_modules(catalog, modules)
-    done = write(project, wanted, form=form.value, output=output, missing_as_zero=missing_as_zero)
+    done = write(
+        project, wanted, form=form.value, output=output, missing_as_zero=missing_as_zero, without=without or ()
+    )
     data = {
         "modules": [module.name for module in wanted],
         "format": form.value,
         "output": str(output) if output else None,
         "text": None if output else done.text,
         "missing": done.missing,
+        "without": list(done.without),
         "waiting_for_a_person": done.waiting,
         "warnings": list(done.warnings),
     }
@@ -62,6 +67,8 @@ def export(
 def _print(done, output):
     for warning in done.warnings:
         console.warn(warning)
+    if done.without:
+        console.warn(f"left out: {', '.join(done.without)}")
     if done.waiting:
         console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
     if output:

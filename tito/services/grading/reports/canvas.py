@@ -13,13 +13,13 @@ POINTS = "Points Possible"
 WITHOUT_RUN = ("unreadable",)
 
 
-def canvas_rows(course, found, missing_as_zero=False):
-    """(rows of the table with the titles first, warnings). found: {module: its standings}.
+def canvas_rows(course, found, missing_as_zero=False, without=()):
+    """(rows of the table with the titles first, warnings). found: {module: its standings}; without: ids left out.
 
     Raises UsageError where the class list did not come from Canvas.
     """
     roster = read_roster(course)
-    listed = [one for one in roster.sorted if one.canvas]
+    listed = [one for one in roster.sorted if one.canvas and one.id not in without]
     if not listed:
         raise UsageError(
             "the class list did not come from Canvas, whose ids an import needs",

@@ -14,6 +14,7 @@ from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.reports.canvas import canvas_rows
 from tito.services.grading.reports.standing import require_graded, standings
+from tito.services.grading.roster.class_list import find_student
 
 FORMATS = ("csv", "questions", "canvas")
 # what begins a formula, in full width as well, where a text begins and behind whatever some spreadsheet, with the
@@ -34,28 +35,34 @@ QUESTION_COLUMNS = (
 
 @dataclass(frozen=True)
 class Export:
-    """A table as text. waiting: how many scores lack a person's part; missing: how many students have none."""
+    """A table as text. waiting: how many scores lack a person's part; missing: how many students have none; without:
+    the ids of those who were left out.
+    """
 
     text: str
     rows: int
     waiting: int
     missing: int
+    without: tuple = ()
     path: object = None
     warnings: tuple = ()
 
 
-def export(project, modules, *, form="csv", output=None, missing_as_zero=False):
+def export(project, modules, *, form="csv", output=None, missing_as_zero=False, without=()):
     """The scores of `modules` in the format `form`; into the file `output`, where one is given.
 
-    Raises WorkError, with a list, where a submission is not graded.
+    without: students who are left out, without a row. Raises WorkError, with a list, where a submission is not graded.
     """
     course = require_course(project)
     found = {module: standings(course, module) for module in modules}
+    everyone = {one.student.id for all_of_it in found.values() for one in all_of_it}
+    without = {find_student(course, text, also=everyone) for text in without}
+    found = {module: [one for one in all_of_it if one.student.id not in without] for module, all_of_it in found.items()}
     for module, all_of_it in found.items():
         require_graded(module, all_of_it)
     warnings = []
     if form == "canvas":
-        table, warnings = canvas_rows(course, found, missing_as_zero)
+        table, warnings = canvas_rows(course, found, missing_as_zero, without)
     else:
         rows_of = {"csv": _student_rows, "questions": _question_rows}[form]
         columns = {"csv": STUDENT_COLUMNS, "questions": QUESTION_COLUMNS}[form]
@@ -70,6 +77,7 @@ def export(project, modules, *, form="csv", output=None, missing_as_zero=False):
         rows=len(table) - 1,
         waiting=sum(1 for one in everybody if one.submission and one.submission.waiting),
         missing=sum(1 for one in everybody if one.status == "missing"),
+        without=tuple(sorted(without)),
         path=output,
         warnings=tuple(warnings),
     )

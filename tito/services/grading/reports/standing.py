@@ -62,7 +62,7 @@ def require_graded(module, found):
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         raise WorkError(
             f"{len(names)} submission{'s' if len(names) > 1 else ''} of {module.name} without a score: {shown}",
-            f"tito grade autograde {module.name}",
+            f"tito grade autograde {module.name}; or leave out who cannot be graded: --without {open_ones[0].student.id}",
             code="ungraded",
             data={"ungraded": [{"student": one.student.id, "reason": _why(one)} for one in open_ones]},
         )
