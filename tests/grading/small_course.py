@@ -107,12 +107,15 @@ class SmallCourse:
 
 @dataclass
 class StandIn(executors.Threads):
-    """An executor with another scorer. asked: who was scored, in order; isolation: what its sandbox is."""
+    """An executor with another scorer. asked: who was scored, in order; isolation: what its sandbox is; changes:
+    {student: what is said to be not as it was handed out}.
+    """
 
     asked: list = field(default_factory=list)
     seconds: float = 0.0
     before: object = None
     isolation: str = "bubblewrap"
+    changes: dict = field(default_factory=dict)
 
     def sandbox(self, project):
         return Sandbox(self.isolation, "" if self.isolation != "none" else "none here")
@@ -150,7 +153,14 @@ class StandIn(executors.Threads):
             index: "[0, 2, 4]\n" for index, cell in notebooks.code_cells(node) if cell.source.startswith("seen =")
         }
         result = SubmissionResult(
-            task.student, kit.module, "graded", cells=tuple(cells), outputs=outputs, isolation="none", seconds=0.5
+            task.student,
+            kit.module,
+            "graded",
+            cells=tuple(cells),
+            outputs=outputs,
+            isolation="none",
+            seconds=0.5,
+            changes=self.changes.get(task.student, ()),
         )
         return Scored(result, node)
 

@@ -14,6 +14,7 @@ from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 import tito.project
 from tito.services.grading.scoring import executors
+from tito.services.pristine import Change
 
 
 @pytest.fixture
@@ -41,11 +42,41 @@ def test_the_table_has_student_score_second_score_status_time_and_lateness(small
     said = grade("autograde", "alpha")
     assert said.exit_code == 0, said.stderr
     head, ada, dan, zoe, *rest = said.stdout.splitlines()
-    assert head.split() == ["student", "score", "second", "try", "status", "seconds", "late"]
-    assert ada.split() == ["ada", "19/19", "graded", "0.5"]
-    assert dan.split() == ["dan", "10/19", "19/19", "graded", "0.5", "2", "h"]
+    assert head.split() == ["student", "score", "second", "try", "status", "seconds", "late", "by", "hand"]
+    assert ada.split() == ["ada", "19/19", "graded", "0.5", "1"]
+    assert dan.split() == ["dan", "10/19", "19/19", "graded", "0.5", "2", "h", "1"]
     assert zoe.split() == ["zoe", "missing"]
     assert rest[0].startswith("2 of 3 have a score; 2 were run now")
+    assert rest[1:] == ["2 to grade by hand: tito grade formgrade"]
+    again = grade("autograde", "alpha", "--json").document["data"]["students"]
+    assert [row["waiting_for_a_person"] for row in again] == [["written-linear"], ["written-linear"], []]
+
+
+def test_the_table_says_what_a_person_should_look_at(small, grade, monkeypatch):
+    small.solved("ada")
+    small.submit("eve", written="")
+    changes = {
+        "bob": ("pasted", "double"), "cem": ("merged", "Box"), "dan": ("edited", "provided-imports"),
+        "flo": ("id", "double"), "gus": ("missing", "Box"),
+    }  # fmt: skip
+    for student in changes:
+        small.solved(student)
+    made = {student: (Change(kind, name, 3),) for student, (kind, name) in changes.items()}
+    monkeypatch.setattr(executors, "Threads", lambda: StandIn(changes=made))
+    said = grade("autograde", "alpha")
+    head, *rows = said.stdout.splitlines()
+    assert "by hand" in head and "answers in other cells" in head
+    shown = {row.split()[0]: row for row in rows}
+    start = head.index("answers in other cells")
+    assert [shown[name][start:].split()[:1] for name in ("bob", "cem", "ada")] == [["double"], ["Box"], []]
+    assert "cell 4 (provided-imports) was edited" in shown["dan"]
+    assert rows[-5:] == [
+        "6 to grade by hand: tito grade formgrade",
+        "2 with answers in other cells: bob, cem",
+        "1 with answers missing: gus",
+        "1 with edited or deleted cells that stay as they are: dan",
+        "1 with lost grading metadata: flo",
+    ]
 
 
 def test_a_low_score_is_not_titos_failure_and_a_fault_of_its_own_is(small, grade):

@@ -39,6 +39,20 @@ def test_statuses_scores_questions_and_messages(small):
     assert "zoe missing" in text and "flo ungraded the scorer stumbled" in text
 
 
+def test_an_answer_in_words_that_nobody_wrote_is_empty_and_not_graded(small):
+    for student in ("ada", "bob", "cy"):
+        small.solved(student)
+    small.submit("eve", written="")
+    _, page = page_of(small)
+    assert "Answer Graded Open Empty Points earned written-linear 0 3 1" in text_of(page)
+    with small.course.open_gradebook() as book:
+        grade = book.find_grade("written-linear", small.module.notebook.stem, small.module.name, "ada")
+        grade.manual_score, grade.needs_manual_grade = 1, False
+        book.db.commit()
+    page = report(small.project, small.module).path.read_text(encoding="utf-8")
+    assert "written-linear 1 2 1 50 %" in text_of(page)
+
+
 def test_the_picture_says_what_it_shows(small):
     small.solved("ada")
     small.solved("bob", double=WRONG)

@@ -82,6 +82,9 @@ WORDS = {
         "{count} answers are missing from the notebook: {cells}",
     ),
 }
+# an answer that stood in other cells than its own; cells that an editor robbed of their metadata
+ELSEWHERE = ("pasted", "merged", "split", "again", "names")
+LOST_METADATA = ("id", "text", "place")
 # what makes a test another one than was handed out
 TAMPERING = ("edited", "deleted", "copied", "moved", "added")
 

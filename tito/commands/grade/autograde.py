@@ -30,6 +30,9 @@ NoSecond = Annotated[
     ),
 ]
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How long one cell may run.")]
+# columns that are shown where there is something in them
+IF_ANY = (">by hand", "answers in other cells")
+NAMED = 20  # students that a line names
 
 
 def register(root):
@@ -116,6 +119,7 @@ def _data(outcome):
                 "late": row.late,
                 "graded_now": row.fresh,
                 "isolation": row.isolation or None,
+                "waiting_for_a_person": list(row.waiting),
                 "changes": [asdict(change) for change in row.changes],
                 "warnings": list(row.warnings),
             }
@@ -125,30 +129,60 @@ def _data(outcome):
 
 
 def _print(outcome):
-    from tito.services.words import duration
-
     if outcome.isolation == "none":
         console.warn("not isolated: the submissions ran with your rights")
-    rows = [
-        (
-            row.student,
-            _score(row.points, row.max_points),
-            _score(row.second_points, row.max_points) if row.second_points != row.points else "",
-            row.status,
-            f"{row.seconds:.1f}" if row.seconds else "",
-            duration(row.late) if row.late else "",
-            row.detail or "; ".join(row.warnings),
-        )
-        for row in outcome.rows
-    ]
-    if not rows:
+    if not outcome.rows:
         console.line(f"nothing was submitted for {outcome.module}")
         console.line("next: tito grade collect PATH")
         return
-    console.table(["student", ">score", ">second try", "status", ">seconds", ">late", ""], rows)
+    columns = {title: list(map(cell, outcome.rows)) for title, cell in _columns().items()}
+    shown = [title for title, cells in columns.items() if any(cells) or title not in IF_ANY]
+    console.table(shown, zip(*(columns[title] for title in shown), strict=True))
     fresh = sum(1 for row in outcome.rows if row.fresh)
     scored = sum(1 for row in outcome.rows if row.points is not None)
-    console.line(f"{scored} of {len(rows)} have a score; {fresh} were run now, in {outcome.seconds:.1f} s")
+    console.line(f"{scored} of {len(outcome.rows)} have a score; {fresh} were run now, in {outcome.seconds:.1f} s")
+    for line in _to_look_at(outcome.rows):
+        console.line(line)
+
+
+def _columns():
+    """{title: function that makes a cell of a row}"""
+    from tito.services.pristine import ELSEWHERE
+    from tito.services.words import duration
+
+    return {
+        "student": lambda row: row.student,
+        ">score": lambda row: _score(row.points, row.max_points),
+        ">second try": lambda row: _score(row.second_points, row.max_points) if row.second_points != row.points else "",
+        "status": lambda row: row.status,
+        ">seconds": lambda row: f"{row.seconds:.1f}" if row.seconds else "",
+        ">late": lambda row: duration(row.late) if row.late else "",
+        ">by hand": lambda row: str(len(row.waiting) or ""),
+        "answers in other cells": lambda row: ", ".join(
+            sorted({change.grade_id for change in row.changes if change.kind in ELSEWHERE})
+        ),
+        "": lambda row: "; ".join(filter(None, [row.detail, *(one for one in row.warnings if one not in row.detail)])),
+    }
+
+
+def _to_look_at(rows):
+    """What a person should see to, a line a kind."""
+    from tito.services.pristine import ELSEWHERE, LOST_METADATA
+
+    waiting = sum(1 for row in rows if row.waiting)
+    if waiting:
+        yield f"{waiting} to grade by hand: tito grade formgrade"
+    kinds_of = {
+        "answers in other cells": ELSEWHERE,
+        "answers missing": ("missing",),
+        "edited or deleted cells that stay as they are": ("edited", "deleted"),
+        "lost grading metadata": LOST_METADATA,
+    }
+    for words, kinds in kinds_of.items():
+        students = [row.student for row in rows if any(change.kind in kinds for change in row.changes)]
+        if students:
+            more = f" and {len(students) - NAMED} more" if len(students) > NAMED else ""
+            yield f"{len(students)} with {words}: {', '.join(students[:NAMED])}{more}"
 
 
 def _score(points, most):

@@ -21,6 +21,11 @@ class Grade:
     waiting: bool
 
     @property
+    def empty(self):
+        """Whether it is an answer in words that was left as it was handed out, which is no point and no work."""
+        return self.written and self.auto is not None and self.by_person is None
+
+    @property
     def points(self):
         score = self.auto if self.by_person is None else self.by_person
         return (score or 0) + self.extra
@@ -91,6 +96,24 @@ def submissions(course, module):
                 grades={grade.name: grade for grade in grades},
                 comments={comment.name: comment.comment for comment in notebook.comments if comment.comment},
             )
+
+
+def waiting(course, module):
+    """{student: names of the cells that a person has to look at} of `module`, without those that have none."""
+    from nbgrader.api import Assignment, Grade, SubmittedAssignment, SubmittedNotebook
+
+    found = {}
+    with course.open_gradebook() as book:
+        query = (
+            book.db.query(SubmittedAssignment.student_id, Grade)
+            .join(SubmittedNotebook, Grade.notebook_id == SubmittedNotebook.id)
+            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+            .filter(Assignment.name == module.name, Grade.needs_manual_grade)
+        )
+        for student, grade in query:
+            found.setdefault(student, []).append(grade.name)
+    return {student: tuple(sorted(names)) for student, names in found.items()}
 
 
 def require_assignment(course, module):

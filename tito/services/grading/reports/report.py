@@ -198,11 +198,12 @@ def _written(scored):
                 names.setdefault(grade.name, []).append(grade)
     rows = []
     for name, grades in names.items():
-        done = [grade for grade in grades if not grade.waiting or grade.by_person is not None]
+        done = [grade for grade in grades if not grade.empty and (not grade.waiting or grade.by_person is not None)]
+        empty = sum(grade.empty for grade in grades)
         worth = sum(grade.max_points for grade in done)
         share = _percent(sum(grade.points for grade in done) / worth) if worth else ""
-        rows.append([name, len(done), len(grades) - len(done), share])
-    columns = ["Answer", ">Graded", ">Open", ">Points earned"]
+        rows.append([name, len(done), len(grades) - len(done) - empty, empty, share])
+    columns = ["Answer", ">Graded", ">Open", ">Empty", ">Points earned"]
     return _section("Answers in words", "What a person grades", columns, rows)
 
 

@@ -58,11 +58,11 @@ def require_graded(module, found):
     """Raise WorkError, with the list, where a submission is there and its score is not."""
     open_ones = [one for one in found if one.status in ("waiting", "ungraded")]
     if open_ones:
-        names = [f"{one.student.id} ({_why(one)})" for one in open_ones]
+        names, first = [f"{one.student.id} ({_why(one)})" for one in open_ones], open_ones[0].student.id
         shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
         raise WorkError(
             f"{len(names)} submission{'s' if len(names) > 1 else ''} of {module.name} without a score: {shown}",
-            f"tito grade autograde {module.name}; or leave out who cannot be graded: --without {open_ones[0].student.id}",
+            f"tito grade autograde {module.name}; or leave out who cannot be graded: --without {first}",
             code="ungraded",
             data={"ungraded": [{"student": one.student.id, "reason": _why(one)} for one in open_ones]},
         )

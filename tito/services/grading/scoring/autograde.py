@@ -28,7 +28,7 @@ class GradedRow:
 
     points: of the first try; second_points: with the second try; None for a submission without a score.
     late: seconds, None where nothing is known. fresh: it was scored in this run. changes: what was not as it was handed
-    out, and warnings: the same in words.
+    out, and warnings: the same in words. waiting: the cells that a person has to look at.
     """
 
     student: str
@@ -43,6 +43,7 @@ class GradedRow:
     isolation: str = ""
     changes: tuple = ()
     warnings: tuple = ()
+    waiting: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ class _Run:
                 rows[row.student] = row
                 on_cell and on_cell(row.student, 1, 1)
                 on_done and on_done(done, total)
-        return tuple(self._with_lateness(rows[student]) for student in students)
+        waiting = gradebook.waiting(self.course, self.module)
+        return tuple(replace(self._with_lateness(rows[one]), waiting=waiting.get(one, ())) for one in students)
 
     def _key(self, submitted):
         return keys.key(submitted, self.class_key)
