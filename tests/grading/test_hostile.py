@@ -18,7 +18,8 @@ from tito.errors import ProjectError, UsageError
 from tito.project import read_project
 from tito.services import notebooks
 from tito.services.grading.book.results import STATUSES, CellScore, SubmissionResult
-from tito.services.grading.proof import attacks, selftest
+from tito.services.grading.proof import attacks
+from tito.services.grading.rehearsal import selftest, whole_way
 from tito.services.grading.sandbox import find as sandbox
 from tito.services.grading.scoring import kits, scorer
 
@@ -195,6 +196,53 @@ def test_the_selftest_says_what_was_held_and_what_was_not():
     assert [(one.name, one.held) for one in found.attacks] == [("honest_reference", True), ("honest_wrong", False)]
     assert not found.passed and "test-relu: 3 points, not 0" in found.attacks[1].problems[0]
     assert done == [(1, 2), (2, 2)]
+
+
+class Slow(Grader):
+    """Gives nothing at first, full points to what is tried again; to one attack never."""
+
+    def score(self, kit, task, cancel=None):
+        first = task.student not in self.limits
+        self.limits[task.student] = task.cell_seconds
+        points = {"test_relu": 0} if first or task.student == "honest_prints" else {}
+        return scorer.Scored(result(CORPUS[task.student], **points), None)
+
+
+def test_what_is_not_held_is_tried_again_alone_with_more_time():
+    grader, box = Slow(), SimpleNamespace(kind="bubblewrap", detail="")
+    names = ("honest_reference", "honest_prints")
+    found = selftest.selftest(PROJECT, CATALOG, names=names, executor=grader, sandbox=box)
+    rows = {one.name: (one.held, one.slow) for one in found.attacks}
+    assert rows == {"honest_reference": (True, True), "honest_prints": (False, False)} and not found.passed
+    assert "test-relu: 0 points" in found.attacks[1].problems[0], "what was not as it should be is still said"
+    assert grader.limits["honest_prints"] == selftest.PATIENCE * selftest.CELL_SECONDS
+
+
+@pytest.mark.skipif(FOUND.kind == "none", reason="there is no sandbox on this machine")
+def test_the_whole_way_notices_what_students_and_school_are_told(monkeypatch):
+    """Through collect, autograde, feedback and export; a page that shows a test, an export without a student."""
+    names = ("honest_wrong", "file_text")
+    module, corpus = CATALOG.find("02"), [CORPUS[name] for name in names]
+    found = whole_way.go(PROJECT, CATALOG, module, corpus, FOUND, selftest.task_of, jobs=2)
+    assert {name: (came.status, came.problems) for name, came in found.items()} == {
+        "honest_wrong": ("graded", ()),
+        "file_text": ("unreadable", ()),
+    }
+    secret = attacks.secret_lines(source())[0]
+    monkeypatch.setattr(whole_way, "feedback", _shows(secret))
+    monkeypatch.setattr(whole_way, "export", lambda *_: SimpleNamespace(text="student,score\n"))
+    found = whole_way.go(PROJECT, CATALOG, module, corpus[:1], FOUND, selftest.task_of, jobs=1)
+    said = " ".join(found["honest_wrong"].problems)
+    assert f"the feedback page shows a line of a hidden test: {secret}" in said and "the export does not hold" in said
+
+
+def _shows(line):
+    def feedback(home, module):
+        path = home.root / "page.html"
+        path.write_text(line, encoding="utf-8")
+        return SimpleNamespace(pages={"honest_wrong": path})
+
+    return feedback
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken pipe"), ProjectError("the sandbox does not start")])

@@ -219,3 +219,16 @@ def test_a_text_of_megabytes_does_not_come_as_far_as_the_grader(ada, what, monke
     result = ada.score({"double": FLOOD.format(what=what)}, second_try=False)
     assert sizes and max(sizes) < 100_000
     assert all(len(text) <= 5000 for text in (*result.outputs.values(), *(cell.message for cell in result.cells)))
+
+
+def test_what_no_file_can_hold_is_replaced_where_it_comes_in(ada):
+    """Half a surrogate pair in what was printed or raised: nbgrader could not write it, so nobody had a score."""
+    double = "def double(x):\n    print(chr(0xD800))\n    raise ValueError(chr(0xDFFF))"
+    result = ada.score({"double": double}, behind={"double": "chr(0xD801)"}, second_try=False)
+    assert result.outputs
+    for text in (*result.outputs.values(), *(cell.message for cell in result.cells)):
+        text.encode("utf-8")
+    flood = "half = chr(0xD800)\ninner.printed.take = lambda: half\ninner.notebook.describe = lambda e: (half, half, ())"
+    lies = ada.score({"double": FLOOD.format(what=flood)}, behind={"total": "1 / 0"}, second_try=False)
+    for text in (*lies.outputs.values(), *(cell.message for cell in lies.cells)):
+        text.encode("utf-8")

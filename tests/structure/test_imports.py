@@ -247,6 +247,8 @@ ROOMS = {
     "scoring": ("sandbox", "bridge", "intake", "book"),
     "reports": ("intake", "roster", "book"),
     "proof": ("scoring", "sandbox"),
+    # all of grading, tried out
+    "rehearsal": ("proof", "reports", "scoring", "sandbox", "intake", "roster", "book", "release"),
     "": ("book",),  # what lies in no room: release, formgrade
 }
 

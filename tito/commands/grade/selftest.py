@@ -22,7 +22,7 @@ def register(root):
 def selftest(attacks: Names = None, jobs: Jobs = None):
     """Grade the hostile submissions of the course on this machine, and say which of them were held."""
     from tito.services.grading.book.course import require_course
-    from tito.services.grading.proof.selftest import selftest as run
+    from tito.services.grading.rehearsal.selftest import selftest as run
 
     project, catalog = open_project()
     require_course(project)
@@ -32,7 +32,7 @@ def selftest(attacks: Names = None, jobs: Jobs = None):
     if loose := [one.name for one in found.attacks if not one.held]:
         raise WorkError(
             f"{len(loose)} of {len(found.attacks)} attacks were not held: {', '.join(loose[:10])}",
-            "grade no submissions on this machine before that is mended; tito doctor says what isolates them",
+            "the lines above say what each came to; grade no class here if one reached this machine's files or network",
             code="not-held",
         )
 
@@ -47,6 +47,7 @@ def _data(found):
                 "name": one.name,
                 "about": one.about,
                 "held": one.held,
+                "slow": one.slow,
                 "status": one.status,
                 "problems": list(one.problems),
                 "seconds": one.seconds,
@@ -57,11 +58,16 @@ def _data(found):
 
 
 def _print(found):
-    rows = [("held" if one.held else "not held", one.name, one.status, f"{one.seconds:.1f}") for one in found.attacks]
+    rows = [(_word(one), one.name, one.status, f"{one.seconds:.1f}") for one in found.attacks]
     console.table(["", "attack", "submission", ">seconds"], rows)
     for one in found.attacks:
         for problem in one.problems:
-            console.line(f"{one.name}: {problem}")
+            before = "held alone and with more time; before: " if one.slow else ""
+            console.line(f"{one.name}: {before}{problem}")
     held = sum(one.held for one in found.attacks)
     detail = f" ({found.detail})" if found.detail else ""
     console.line(f"{held} of {len(found.attacks)} held with {found.isolation}{detail}, in {found.seconds:.0f} s")
+
+
+def _word(one):
+    return "slow" if one.slow else "held" if one.held else "not held"

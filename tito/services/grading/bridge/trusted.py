@@ -34,7 +34,7 @@ NAME = 200  # characters of the name of an error
 class Tests:
     """Runs test cells one after the other. names: what they share; lent: what belongs to the notebook.
 
-    A text that the sandbox sends is cut here to what is kept of it, however long it is.
+    A text that the sandbox sends is cut here to what is kept of it, however long it is and whatever is in it.
     """
 
     def __init__(self, outer, printed):
@@ -64,10 +64,10 @@ class Tests:
         status, error, message, frames, output = found
         return {
             "status": "ok" if status == "ok" else "error",
-            "error": error[:NAME],
-            "message": message[:MESSAGE],
+            "error": _kept(error, NAME),
+            "message": _kept(message, MESSAGE),
             "frames": crossing.frames(frames),
-            "output": output[:OUTPUT],
+            "output": _kept(output, OUTPUT),
         }
 
     def define(self, source):
@@ -92,7 +92,7 @@ class Tests:
         output, damage = self.printed.take(), self.outer.damage
         with contextlib.suppress(Broken, AssertionError):
             inside = self.outer.ask("end")
-            output += inside[:OUTPUT] if type(inside) is str else ""
+            output += _kept(inside, OUTPUT) if type(inside) is str else ""
         self._take_back()
         found = self.outer.broken or (damage if answer["status"] == "ok" else "")
         if found:
@@ -119,7 +119,12 @@ class Tests:
     def _describe(self, error):
         frames = frames_of(error, self.files, self.outer.frames_of)
         kind = type.__getattribute__(type(error), "__name__")
-        return {"status": "error", "error": kind[:NAME], "message": text_of(error), "frames": frames}
+        return {"status": "error", "error": kind[:NAME], "message": _kept(text_of(error), MESSAGE), "frames": frames}
+
+
+def _kept(text, most):
+    """What is kept of a text of the sandbox's: so many characters, each of which a file can hold."""
+    return text[:most].encode("utf-8", "replace").decode("utf-8")
 
 
 def _limit_memory():

@@ -1,1 +1,1 @@
-"""Are the tests strong, and does the sandbox hold: mutants, the audit, the hostile corpus, the selftest."""
+"""Are the tests strong, and does the sandbox hold: mutants, the audit, the hostile corpus."""
