@@ -228,7 +228,8 @@ def test_what_no_file_can_hold_is_replaced_where_it_comes_in(ada):
     assert result.outputs
     for text in (*result.outputs.values(), *(cell.message for cell in result.cells)):
         text.encode("utf-8")
-    flood = "half = chr(0xD800)\ninner.printed.take = lambda: half\ninner.notebook.describe = lambda e: (half, half, ())"
+    flood = "half = chr(0xD800)\ninner.printed.take = lambda: half\n"
+    flood += "inner.notebook.describe = lambda e: (half, half, ())"
     lies = ada.score({"double": FLOOD.format(what=flood)}, behind={"total": "1 / 0"}, second_try=False)
     for text in (*lies.outputs.values(), *(cell.message for cell in lies.cells)):
         text.encode("utf-8")
