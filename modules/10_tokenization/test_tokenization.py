@@ -147,8 +147,9 @@ def test_with_final_wrong_bytes_are_what_python_makes_of_them():
 
 
 def test_half_of_a_surrogate_pair_is_refused_with_its_place():
-    with pytest.raises(ValueError, match="U[+]D800 at place 2"):
-        encode_utf8("ab\ud800")
+    for refuses in (encode_utf8, word_counts, lambda text: BPETokenizer.train(text, 300)):
+        with pytest.raises(ValueError, match="U[+]D800 at place 2"):
+            refuses("ab\ud800")
     for tokenizer in (BPETokenizer([]), BPETokenizer([], ["<s>"])):
         with pytest.raises(ValueError, match="U[+]DFFF at place 4"):
             tokenizer.encode("ab c\udfff", tokenizer.special_tokens)

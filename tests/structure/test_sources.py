@@ -1,5 +1,6 @@
 """Every module's source follows the conventions, and what is handed out of it gives no answer away."""
 
+import re
 import shutil
 import warnings
 
@@ -29,6 +30,22 @@ def test_every_module_folder_holds_its_four_files(project, catalog):
         wanted = {"README.md", "module.toml", module.percent.name, module.tests.name}
         found = {path.name for path in module.folder.iterdir() if path.is_file()}
         assert found - {module.notebook.name} == wanted, module.name
+
+
+def test_from_module_10_on_three_questions_open_a_module_and_a_fault_is_to_be_found(project, catalog):
+    """Answers of both are folded; the fault stands in code that runs, earns nothing, and is not skipped by tests."""
+    folded = "<details><summary>Answer</summary>"
+    for module in (module for module in catalog if module.number >= 10):
+        cells = notebooks.load(project, module.percent).node.cells
+        texts = ["" if cell.cell_type == "code" else cell.source for cell in cells]
+        first = next(index for index, cell in enumerate(cells) if notebooks.is_solution(cell))
+        assert sum(text.count(folded) for text in texts[:first]) == 3, module.name
+        places = [index for index, text in enumerate(texts) if re.search("^##+ Find the fault$", text, re.MULTILINE)]
+        assert len(places) == 1 and places[0] > first, module.name
+        faulty = cells[places[0] + 1]
+        assert faulty.cell_type == "code" and "nbgrader" not in faulty.metadata, module.name
+        assert not notebooks.is_measure(faulty) and not notebooks.is_exported(faulty), module.name
+        assert folded in texts[places[0] + 2], module.name
 
 
 def test_no_source_warns_when_it_is_compiled(catalog):

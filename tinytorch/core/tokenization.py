@@ -12,16 +12,15 @@ from pathlib import Path
 from ..checkpoints import write_atomically
 
 __all__ = [
-    "as_ids", "CharTokenizer", "encode_utf8", "decode_bytes", "split_words", "word_counts", "count_pairs", "merge_pair",
-    "train_bpe", "encode_word", "BPE", "BPETokenizer",
+    "as_ids", "CharTokenizer", "check_text", "encode_utf8", "decode_bytes", "split_words", "word_counts", "count_pairs",
+    "merge_pair", "train_bpe", "encode_word", "BPE", "BPETokenizer",
 ]
 
 
 def as_ids(ids, size):
     """The whole numbers of a list, an array or a Tensor with one axis, as a list of Python's integers.
 
-    Raises TypeError for what is no whole number, IndexError for one that is not in 0 … size - 1; both name
-    its place.
+    Raises TypeError for what is no whole number, IndexError for one outside 0 … size - 1, naming its place.
     """
     found = ids.tolist() if hasattr(ids, "tolist") else list(ids)
     for place, i in enumerate(found):
@@ -46,8 +45,7 @@ class CharTokenizer:
         return len(self.characters)
 
     def encode(self, text):
-        """The ids of the characters of a text. Raises ValueError naming a character that is unknown and its
-        place."""
+        """The ids of a text's characters. Raises ValueError naming an unknown one and its place."""
         for place, character in enumerate(text):
             if character not in self.places:
                 known = f"none of the {self.vocab_size} characters of this tokenizer"
@@ -59,16 +57,18 @@ class CharTokenizer:
         return "".join(self.characters[i] for i in as_ids(ids, self.vocab_size))
 
 
-def encode_utf8(text):
-    """The bytes of a text, as `text.encode()` gives them.
+def check_text(text):
+    """Raise ValueError for half of a surrogate pair (D800 … DFFF), no character; it names the place."""
+    if half := re.search("[\ud800-\udfff]", text):
+        code, place = ord(half[0]), half.start()
+        raise ValueError(f"U+{code:X} at place {place} is half of a surrogate pair and no character")
 
-    Raises ValueError naming half of a surrogate pair (D800 … DFFF), which is no character, and its place.
-    """
+
+def encode_utf8(text):
+    """The bytes of a text, as `text.encode()` gives them. Raises ValueError as check_text does."""
+    check_text(text)
     data = bytearray()
-    for place, character in enumerate(text):
-        code = ord(character)
-        if 0xD800 <= code < 0xE000:
-            raise ValueError(f"U+{code:X} at place {place} is half of a surrogate pair and no character")
+    for code in map(ord, text):
         more = (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)  # bytes that go on
         data.append((0, 0b11000000, 0b11100000, 0b11110000)[more] | code >> 6 * more)
         data += bytes(0b10000000 | code >> 6 * i & 0b111111 for i in reversed(range(more)))
@@ -78,8 +78,7 @@ def encode_utf8(text):
 def decode_bytes(data, final=False):
     """The text of UTF-8 bytes; what is wrong becomes U+FFFD.
 
-    final: whether no bytes will follow. If some may, a character that is incomplete at the end gives nothing
-    yet.
+    final: whether no bytes will follow. If some may, an incomplete character at the end gives nothing yet.
     """
     end = len(data)
     for back in range(1, min(3, len(data)) + 1):
@@ -99,7 +98,8 @@ def split_words(text):
 
 
 def word_counts(text):
-    """{bytes of a word, as a tuple: how often it occurs} of a text."""
+    """{bytes of a word, as a tuple: how often it occurs} of a text. Raises ValueError as check_text does."""
+    check_text(text)
     return {tuple(word.encode()): number for word, number in Counter(split_words(text)).items()}
 
 
@@ -154,11 +154,9 @@ def encode_word(word, ranks):
 
 
 class BPE:
-    """What a BPETokenizer is made of: merges, special tokens, the bytes of each id; training, saving,
-    loading.
+    """What a BPETokenizer is made of: merges, special tokens, bytes of ids; training, saving, loading.
 
-    merges: pairs of ids, of which number r makes the id 256 + r. special_tokens: texts whose ids come after
-    these.
+    merges: pairs of ids, of which number r makes the id 256 + r. special_tokens: texts; their ids follow.
     """
 
     format, version = "tinytorch bpe", 1
@@ -199,13 +197,10 @@ class BPE:
     def pieces(self, text, allowed_special=()):
         """`text` cut at the allowed special tokens, the longer one first where two begin at one place.
 
-        Raises ValueError for half of a surrogate pair, naming its place, and for a token that is none of the
-        special ones.
+        Raises ValueError for half of a surrogate pair, naming its place, and for a token that is no special
+        one, naming it.
         """
-        if half := re.search("[\ud800-\udfff]", text):
-            raise ValueError(
-                f"U+{ord(half[0]):X} at place {half.start()} is half of a surrogate pair and no character"
-            )
+        check_text(text)
         for token in allowed_special:
             if token not in self.special_tokens:
                 raise ValueError(f"{token!r} is none of the special tokens {list(self.special_tokens)}")
@@ -214,16 +209,14 @@ class BPE:
         return [piece for piece in found if piece]
 
     def save(self, path):
-        """Write merges and special tokens into a JSON file; what was there stays whole until the new one
-        is."""
+        """Write merges and special tokens into a JSON file, in one step."""
         document = {"format": self.format, "version": self.version, "merges": self.merges}
         document["special_tokens"] = list(self.special_tokens)
         write_atomically(path, json.dumps(document).encode())
 
     @classmethod
     def load(cls, path):
-        """The tokenizer of a file that save wrote. Raises ValueError naming the file and what is wrong with
-        it."""
+        """The tokenizer that save wrote. Raises ValueError naming the file and what is wrong with it."""
         try:
             document = json.loads(Path(path).read_bytes())
             found = document["format"], document["version"]
@@ -242,8 +235,7 @@ class BPETokenizer(BPE):
     """Text to ids and back by byte-pair encoding; no text is unknown to it, and none is changed."""
 
     def encode(self, text, allowed_special=()):
-        """The list of ids of a text. Special tokens become one id where they are allowed, and stay text
-        elsewhere.
+        """The list of ids of a text. An allowed special token becomes one id; any other one stays text.
 
         Raises ValueError as pieces does.
         """
