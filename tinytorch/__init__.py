@@ -27,6 +27,7 @@ __getattr__, __dir__, __all__ = facade(
         "autograd": ("gradcheck", "no_grad"),
         "spatial": ("flatten",),
         "embeddings": ("PositionalEmbedding", "sinusoidal_positions", "token_windows"),
+        "attention": ("attention_in_blocks", "causal_mask", "causality_gap", "focus", "position_gap"),
     },
     aliases={"tensor": "Tensor", "cat": "concatenate", "abs": "absolute", "pow": "power"},
 )  # fmt: skip

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = facade(
             "tinytorch.nn.modules.loss",
             ("BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MSELoss"),
         ),
+        "attention": ("tinytorch.nn.modules.attention", ("MultiheadAttention",)),
         "spatial": ("tinytorch.nn.modules.spatial", ("AvgPool2d", "Conv2d", "Flatten", "MaxPool2d")),
     },
 )

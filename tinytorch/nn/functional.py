@@ -10,14 +10,15 @@ import numpy as np
 
 from tinytorch._lazy import Core
 
-tensor, activations, layers, losses, spatial, embeddings = (
-    Core(name, __name__) for name in ("tensor", "activations", "layers", "losses", "spatial", "embeddings")
+tensor, activations, layers, losses, spatial, embeddings, attention = (
+    Core(name, __name__)
+    for name in ("tensor", "activations", "layers", "losses", "spatial", "embeddings", "attention")
 )
 
 __all__ = [
-    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy",
-    "embedding", "gelu", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu", "sigmoid", "softmax",
-    "softplus", "tanh",
+    "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "embedding",
+    "gelu", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu", "scaled_dot_product_attention",
+    "sigmoid", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
 
@@ -100,6 +101,23 @@ def one_hot(tensor, num_classes=-1):
 
 def _wrapped(array):
     return tensor.Tensor.wrap(array)
+
+
+# Attention
+
+
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
+):
+    """In a boolean attn_mask **True attends** (in MultiheadAttention it leaves out), as in PyTorch.
+
+    query (…, n, d), key (…, m, d) and value (…, m, v) give (…, n, v). dropout_p: the probability with which a weight
+    becomes 0. enable_gqa: key and value have fewer heads, on axis -3, each for several of the query's. Raises ValueError
+    for is_causal beside attn_mask, and where n is not m (PyTorch aligns both at the first; causal_mask at the last).
+    """
+    if enable_gqa:
+        key, value = (attention.repeat_heads(x, query.shape[-3]) for x in (key, value))
+    return attention.attention_and_weights(query, key, value, attn_mask, is_causal, scale, dropout=dropout_p)[0]
 
 
 # Losses
