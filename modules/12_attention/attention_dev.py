@@ -263,13 +263,14 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=Fa
 
 # %% nbgrader={"grade": true, "grade_id": "test-scaled_dot_product_attention-values", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_attention_values():
-    query, key = Tensor([[1.0, 1, 1, 1], [0, 0, 0, 0]]), Tensor([[1.0, 1, 0, 0], [0, 0, 0, 0]])
+    query, key = Tensor([[1.0, 1, 1, 1], [0, 0, 0, 0]], True), Tensor([[1.0, 1, 0, 0], [0, 0, 0, 0]])
     value = Tensor([[10.0, 0], [0, 10]], requires_grad=True)
     expect(attention_weights(query, key), [[0.7310586, 0.2689414], [0.5, 0.5]], "two queries", atol=1e-6)
     out = scaled_dot_product_attention(query, key, value)
     expect(out, [[7.310586, 2.689414], [5, 5]], "and the means of the values", atol=1e-5, dtype=np.float32)
-    out.sum().backward()
-    expect(value.grad, [[1.2310586] * 2, [0.7689414] * 2], "the values' gradient: sums of weights", atol=1e-6)
+    out[0, 0].backward()
+    expect(value.grad, [[0.7310586, 0], [0.2689414, 0]], "a gradient for the values: the weights", atol=1e-6)
+    expect(query.grad[0], [0.9830597, 0.9830597, 0, 0], "and one for the query", atol=1e-6)
     expect(attention_weights(query, key, scale=0.25)[0], [0.6224593, 0.3775407], "scale 1/4", atol=1e-6)
     expect(attention_weights(query, key, scale=0.0)[0], [0.5, 0.5], "scale 0", atol=1e-6)
 

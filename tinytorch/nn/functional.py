@@ -112,7 +112,7 @@ def scaled_dot_product_attention(
     """In a boolean attn_mask **True attends** (in MultiheadAttention it leaves out), as in PyTorch.
 
     query (…, n, d), key (…, m, d) and value (…, m, v) give (…, n, v). dropout_p: the probability with which a weight
-    becomes 0. enable_gqa: key and value have fewer heads, on axis -3, each for several of the query's. Raises ValueError
+    becomes 0. enable_gqa: key and value have fewer heads, axis -3, each for several of the query. Raises ValueError
     for is_causal beside attn_mask, and where n is not m (PyTorch aligns both at the first; causal_mask at the last).
     """
     if enable_gqa:
