@@ -211,6 +211,24 @@ def torch_embedding(torch, weight, *, ids):
     return torch.nn.functional.embedding(torch.from_numpy(ids), weight)
 
 
+def attentions(draw):
+    (front, again), (n, m, d) = draw(broadcastable(max_dims=2)), (draw(NOT_EMPTY) for _ in range(3))
+    shapes_ = (*front, n, d), (*again, m, d), (*again, m, draw(SIDES))
+    inputs = [draw(arrays(shape)) for shape in shapes_]
+    if draw(st.booleans()):  # a floating mask would want a gradient here, and gets none
+        inputs.append(np.asarray(draw(arrays((n, m)))) > -1)
+    return tuple(inputs), {"scale": draw(st.sampled_from([0.5, 1.0]))}
+
+
+def torch_attention(torch, query, key, value, mask=None, *, scale):
+    """By its parts; where a row may attend to nothing, zeros."""
+    scores = query @ key.transpose(-2, -1) * scale
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    lost = (scores == -torch.inf).all(-1, keepdim=True)
+    return torch.softmax(scores.masked_fill(lost, 0), -1).masked_fill(lost, 0) @ value
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -265,6 +283,8 @@ SAMPLES = {
     "pool_avg": pool_like("avg_pool2d"),
     # 11 embeddings
     "embedding": Sample(lookups(), torch_embedding),
+    # 12 attention
+    "attention": Sample(attentions(), torch_attention),
 }  # fmt: skip
 SAMPLES["matmul"] = Sample(products(), lambda torch, a, b: torch.matmul(a, b))
 

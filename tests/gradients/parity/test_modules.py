@@ -55,6 +55,9 @@ def run(info, sample):
     our_inputs, their_inputs = list(map(ours, called.args)), list(called.args)
     our_named = {name: ours(value) for name, value in called.kwargs.items()}
     out, expected = mine(*our_inputs, **our_named), theirs(*their_inputs, **called.kwargs)
+    if isinstance(expected, tuple):  # attention and its weights
+        agree(out[1].numpy(), expected[1])
+        out, expected = out[0], expected[0]
     agree(out.numpy(), expected)
     if not expected.requires_grad:
         assert not out.requires_grad

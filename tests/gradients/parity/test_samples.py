@@ -54,7 +54,7 @@ OPERATORS = {
         f"nn.functional.{name}": getattr(functional, name)
         for name in (
             "relu", "gelu", "softplus", "linear", "mse_loss", "cross_entropy", "binary_cross_entropy",
-            "binary_cross_entropy_with_logits", "conv2d", "avg_pool2d", "max_pool2d",
+            "binary_cross_entropy_with_logits", "conv2d", "avg_pool2d", "max_pool2d", "scaled_dot_product_attention",
         )
     },
 }  # fmt: skip
@@ -73,6 +73,9 @@ NOT_TAKEN = {
         "dilation": "windows with gaps are nothing the course looks at",
         "return_indices": "the places serve unpooling, which the course does not have",
     },
+    "nn.functional.scaled_dot_product_attention": {
+        "is_causal": "the samples have fewer queries than keys, where a mask has to say how both are aligned",
+    },
 }
 POSITIONS = {"clamp": ("min", "max"), "nn.functional.avg_pool2d": ("kernel_size", "stride", "padding", "ceil_mode")}
 
@@ -85,6 +88,7 @@ def not_taken(name, sample):
         "return_indices": lambda value: not value,
         "dilation": lambda value: value in (1, (1, 1)),
         "correction": lambda value: value is not None,
+        "is_causal": lambda value: not value,
         "min": lambda value: value is None,
         "max": lambda value: value is None,
     }
@@ -100,6 +104,8 @@ def samples():
             torch.manual_seed(0)
             made = info.sample_inputs("cpu", torch.float64, requires_grad=info.supports_autograd)
             for number, sample in enumerate(made):
+                if sample.kwargs.get("dropout_p"):
+                    continue  # no two implementations drop the same weights
                 why = not_taken(info.full_name, sample)
                 if (info.full_name, why) not in refused:
                     yield pytest.param(info, sample, why, id=f"{info.full_name}-{number}")
