@@ -60,19 +60,19 @@ In a recurrent network every step waits for the one before. **Predict**: how muc
 """
 
 # %% tags=["measure"]
-def analyze_recurrence(length=512, batch=16, width=64):
+def analyze_recurrence(length=2048, width=64):
     """Steps that wait for each other against one product with as many multiplications."""
     draw = np.random.default_rng(0)
-    x = draw.normal(size=(length, batch, width)).astype(np.float32)
+    x = draw.normal(size=(length, width)).astype(np.float32)
     weight = draw.normal(size=(width, width)).astype(np.float32) / width
 
     def one_by_one():
-        state = np.zeros((batch, width), np.float32)
+        state = np.zeros(width, np.float32)
         for step in x:
             state = np.tanh(step + state @ weight)
 
     slow, fast = best_seconds(one_by_one), best_seconds(lambda: np.tanh(x + x @ weight))
-    print(f"📊 {length} steps: {slow * 1e3:.1f} ms; at once: {fast * 1e3:.1f} ms; a factor of {slow / fast:.1f}")
+    print(f"📊 {length} steps: {slow * 1e3:.1f} ms; at once: {fast * 1e3:.1f} ms; a factor {slow / fast:.1f}")
 
 analyze_recurrence()
 
@@ -87,7 +87,7 @@ and key, over √d:
     scores   2/√4 = 1,  0
     weights  e/(e + 1) = 0.731,  1/(e + 1) = 0.269      →      [7.31, 2.69]
 
-**Write `attend(query, keys, values)`** with loops: an array of floats from lists or arrays, which stay. Values may be wider than keys. Large scores
+**Write `attend(query, keys, values)`** with loops: an array of floats from lists or arrays, which do not change. Values may be wider than keys. Large scores
 must not overflow.
 """
 
@@ -184,8 +184,9 @@ test_unit_causal_mask()
 ### BEGIN HIDDEN TESTS
 for n, m in [(4, 4), (2, 7), (5, 3)]:
     counts = [max(m - n + i + 1, 0) for i in range(n)]
-    expect(np.cumprod(causal_mask(n, m), axis=1).sum(axis=1), counts, f"the keys seen by {n} queries, of {m}")
-    expect(causal_mask(n, m).sum(), sum(counts), f"({n}, {m}): none after a gap")
+    mask = np.asarray(causal_mask(n, m))
+    expect(np.cumprod(mask, axis=1).sum(axis=1), counts, f"the keys seen by {n} queries, of {m}")
+    expect(mask.sum(), sum(counts), f"({n}, {m}): none after a gap")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -278,7 +279,8 @@ def test_unit_attention_values():
     query, key, value = (draw.normal(size=(2, 3, rows, width)) for rows, width in [(2, 4), (5, 4), (5, 6)])
     out = scaled_dot_product_attention(*(Tensor(x, dtype=np.float64) for x in (query, key, value)))
     expect(out.shape, (2, 3, 2, 6), "batches of shape (2, 3), 2 queries, values of 6 numbers")
-    expect(out[1, 2, 1], attend(query[1, 2, 1], key[1, 2], value[1, 2]), "as attend does it", atol=1e-9)
+    alone = attend(query[1, 2, 1], key[1, 2], value[1, 2])
+    expect(np.asarray(out)[1, 2, 1], alone, "what attend gives", atol=1e-9)
     print("🔬 scaled_dot_product_attention, values: passed")
 
 test_unit_attention_values()
@@ -331,12 +333,15 @@ shares = np.exp(query.numpy() @ np.swapaxes(key.numpy(), 1, 2) / math.sqrt(2)) *
 wanted = shares / np.maximum(shares.sum(axis=2, keepdims=True), 1e-300)
 expect(attention_weights(query, key, masks), wanted, "a mask for each of three batches", atol=1e-12)
 expect(got, wanted @ value.numpy(), "the means under these weights", atol=1e-12)
+causal = scaled_dot_product_attention(query, key, value, causal_mask(4, 4))
+expect(scaled_dot_product_attention(query, key, value, is_causal=True), causal, "is_causal", atol=1e-12)
 step, losses = np.sin(np.arange(24.0)).reshape(3, 4, 2), []
 for way in (1e-6, -1e-6):
     moved = Tensor(key.numpy() + way * step, dtype=np.float64)
-    losses.append((scaled_dot_product_attention(query, moved, value, masks) ** 2).sum().item())
+    losses.append(np.square(np.asarray(scaled_dot_product_attention(query, moved, value, masks))).sum())
 (got * got).sum().backward()
-expect((key.grad * step).sum(), (losses[0] - losses[1]) / 2e-6, "the slope along a step of keys", atol=1e-7)
+slope = (losses[0] - losses[1]) / 2e-6
+expect((np.asarray(key.grad) * step).sum(), slope, "the slope along a step of the keys", atol=1e-7)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -388,7 +393,7 @@ def test_unit_variance_of_scores():
     expect(got, expected, "two pairs of one number each", rtol=1e-9)
     expect(type(got), float, "the type")
     for d in (4, 100):
-        variance = variance_of_scores(d, generator=np.random.default_rng(1))
+        variance = float(variance_of_scores(d, generator=np.random.default_rng(1)))
         expect(variance / d, 1, f"d = {d}: the variance over d", atol=0.05)
     print("🔬 variance_of_scores: passed")
 
@@ -464,8 +469,8 @@ def test_unit_split_heads():
     expect(x.grad, [[0, 0, 3, 3]] * 3, "the gradient of head 1 goes to the second half of each row")
     batch = Tensor(np.arange(24.0).reshape(2, 3, 4))
     expect(split_heads(batch, 4).shape, (2, 4, 3, 1), "2 batches of 3 rows of 4, in 4 heads")
-    expect(split_heads(batch, 2)[1, 0, 2], [20, 21], "batch 1, head 0, row 2")
-    expect(merge_heads(split_heads(batch, 2)), batch, "the batch together again")
+    expect(np.asarray(split_heads(batch, 2))[1, 0, 2], [20, 21], "batch 1, head 0, row 2")
+    expect(merge_heads(split_heads(batch, 4)), batch, "the batch together again")
     expect(split_heads(Tensor(np.zeros((0, 3, 4))), 2).shape, (0, 2, 3, 2), "no batch")
     expect_error(ValueError, [4, 3], split_heads, x, 3)
     print("🔬 split_heads and merge_heads: passed")
@@ -476,9 +481,11 @@ test_unit_split_heads()
 # Withheld: more axes in front, and heads that were not split before.
 ### BEGIN HIDDEN TESTS
 many = np.random.default_rng(0).normal(size=(2, 3, 5, 6))
-expect(split_heads(Tensor(many), 3)[1, 2, 1], Tensor(many[1, 2, :, 2:4]), "batch (1, 2), head 1")
-expect(merge_heads(Tensor(many)).shape, (2, 5, 18), "3 heads of 6 numbers")
-expect(merge_heads(Tensor(many))[1, 4, 6:12], Tensor(many[1, 1, 4]), "row 4, the second head's part")
+split = np.asarray(split_heads(Tensor(many, dtype=np.float64), 3))
+expect(split[1, 2, 1], many[1, 2, :, 2:4], "batch (1, 2), head 1")
+merged = np.asarray(merge_heads(Tensor(many, dtype=np.float64)))
+expect(merged.shape, (2, 5, 18), "3 heads of 6 numbers")
+expect(merged[1, 4, 6:12], many[1, 1, 4], "row 4, the second head's part")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -697,7 +704,7 @@ test_unit_multihead_values()
 # %% nbgrader={"grade": true, "grade_id": "test-MultiheadAttention-masks", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 def test_unit_multihead_masks():
     layer, x, y = sample_layer()
-    future = ~causal_mask(3, 3)
+    future = np.triu(np.ones((3, 3), bool), 1)
     out, weights = layer(x, x, x, attn_mask=future)
     expect(weights.numpy()[:, future], [[0, 0, 0]] * 2, "True leaves out: nothing of the future")
     expect(out[1, 1], [-0.610812013, -2.586755585, 2.431614309, 0.085291844], "the second place", atol=1e-8)
@@ -732,7 +739,7 @@ rows = [draw.normal(size=(4, 3)) for _ in range(3)]
 maps = [Tensor(row @ third.T, dtype=np.float64) for row, third in zip(rows, thirds, strict=True)]
 texts = [Tensor(row[:, None], True, np.float64) for row in rows]
 out = single(*texts, need_weights=False)[0]
-expect(out[:, 0], scaled_dot_product_attention(*maps), "one head, batch_first=False", atol=1e-12)
+expect(np.asarray(out)[:, 0], scaled_dot_product_attention(*maps), "one head, batch_first=False", atol=1e-12)
 out.sum().backward()
 expect([text.grad is not None for text in texts], [True] * 3, "all three inputs get gradients")
 ### END HIDDEN TESTS
@@ -792,9 +799,9 @@ def test_unit_causality_gap():
     def next_one(ids):
         return Tensor(np.roll(ids.numpy(), -1, axis=1), dtype=np.float64)
 
-    expect(causality_gap(next_one, np.array([[1, 4, 2, 1]])), (3.0, 3.0), "the next token: a leak of 4 - 1")
-    rows = np.array([[0, 1, 1], [9, 0, 0]])
-    expect(causality_gap(running_sum, rows), (0.0, 9.0), "two rows: 0 becomes 9, all else 0")
+    expect(causality_gap(next_one, np.array([[1, 2, 2, 4]])), (3.0, 3.0), "the next token: a leak of 4 - 1")
+    rows = np.array([[5, 3], [5, 9]])
+    expect(causality_gap(running_sum, rows), (0.0, 2.0), "two rows: 5 becomes 3, the smallest of all ids")
     print("🔬 causality_gap: passed")
 
 test_unit_causality_gap()
@@ -903,7 +910,7 @@ def test_unit_focus():
         expect(focus(np.zeros((2, 3))), 0.0, "rows of zeros")
     expect(focus(np.full((2, 4, 8), 1 / 8)), 0.0, "uniform", atol=1e-12)
     expect(focus(Tensor([[0.25, 0.75], [0.5, 0.5]])), 0.0943609, "rows of focus 0.1887 and 0", atol=1e-6)
-    causal = causal_mask(3, 3)
+    causal = np.tri(3, dtype=bool)
     even = causal / causal.sum(axis=1, keepdims=True)
     expect(focus(even, causal), 0.0, "uniform over the past", atol=1e-12)
     expect(focus(np.stack([even, np.eye(3)]), causal), 0.5, "two heads, one on itself", atol=1e-12)
@@ -964,7 +971,7 @@ def eight_and_again(draw, backwards, batch):
     return np.concatenate([symbols, np.full((batch, 1), 12), again[:, :-1]], axis=1), again
 
 
-def learned(backwards, steps=150, **settings):
+def learned(backwards, steps=250, **settings):
     """A Reader, trained, and the share of 500 new rows that it gets right as a whole."""
     manual_seed(0)
     draw, model = np.random.default_rng(0), Reader(**settings)
@@ -996,6 +1003,7 @@ def analyze_reader():
             image = panels[i].imshow(weights[0], cmap="Greys", vmin=0, vmax=1)
             panels[i].axhline(7.5, color="C0", lw=1, ls="--")
             panels[i].set(title=f"{name} (below the line)", xlabel="place that is looked at")
+            panels[i].set(xticks=range(0, 16, 4), yticks=range(0, 16, 4))
     panels[0].set(ylabel="place that looks")
     figure.colorbar(image, ax=panels, label="weight")
     plt.show()
@@ -1057,6 +1065,7 @@ def test_unit_attention_gradient():
     expect(for_value, [[0.5], [1.5]], "scale 1/2, grad 2: values", atol=1e-12)
     expect(for_key, [[1.5], [-1.5]], "scale 1/2, grad 2: keys", atol=1e-12)
     expect(for_query, [[-3 * math.log(3)]], "scale 1/2, grad 2: query", atol=1e-12)
+    expect(key, [[0], [2 * math.log(3)]], "the keys do not change")
     print("🔬 attention_gradient: passed")
 
 test_unit_attention_gradient()
@@ -1101,8 +1110,8 @@ for i, name in enumerate(("query", "key", "value")):
     step = draw.normal(size=parts[i].shape)
     moved = [[p + way * step if j == i else p for j, p in enumerate(parts)] for way in (1e-6, -1e-6)]
     slope = ((forward(moved[0]) - forward(moved[1])) * grad).sum() / 2e-6
-    expect((slopes[i] * step).sum(), slope, f"the slope along a step of the {name}", atol=1e-7)
-expect(slopes[0][1, 0], [0, 0, 0, 0], "the lost row's query")
+    expect((np.asarray(slopes[i]) * step).sum(), slope, f"the slope along a step of the {name}", atol=1e-7)
+expect(np.asarray(slopes[0])[1, 0], [0, 0, 0, 0], "the lost row's query")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1158,6 +1167,9 @@ def test_unit_attention_in_blocks():
         expect(attention_in_blocks(query, iter(large)), [[7]], "-900, then 900", atol=1e-12)
         expect(attention_in_blocks(query, iter(large[::-1])), [[7]], "900, then -900", atol=1e-12)
         expect(attention_in_blocks(query, iter(large[:1])), [[5]], "-900 alone", atol=1e-12)
+        one = [tuple(np.concatenate(parts) for parts in zip(*large, strict=True))]
+        got = attention_in_blocks(np.array([[1.0], [0.0]]), iter(one))
+        expect(got, [[7], [6]], "both in one block; the second query's scores are 0", atol=1e-12)
     print("🔬 attention_in_blocks: passed")
 
 test_unit_attention_in_blocks()
@@ -1222,12 +1234,12 @@ def test_module():
         loss = (out * out).sum()
         loss.backward()
         expect(loss, 127.42398422527171, f"the sum of squares, need_weights={need_weights}", rtol=1e-9)
-        grads = layer.in_proj_weight.grad[::5, 1]
-        expect(grads, [-23.284356779, 2.738295669, -20.093171228], "three of its gradients", rtol=1e-8)
+        grads = np.asarray(layer.in_proj_weight.grad)
+        expect(grads[::5, 1], [-23.284356779, 2.738295669, -20.093171228], "three gradients", rtol=1e-8)
 
     query, key, value = x.numpy(), y.numpy(), y.numpy() ** 2
     whole = scaled_dot_product_attention(*(Tensor(part, dtype=np.float64) for part in (query, key, value)))
-    expect(whole[1, 0], attend(query[1, 0], key[1], value[1]), "one query by loops", atol=1e-12)
+    expect(np.asarray(whole)[1, 0], attend(query[1, 0], key[1], value[1]), "one query by loops", atol=1e-12)
     expect(attention_in_blocks(query, one_block_at_a_time(key, value, 2)), whole, "and in blocks", atol=1e-12)
 
     ids, table = np.array([[1, 0, 2, 1, 0]]), np.cos(np.arange(12.0)).reshape(3, 4)
@@ -1235,9 +1247,9 @@ def test_module():
         steps = np.sin(np.arange(20.0)).reshape(1, 5, 4) * places
         rows = lambda ids, steps=steps: Tensor(table[ids.numpy()] + steps, dtype=np.float64)
         model = lambda ids, rows=rows: layer(rows(ids), rows(ids), rows(ids), is_causal=True)[0]
-        leak, reach = causality_gap(model, ids)
+        leak, reach = (float(gap) for gap in causality_gap(model, ids))
         expect([leak, reach > 0.1], [0.0, True], f"positions times {places}: leak, reach", atol=1e-12)
-        expect(position_gap(model, ids) > 0.1, places > 0, f"positions times {places}: the order is known")
+        expect(float(position_gap(model, ids)) > 0.1, places > 0, f"positions times {places}: known order")
     print("🧪 module 12, one layer beside PyTorch, three ways and three probes: passed")
 
 test_module()
@@ -1284,8 +1296,11 @@ def analyze_lengths(lengths=(128, 256, 512, 1024, 2048), width=64, block=128):
         print(f"📊 {name}: {times[-1]:.0f} ms, at most {peaks[-1]:.1f} MB, {held[-1]:.1f} MB held", end="; ")
         grown = times[-1] / times[-2], peaks[-1] / peaks[-2]
         print(f"times {grown[0]:.1f} in time and times {grown[1]:.1f} in bytes for twice the places")
-    panels[0].set(xlabel="places", ylabel="milliseconds", title="Forward, one head")
-    panels[1].set(xlabel="places", ylabel="megabytes", title="Largest memory")
+    names = [("Time", "milliseconds"), ("Memory", "megabytes")]
+    for axes, (title, unit) in zip(panels, names, strict=True):
+        axes.set(xlabel="places", ylabel=unit, title=f"{title}, forward, one head")
+        axes.set_xticks(lengths, lengths)
+        axes.set_xticks([], minor=True)
     figure.legend(*panels[0].get_legend_handles_labels(), ncols=3, loc="outside lower center")
     plt.show()
 
@@ -1293,8 +1308,8 @@ analyze_lengths()
 
 # %% [markdown]
 r"""
-All three multiply as much, and time grows about as n². So do the bytes of the first two; but the operation keeps only its output beside its inputs,
-the composed function several arrays of n². In blocks bytes grow as n, like the inputs.
+All three multiply as much, and with n² scores time grows about as n². So do the bytes of the first two: of 2,048² numbers in float32, 16.8 MB each, the composed function
+holds two until `backward` (with a mask, more), the operation none. In blocks bytes grow as n, like the inputs.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "question-width", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1345,14 +1360,14 @@ def repeat_heads(x, num_heads):
 
 # %% nbgrader={"grade": true, "grade_id": "test-repeat_heads", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def test_unit_repeat_heads():
-    x = Tensor([[[1.0, 2.0]], [[3.0, 4.0]]], requires_grad=True)
+    x = Tensor([[[1.0, 2, 3]], [[4, 5, 6]]], requires_grad=True)
     four = repeat_heads(x, 4)
-    expect(four, [[[1, 2]], [[1, 2]], [[3, 4]], [[3, 4]]], "2 groups for 4 heads", dtype=np.float32)
-    (four * Tensor(np.arange(8.0).reshape(4, 1, 2))).sum().backward()
-    expect(x.grad, [[[2, 4]], [[10, 12]]], "gradients of both uses add up")
+    expect(four, [[[1, 2, 3]]] * 2 + [[[4, 5, 6]]] * 2, "2 groups for 4 heads", dtype=np.float32)
+    (four * Tensor(np.arange(12.0).reshape(4, 1, 3))).sum().backward()
+    expect(x.grad, [[[3, 5, 7]], [[15, 17, 19]]], "gradients of both uses add up")
     expect(repeat_heads(x, 2), x, "as many heads as groups")
-    expect(repeat_heads(Tensor(np.zeros((5, 1, 3, 2))), 6).shape, (5, 6, 3, 2), "5 batches, one group")
-    expect_error(ValueError, [3, 2], repeat_heads, x, 3)
+    expect(repeat_heads(Tensor(np.zeros((5, 2, 4, 3))), 6).shape, (5, 6, 4, 3), "5 batches, 2 groups")
+    expect_error(ValueError, [7, 2], repeat_heads, x, 7)
     print("🔬 repeat_heads: passed")
 
 test_unit_repeat_heads()
@@ -1364,7 +1379,7 @@ draw = np.random.default_rng(0)
 query, key = (Tensor(draw.normal(size=(2, heads, 3, 4)), dtype=np.float64) for heads in (6, 3))
 got = scaled_dot_product_attention(query, repeat_heads(key, 6), repeat_heads(key, 6))
 one = scaled_dot_product_attention(query[:, 5], key[:, 2], key[:, 2])
-expect(got[:, 5], one, "head 5 of 6 reads group 2 of 3", atol=1e-12)
+expect(np.asarray(got)[:, 5], one, "head 5 of 6 reads group 2 of 3", atol=1e-12)
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -211,6 +211,7 @@ def torch_embedding(torch, weight, *, ids):
     return torch.nn.functional.embedding(torch.from_numpy(ids), weight)
 
 
+@st.composite
 def attentions(draw):
     (front, again), (n, m, d) = draw(broadcastable(max_dims=2)), (draw(NOT_EMPTY) for _ in range(3))
     shapes_ = (*front, n, d), (*again, m, d), (*again, m, draw(SIDES))

@@ -97,6 +97,10 @@ LISTED = {
         tests=275,
         wordy=("one_hot",),
     ),
+    "12_attention": Listed(
+        provided=242,
+        tests=416,
+    ),
 }
 
 
