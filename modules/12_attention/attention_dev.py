@@ -425,6 +425,8 @@ for d in (4, 64, 1024):
 r"""
 Divided, the weights do not depend on the width. Undivided, at 1024 nearly all weight is on one key: softmax is flat there, and learns nothing.
 
+Here you can stop: attention works for batches, with masks and gradients.
+
 ## Part 2 of 3 · about 4 hours: many heads
 
 One head makes one mean. But a word may want to look at the verb *and* at the word before. So the width E is cut into parts, the *heads*, each of
@@ -748,7 +750,7 @@ expect([text.grad is not None for text in texts], [True] * 3, "all three inputs 
 r"""
 ### Three probes
 
-A model can be wrong and learn all the same: with a mask turned round its loss even falls faster. So look from outside, at any function from ids to
+A model can be wrong and learn all the same: without its mask the loss even falls faster. So look from outside, at any function from ids to
 outputs. First: does it see the future? Change one token. Outputs *before* it must stay (else there is a *leak*), and outputs *behind* it must move
 (else it does not look back at all, like a model of zeros, for which everything stays).
 
@@ -1013,13 +1015,13 @@ analyze_reader()
 # %% [markdown]
 r"""
 Below the dashed line, from the mark at place 8 on, each row has one dark entry: copying goes along a diagonal, reversing against it. Without
-positions eight symbols are a bag, and no row comes out right.
+positions eight symbols are a bag. Here you can stop: the layer is PyTorch's.
 
 ## Part 3 of 3 · about 3 hours: long sequences
 
 ### What a gradient needs
 
-Composed attention keeps several arrays of n·m numbers for `backward`. The operation `attention` (folded in part 2) keeps query, key and value only,
+Composed attention keeps several arrays of n·m numbers for `backward`. The operation `attention` of part 2 keeps query, key and value only,
 and its rule, which is missing yet, computes the weights again. With weights W, scores S = scale·Q·Kᵀ and the result O = W·V:
 
     grad V = Wᵀ·grad        grad W = grad·Vᵀ
@@ -1360,14 +1362,16 @@ def repeat_heads(x, num_heads):
 
 # %% nbgrader={"grade": true, "grade_id": "test-repeat_heads", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def test_unit_repeat_heads():
-    x = Tensor([[[1.0, 2, 3]], [[4, 5, 6]]], requires_grad=True)
+    x = Tensor(np.arange(12.0).reshape(2, 2, 3), requires_grad=True)
+    first, second = x.tolist()
     four = repeat_heads(x, 4)
-    expect(four, [[[1, 2, 3]]] * 2 + [[[4, 5, 6]]] * 2, "2 groups for 4 heads", dtype=np.float32)
-    (four * Tensor(np.arange(12.0).reshape(4, 1, 3))).sum().backward()
-    expect(x.grad, [[[3, 5, 7]], [[15, 17, 19]]], "gradients of both uses add up")
+    expect(four, [first, first, second, second], "2 groups of 2 places for 4 heads", dtype=np.float32)
+    (four * Tensor(np.arange(24.0).reshape(4, 2, 3))).sum().backward()
+    wanted = [[[6, 8, 10], [12, 14, 16]], [[30, 32, 34], [36, 38, 40]]]
+    expect(x.grad, wanted, "gradients of both uses add up")
     expect(repeat_heads(x, 2), x, "as many heads as groups")
     expect(repeat_heads(Tensor(np.zeros((5, 2, 4, 3))), 6).shape, (5, 6, 4, 3), "5 batches, 2 groups")
-    expect_error(ValueError, [7, 2], repeat_heads, x, 7)
+    expect_error(ValueError, [7, 2], repeat_heads, Tensor(np.zeros((2, 4, 3))), 7)
     print("🔬 repeat_heads: passed")
 
 test_unit_repeat_heads()

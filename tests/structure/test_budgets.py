@@ -99,7 +99,7 @@ LISTED = {
     ),
     "12_attention": Listed(
         provided=242,
-        tests=416,
+        tests=418,
     ),
 }
 
