@@ -174,7 +174,7 @@ def test_a_record_is_read_as_it_was_written(small):
     cells = (CellScore("test-double", "double", 1, 2, "passed", second=2), CellScore("test-x", None, 0, 1, "todo"))
     changes = (Change("edited", "test-double", 3), Change("deleted", "test-x"))
     result = SubmissionResult("ada", small.module.name, "tampered", "why", cells, {3: "out"}, changes, "none", 1.5)
-    record = records.Record("key", "digest", "2026-01-01T00:00:00+00:00", result, "first")
+    record = records.ScoreRecord("key", "digest", "2026-01-01T00:00:00+00:00", result, "first")
     records.write_record(small.course, small.module, "ada", record)
     assert records.read_record(small.course, small.module, "ada") == record
 

@@ -493,7 +493,7 @@ def test_encrypted_broken_and_foreign_archives(week, tmp_path):
 
 
 def test_bombs(week, tmp_path, monkeypatch):
-    small = archives.Limits(file=60_000, total=100_000, count=20, ratio=10, harmless=30_000, depth=2)
+    small = archives.UnpackLimits(file=60_000, total=100_000, count=20, ratio=10, harmless=30_000, depth=2)
     monkeypatch.setattr(archives, "ENTRY", small)
     good = week.notebook(mark="good")
     large = zipped(tmp_path / "large.zip", ("alpha_dev.ipynb", os.urandom(61_000)))
@@ -536,7 +536,7 @@ def laid(request, tmp_path):
 
 
 def test_the_archives_in_one_archive_have_one_budget(laid, tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "ENTRY", archives.Limits(total=300_000, count=50, ratio=10, harmless=100_000))
+    monkeypatch.setattr(archives, "ENTRY", archives.UnpackLimits(total=300_000, count=50, ratio=10, harmless=100_000))
     zeros = zipped(tmp_path / "zeros.zip", ("alpha_dev.ipynb", b"0" * 40_000)).read_bytes()
     noise = zipped(tmp_path / "noise.zip", ("alpha_dev.ipynb", os.urandom(40_000))).read_bytes()
     empty = zipped(tmp_path / "empty.zip", *((f"{number}.ipynb", b"") for number in range(9))).read_bytes()
@@ -555,11 +555,11 @@ def test_a_whole_collect_has_one_budget(laid, tmp_path, monkeypatch):
     inner = zipped(tmp_path / "inner.zip", ("alpha_dev.ipynb", os.urandom(20_000))).read_bytes()
     path = laid({f"{name}.zip": inner for name in "abcdefgh"})
     packed = 0 if path.is_dir() else 8 * len(inner)
-    monkeypatch.setattr(archives, "WHOLE", archives.Limits(total=packed + 100_000, count=20))
+    monkeypatch.setattr(archives, "WHOLE", archives.UnpackLimits(total=packed + 100_000, count=20))
     sizes, reasons = taken(path)
     assert sum(sizes.values()) == 100_000
     assert len(reasons) == 3 and all("together with what came before it, would unpack" in one for one in reasons)
-    monkeypatch.setattr(archives, "WHOLE", archives.Limits(total=10**9, count=12 if packed else 4))
+    monkeypatch.setattr(archives, "WHOLE", archives.UnpackLimits(total=10**9, count=12 if packed else 4))
     sizes, reasons = taken(path)
     assert sum(sizes.values()) == 80_000 and len(reasons) == 4
 

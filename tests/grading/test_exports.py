@@ -9,7 +9,7 @@ import pytest
 from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 from tito.errors import UsageError, WorkError
-from tito.services.grading.reports.exports import as_csv, export
+from tito.services.grading.reports.score_tables import as_csv, export
 from tito.services.grading.roster.class_list import import_roster
 from tito.services.grading.scoring.autograde import Options, autograde
 

@@ -41,8 +41,8 @@ def export(
     without: Without = None,
 ):
     """Write scores as CSV. Refuses while a submission is ungraded."""
-    from tito.services.grading.reports.exports import export as write
-    from tito.services.grading.reports.exports import released
+    from tito.services.grading.reports.score_tables import export as write
+    from tito.services.grading.reports.score_tables import released
 
     project, catalog = open_project()
     if bool(modules) == everything:

@@ -16,7 +16,7 @@ SCHEMA = 2
 
 
 @dataclass(frozen=True)
-class Record:
+class ScoreRecord:
     """A scored submission. submitted: the digest of the file; graded_at: ISO 8601; recorded: which score stands in the
     gradebook, "first", "second", or "" where none does yet.
     """
@@ -43,7 +43,7 @@ def read_record(course, module, student):
         if document["schema"] != SCHEMA:
             return None
         texts = [document[name] for name in ("key", "submitted", "graded_at")]
-        return Record(*texts, _result(document["result"]), document["recorded"])
+        return ScoreRecord(*texts, _result(document["result"]), document["recorded"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

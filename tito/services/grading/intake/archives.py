@@ -29,7 +29,7 @@ NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
-class Limits:
+class UnpackLimits:
     """file: bytes of a single file; depth: of archives in archives. total and count: of all files together; ratio: what
     they may be larger than what was packed, once they are larger than `harmless`.
     """
@@ -42,9 +42,9 @@ class Limits:
     depth: int = 3
 
 
-WHOLE = Limits(total=16 * 1024 * MIB, count=50_000, harmless=1024 * MIB)
+WHOLE = UnpackLimits(total=16 * 1024 * MIB, count=50_000, harmless=1024 * MIB)
 # what one student sent, with all archives in it
-ENTRY = Limits(total=500 * MIB, count=5_000, harmless=50 * MIB)
+ENTRY = UnpackLimits(total=500 * MIB, count=5_000, harmless=50 * MIB)
 
 
 class Budget:

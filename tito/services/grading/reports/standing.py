@@ -18,7 +18,7 @@ class Standing:
     student: gradebook.Student
     status: str
     submission: gradebook.Submission | None
-    record: records.Record | None
+    record: records.ScoreRecord | None
     late: float | None
 
     @property

@@ -29,7 +29,7 @@ PARTICIPANT = re.compile(r"[^\d]*(\d+)")  # Moodle writes "Participant 123"
 
 
 @dataclass(frozen=True)
-class Student:
+class ListedStudent:
     """One of the class. id: in nbgrader and in folder names; canvas: what Canvas needs to recognise the row."""
 
     id: str
@@ -50,8 +50,8 @@ class Student:
 
 @dataclass(frozen=True)
 class Roster:
-    """students and left (who was on an earlier list): {id: Student}. canvas_columns: all titles of Canvas's export, in
-    order, with the points that its second line gave; empty where the list did not come from Canvas.
+    """students and left (who was on an earlier list): {id: ListedStudent}. canvas_columns: all titles of Canvas's
+    export, in order, with the points that its second line gave; empty where the list did not come from Canvas.
     """
 
     students: dict = field(default_factory=dict)
@@ -109,8 +109,11 @@ def read_roster(course):
 
 
 def _students(data):
-    known = {one.name for one in fields(Student)}
-    return {name: Student(**{**{k: v for k, v in one.items() if k in known}, "id": name}) for name, one in data.items()}
+    known = {one.name for one in fields(ListedStudent)}
+    return {
+        name: ListedStudent(**{**{k: v for k, v in one.items() if k in known}, "id": name})
+        for name, one in data.items()
+    }
 
 
 def find_student(course, text, *, also=()):
@@ -238,7 +241,7 @@ def _write_gradebook(course, students, left):
 
 
 def _read(path):
-    """([(place, Student)], Canvas's columns, warnings) of one file."""
+    """([(place, ListedStudent)], Canvas's columns, warnings) of one file."""
     table = read_table(path)
     if {"Student", "ID", "Section"} <= set(table.columns) and any(title.startswith("SIS ") for title in table.columns):
         return _read_canvas(path, table)
@@ -258,7 +261,7 @@ def _read_canvas(path, table):
             continue
         last, _, first = (part.strip() for part in name.partition(","))
         login, sis_id = row.get("SIS Login ID", ""), row.get("SIS User ID", "")
-        student = Student(
+        student = ListedStudent(
             id=safe_id(login or sis_id or lms_id),
             first_name=first,
             last_name=last if first else "",
@@ -294,7 +297,7 @@ def _read_plain(path, table):
             values["lms_id"] = participant[1]
         identity = safe_id(own or values.get("login", "") or values.get("email", "") or values.get("lms_id", ""))
         if identity:
-            found.append((f"{path}, line {line}", Student(identity, sis_id=own, **values)))
+            found.append((f"{path}, line {line}", ListedStudent(identity, sis_id=own, **values)))
         else:
             warnings.append(f"{path}, line {line}: no id; left out")
     return found, {}, warnings

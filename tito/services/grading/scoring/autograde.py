@@ -192,7 +192,7 @@ class _Run:
 
     def _keep(self, writer, scored, submitted):
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        record = records.Record(self._key(submitted), submitted, now, scored.result)
+        record = records.ScoreRecord(self._key(submitted), submitted, now, scored.result)
         return self._record(writer, scored.result.student, record, scored.notebook, fresh=True)
 
     def _jobs(self):
