@@ -448,7 +448,7 @@ def test_the_verdicts_agree_with_running_the_notebook(name):
 def in_a_kernel(module, cells, number, code):
     sources = [code if place == number else cell["source"] for place, cell in enumerate(cells)]
     with views.view(PROJECT, CATALOG.prerequisites(module)) as folder:
-        outcomes = kernel.run_cells(sources, folder=folder, cwd=module.folder, limits=kernel.Limits(20, 300))
+        outcomes = kernel.run_cells(sources, folder=folder, cwd=module.folder, limits=kernel.TimeLimits(20, 300))
     errors = {place: None if outcome.status == "ok" else outcome.message for place, outcome in enumerate(outcomes)}
     return audit.judge(cells, number, forks.Finding(errors))
 

@@ -480,7 +480,7 @@ def test_a_kernel_says_the_same_cell_by_cell(name, start):
         read = reading.Reading(kit, task.notebook)
         source, running = read.source, read.judge.placed
         sources = [one.cell.source for one in running]
-        limits = kernel.Limits(60, 300)
+        limits = kernel.TimeLimits(60, 300)
         outcomes = kernel.run_cells(sources, folder=kit.view, cwd=catalog()[name].folder, limits=limits)
         judge = Judge(running, outcomes, source, kit.source.node, dependence.read_modules(kit.view))
     verdicts = {

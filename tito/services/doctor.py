@@ -159,7 +159,7 @@ def _kernel(project):
     from tito.services import kernel
 
     # no view: nothing has to be written to look
-    kernel.run_cells(["pass"], folder=project.root, cwd=project.modules, limits=kernel.Limits())
+    kernel.run_cells(["pass"], folder=project.root, cwd=project.modules, limits=kernel.TimeLimits())
     return "a Jupyter kernel starts and imports the package"
 
 

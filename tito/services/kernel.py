@@ -32,7 +32,7 @@ PUBLIC_NAMES = {"_IncompleteInputError": "SyntaxError"}
 
 
 @dataclass(frozen=True)
-class Limits:
+class TimeLimits:
     """choose(number, outcomes so far): the seconds of a cell, where they are not the same for each."""
 
     cell_seconds: float = 60

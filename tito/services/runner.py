@@ -13,7 +13,7 @@ MEASURE_SECONDS = 300
 
 
 @dataclass(frozen=True)
-class Cell:
+class JudgedCell:
     """One graded cell. status: passed, failed, todo, crashed, timeout or blocked; trace: what ran when it failed.
 
     A cell that is worth nothing, the test of a stretch, has to pass for nobody.
@@ -119,7 +119,7 @@ def run(
             [one.cell.source for one in running],
             folder=folder,
             cwd=module.folder,
-            limits=kernel.Limits(cell_seconds, total_seconds + len(measuring) * measure_seconds, seconds),
+            limits=kernel.TimeLimits(cell_seconds, total_seconds + len(measuring) * measure_seconds, seconds),
             on_cell=on_cell and say,
             outputs=outputs,
         )
@@ -147,7 +147,7 @@ def _runs(cell, measure):
 
 def _cell(cell, verdict, outcome):
     points = notebooks.points(cell)
-    return Cell(
+    return JudgedCell(
         grade_id=notebooks.grade_id(cell) or cell.id,
         points=points if verdict.status == "passed" else 0,
         max_points=points,

@@ -5,7 +5,6 @@ and the folders are moved into place. What students may already have is never re
 """
 
 import fnmatch
-import logging
 import shutil
 import warnings
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from tito.errors import ProjectError, TitoError, changing
 from tito.services import leaks, notebooks, rules
 from tito.services.files import backup, digest
 from tito.services.grading.book.course import require_course
+from tito.services.grading.book.nbgrader_log import NbgraderLog
 from tito.services.strip import KERNEL, LANGUAGE, solution_clearer, strip
 
 RECORD = "releases.json"
@@ -146,11 +146,7 @@ def _generate(course, root, module, database, *, save):
     ]
     config.GenerateAssignment.preprocessors = [step for step in steps if save or step is not SaveCells]
     config.GenerateAssignment.no_database = not save
-    log = logging.Logger("tito.nbgrader")
-    said = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: said.append(record.getMessage())
-    log.addHandler(handler)
+    log = NbgraderLog()
     converter = GenerateAssignment(coursedir=CourseDirectory(config=config, log=log), config=config, log=log)
     converter.force = True
     try:
@@ -158,9 +154,7 @@ def _generate(course, root, module, database, *, save):
             warnings.simplefilter("ignore")  # SQLAlchemy's about nbgrader's way of using it
             converter.start()
     except NbGraderException as error:
-        reasons = [line for text in said for line in text.splitlines() if "Error" in line]
-        reason = reasons[0].strip() if reasons else str(error)
-        message = f"nbgrader does not release {module.name}: {reason}"
+        message = f"nbgrader does not release {module.name}: {log.reason() or error}"
         raise ProjectError(message, "tito doctor", code="nbgrader") from error
 
 

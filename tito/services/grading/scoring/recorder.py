@@ -7,7 +7,6 @@ number for a part. What a student's code printed is never an output that nbgrade
 
 import copy
 import glob
-import logging
 import math
 import warnings
 from contextlib import chdir, contextmanager
@@ -16,6 +15,7 @@ from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.files import atomic_write, remove_tree
 from tito.services.grading.book.gradebook import require_assignment
+from tito.services.grading.book.nbgrader_log import NbgraderLog
 from tito.services.grading.book.one_book import one_book
 from tito.services.grading.book.results import counted
 
@@ -33,7 +33,7 @@ class Recorder:
         self.config = course.config()
         self.config.CourseDirectory.submitted_directory = STAGE
         self.config.CourseDirectory.assignment_id = module.name
-        self.log = _Messages()
+        self.log = NbgraderLog()
         self.outputs = {}
         self.config.Autograde.sanitize_preprocessors, self.config.Autograde.autograde_preprocessors = self._steps()
 
@@ -104,22 +104,6 @@ def _plain(node):
     for cell in plain.cells:
         cell.metadata = {"nbgrader": notebooks.grading(cell)} if notebooks.grading(cell) else {}
     return plain
-
-
-class _Messages(logging.Logger):
-    """A log that is kept and not shown."""
-
-    def __init__(self):
-        super().__init__("tito.nbgrader", logging.ERROR)
-        self.lines = []
-        handler = logging.Handler()
-        handler.emit = lambda record: self.lines.append(record.getMessage())
-        self.addHandler(handler)
-
-    def reason(self):
-        """The last line of the first traceback."""
-        lines = [line for text in self.lines for line in text.strip().splitlines() if "Error" in line]
-        return lines[0] if lines else ""
 
 
 @contextmanager
