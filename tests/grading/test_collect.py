@@ -12,7 +12,7 @@ import pytest
 import tiny_course
 from week import Week, zipped
 
-from tito.services.grading.intake import archives, collect
+from tito.services.grading.intake import archives, collect, recognise
 from tito.services.grading.intake.received import Received, read_submissions
 
 RIGHT = tiny_course.ANSWERS["01_alpha"]
@@ -240,6 +240,17 @@ def test_broken_notebooks_are_collected(week, tmp_path):
     status, _, reason = rows(again)["c.zip/ben_2_2_beta_dev.ipynb"]
     assert (status, reason) == ("refused", "is named for 02_beta, not of 01_alpha")
     assert "is a notebook of 02_beta, not of 01_alpha" in rows(again)["c.zip/eve_5_5_homework"][2]
+
+
+def test_a_file_that_is_too_large_for_a_parser_is_only_searched(week, tmp_path, monkeypatch):
+    data = week.notebook("beta", mark="large")
+    monkeypatch.setattr(recognise, "PARSED", len(data) - 1)
+    finder = recognise.ModuleFinder(week.course, week.catalog)
+    assert finder.is_untouched(week.notebook("beta"), week.beta)
+    monkeypatch.setattr(recognise.json, "loads", lambda text: pytest.fail("parsed"))
+    assert finder.by_content(data) == week.beta
+    assert not finder.is_untouched(data, week.beta)
+    assert not recognise.is_notebook("ana.txt", data)
 
 
 def test_a_whole_workspace_in_a_zip(week, tmp_path):

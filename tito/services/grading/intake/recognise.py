@@ -11,6 +11,8 @@ from tito.services import notebooks, strip
 
 GRADE_ID = re.compile(r'"grade_id"\s*:\s*"([^"\\]+)"')
 AS_TEXT = ("", ".json", ".txt")
+# larger files are only searched: what a parser makes of them may be thirty times their size
+PARSED = 20 * 2**20
 
 
 class ModuleFinder:
@@ -55,9 +57,8 @@ class ModuleFinder:
             source = notebooks.load(self.course.project, module.percent)
             self._stubs[module.name] = _answers(strip.strip(source.node, source).cells)
         try:
-            cells = json.loads(data)["cells"]
-            return _answers(cells) == self._stubs[module.name]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            return _answers(_parsed(data)["cells"]) == self._stubs[module.name]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
             return False
 
 
@@ -74,10 +75,17 @@ def grade_ids(data):
     """The grade_ids in the bytes of a notebook; of a broken one those that can still be found."""
     text = data.decode(notebooks.encoding(data), "replace")
     try:
-        cells = json.loads(text)["cells"]
+        cells = _parsed(text)["cells"]
         return {notebooks.grade_id(cell) for cell in cells if isinstance(cell, dict)} - {None}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return set(GRADE_ID.findall(text))
+    except (ValueError, KeyError, TypeError, RecursionError, MemoryError):
+        return {match[1] for match in GRADE_ID.finditer(text)}
+
+
+def _parsed(text):
+    """The document in `text`. Raises ValueError where it is none, or too large to look at it that closely."""
+    if len(text) > PARSED:
+        raise ValueError(f"{len(text)} characters")
+    return json.loads(text)
 
 
 def is_notebook(path, data):
@@ -88,7 +96,7 @@ def is_notebook(path, data):
     if PurePosixPath(name).suffix not in AS_TEXT:
         return False
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
+        document = _parsed(data)
+    except (ValueError, RecursionError, MemoryError):
         return False
     return isinstance(document, dict) and isinstance(document.get("cells"), list) and "nbformat" in document
