@@ -130,8 +130,8 @@ test_unit_attend()
 # %% nbgrader={"grade": true, "grade_id": "test-attend-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 # Withheld: nine numbers a key, and values that do not sum to anything round.
 ### BEGIN HIDDEN TESTS
-draw = np.random.default_rng(12)
-query, keys, values = draw.normal(size=9), draw.normal(size=(6, 9)), draw.normal(size=(6, 4))
+drawn = np.random.default_rng(1212)
+query, keys, values = drawn.normal(size=9), drawn.normal(size=(6, 9)), drawn.normal(size=(6, 4))
 shares = np.exp(keys @ query / 3)
 expect(attend(query, keys, values), shares @ values / shares.sum(), "6 keys of 9 numbers", atol=1e-12)
 wanted = (1 / shares) @ values / (1 / shares).sum()
@@ -324,9 +324,9 @@ test_unit_attention_lost()
 # %% nbgrader={"grade": true, "grade_id": "test-scaled_dot_product_attention-hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Withheld: batches with a mask for each, and a slope by finite differences.
 ### BEGIN HIDDEN TESTS
-draw = np.random.default_rng(3)
-query, key, value = (Tensor(draw.normal(size=(3, 4, 2)), True, np.float64) for _ in range(3))
-masks = draw.normal(size=(3, 4, 4)) > 0
+drawn = np.random.default_rng(33)
+query, key, value = (Tensor(drawn.normal(size=(3, 4, 2)), True, np.float64) for _ in range(3))
+masks = drawn.normal(size=(3, 4, 4)) > 0
 masks[0, 1], masks[2, 3] = False, True
 got = scaled_dot_product_attention(query, key, value, masks)
 shares = np.exp(query.numpy() @ np.swapaxes(key.numpy(), 1, 2) / math.sqrt(2)) * masks
@@ -1102,14 +1102,14 @@ test_unit_attention_gradient_masks()
 # %% nbgrader={"grade": true, "grade_id": "test-attention_gradient-hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 # Withheld: slopes by finite differences, with a mask in which a row is lost.
 ### BEGIN HIDDEN TESTS
-draw = np.random.default_rng(11)
-parts = [draw.normal(size=size) for size in [(2, 3, 4), (2, 6, 4), (2, 6, 5)]]
-allowed, grad = draw.normal(size=(2, 3, 6)) > 0, draw.normal(size=(2, 3, 5))
+drawn = np.random.default_rng(1211)
+parts = [drawn.normal(size=size) for size in [(2, 3, 4), (2, 6, 4), (2, 6, 5)]]
+allowed, grad = drawn.normal(size=(2, 3, 6)) > 0, drawn.normal(size=(2, 3, 5))
 allowed[1, 0] = False
 forward = lambda inputs: plain_weights(inputs[0], inputs[1], allowed, scale=0.3) @ inputs[2]
 slopes = attention_gradient(grad, forward(parts), *parts, allowed, scale=0.3)
 for i, name in enumerate(("query", "key", "value")):
-    step = draw.normal(size=parts[i].shape)
+    step = drawn.normal(size=parts[i].shape)
     moved = [[p + way * step if j == i else p for j, p in enumerate(parts)] for way in (1e-6, -1e-6)]
     slope = ((forward(moved[0]) - forward(moved[1])) * grad).sum() / 2e-6
     expect((np.asarray(slopes[i]) * step).sum(), slope, f"the slope along a step of the {name}", atol=1e-7)
@@ -1213,8 +1213,8 @@ values = np.arange(8.0).reshape(4, 2)
 shares = np.exp((query - query.max(axis=1, keepdims=True)) / 2)
 got = attention_in_blocks(query, one_block_at_a_time(np.eye(4), values, 1))
 expect(got, shares @ values / shares.sum(axis=1, keepdims=True), "a peak for each query", atol=1e-12)
-draw = np.random.default_rng(9)
-query, keys, values = draw.normal(size=(3, 2)), draw.normal(size=(900, 2)), draw.normal(size=(900, 5))
+drawn = np.random.default_rng(1209)
+query, keys, values = drawn.normal(size=(3, 2)), drawn.normal(size=(900, 2)), drawn.normal(size=(900, 5))
 shares = np.exp(query @ keys.T / math.sqrt(2))
 got = attention_in_blocks(query, one_block_at_a_time(keys, values, 128))
 expect(got, shares @ values / shares.sum(axis=1, keepdims=True), "900 keys in blocks of 128", atol=1e-12)
