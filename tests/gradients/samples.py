@@ -230,6 +230,18 @@ def torch_attention(torch, query, key, value, mask=None, *, scale):
     return torch.softmax(scores.masked_fill(lost, 0), -1).masked_fill(lost, 0) @ value
 
 
+@st.composite
+def normalizations(draw):
+    """At least two values a channel, drawn apart: where all are alike, the gradient is as large as 1 / √eps."""
+    shape = (draw(st.integers(2, 4)), draw(st.integers(1, 3)), *draw(st.lists(st.integers(1, 3), max_size=3)))
+    weight, bias = (draw(arrays((shape[1],))) for _ in range(2))
+    return (draw(distinct_arrays(shape)), weight, bias), {"eps": draw(st.sampled_from([1e-5, 0.1]))}
+
+
+def torch_batch_norm(torch, x, weight, bias, *, eps):
+    return torch.nn.functional.batch_norm(x, None, None, weight, bias, True, 0.1, eps)
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -286,6 +298,8 @@ SAMPLES = {
     "embedding": Sample(lookups(), torch_embedding),
     # 12 attention
     "attention": Sample(attentions(), torch_attention),
+    # 21 residual
+    "batch_norm": Sample(normalizations(), torch_batch_norm),
 }  # fmt: skip
 SAMPLES["matmul"] = Sample(products(), lambda torch, a, b: torch.matmul(a, b))
 

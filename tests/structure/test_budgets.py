@@ -101,6 +101,11 @@ LISTED = {
         provided=242,
         tests=418,
     ),
+    "21_residual": Listed(
+        provided=252,
+        tests=389,
+        wordy=("channel_statistics",),
+    ),
 }
 
 

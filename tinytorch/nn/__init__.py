@@ -16,5 +16,6 @@ __getattr__, __dir__, __all__ = facade(
         ),
         "attention": ("tinytorch.nn.modules.attention", ("MultiheadAttention",)),
         "spatial": ("tinytorch.nn.modules.spatial", ("AvgPool2d", "Conv2d", "Flatten", "MaxPool2d")),
+        "residual": ("tinytorch.nn.modules.normalization", ("BatchNorm1d", "BatchNorm2d", "GroupNorm")),
     },
 )

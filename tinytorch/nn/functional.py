@@ -10,15 +10,15 @@ import numpy as np
 
 from tinytorch._lazy import Core
 
-tensor, activations, layers, losses, spatial, embeddings, attention = (
+tensor, activations, layers, losses, spatial, embeddings, attention, residual = (
     Core(name, __name__)
-    for name in ("tensor", "activations", "layers", "losses", "spatial", "embeddings", "attention")
+    for name in ("tensor", "activations", "layers", "losses", "spatial", "embeddings", "attention", "residual")
 )
 
 __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "embedding",
-    "gelu", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu", "scaled_dot_product_attention",
-    "sigmoid", "softmax", "softplus", "tanh",
+    "gelu", "group_norm", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu",
+    "scaled_dot_product_attention", "sigmoid", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
 
@@ -353,3 +353,19 @@ def window_factor(kernel_size, divisor):
         raise ValueError("divisor_override must not be 0")
     height, width = spatial.pair(kernel_size)
     return height * width / divisor
+
+
+# Normalization
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Groups of channels of each image of (N, C, …), each with mean 0 and variance 1; then weight and bias (C,)."""
+    if not input.numel() and input.shape[1] % num_groups == 0:
+        return scaled_and_shifted(input, weight, bias)
+    return residual.group_norm(input, num_groups, weight, bias, eps)
+
+
+def scaled_and_shifted(input, weight=None, bias=None):
+    """input (N, C, …) times weight (C,) plus bias (C,), each of which may be None."""
+    out = input if weight is None else input * residual.along_channels(weight, input)
+    return out if bias is None else out + residual.along_channels(bias, input)

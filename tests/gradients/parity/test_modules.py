@@ -108,6 +108,10 @@ MAKE = {
     "MaxPool2d": lambda package: package.MaxPool2d(2),
     "AvgPool2d": lambda package: package.AvgPool2d(2),
     "Flatten": lambda package: package.Flatten(),
+    "BatchNorm1d": lambda package: package.Sequential(package.Flatten(2), package.BatchNorm1d(3, momentum=None)),
+    "BatchNorm2d": lambda package: package.BatchNorm2d(3),
+    "BatchNorm2d without state": lambda package: package.BatchNorm2d(3, affine=False, track_running_stats=False),
+    "GroupNorm": lambda package: package.GroupNorm(3, 3),
 }
 
 
@@ -170,6 +174,7 @@ FUNCTIONS = {
     "conv2d": {"weight": (6, 1, 2, 2), "bias": (6,), "padding": "same", "dilation": (1, 2), "groups": 3},
     "max_pool2d": {"kernel_size": 2, "stride": 1, "padding": 1},
     "avg_pool2d": {"kernel_size": 2, "divisor_override": 3},
+    "group_norm": {"num_groups": 3, "weight": (3,), "bias": (3,), "eps": 0.1},
 }
 
 

@@ -55,6 +55,7 @@ OPERATORS = {
         for name in (
             "relu", "gelu", "softplus", "linear", "mse_loss", "cross_entropy", "binary_cross_entropy",
             "binary_cross_entropy_with_logits", "conv2d", "avg_pool2d", "max_pool2d", "scaled_dot_product_attention",
+            "group_norm",
         )
     },
 }  # fmt: skip
