@@ -3,6 +3,9 @@
 import pytest
 from week import Week
 
+from tito.services.grading.roster import class_list
+from tito.services.grading.roster.people import folded as people_folded
+
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,01_alpha (501),02_beta (502),Current Score
 ,,,,,Manual Posting,,
@@ -222,3 +225,13 @@ def test_an_extension_needs_a_due_date(week):
     week.tito("roster", "import", week.file("class.csv", LISTED))
     said = week.json("extend", "am1", "1", "+1d")
     assert said.exit_code == 2 and said.error["hint"].startswith("tito grade due 01_alpha")
+
+
+def test_a_name_is_looked_up_without_reading_the_whole_list_again(monkeypatch):
+    people = {f"s{n}": class_list.ListedStudent(f"s{n}", f"First{n}", f"Last{n}", login=f"in{n}") for n in range(50)}
+    roster, calls = class_list.Roster(people), []
+    roster.by_text("the first look-up makes an index")
+    monkeypatch.setattr(class_list, "folded", lambda text: calls.append(text) or people_folded(text))
+    for text in ("Last7, First7", "first7 last7", "IN7", "s7"):
+        assert [one.id for one in roster.by_text(text)] == ["s7"]
+    assert calls == ["Last7, First7", "first7 last7", "IN7"]

@@ -5,6 +5,7 @@ With it tito knows who is missing, whose file in an LMS's archive is whose, and 
 
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 
 from tito.errors import UsageError
 from tito.services.grading.book.course import require_course
@@ -75,11 +76,23 @@ class Roster:
         if text in self.students:
             return [self.students[text]]
         wanted = folded(text)
-        if not wanted:
-            return []
-        everyone = self.students.values()
-        exact = [one for one in everyone if wanted in map(folded, (one.id, one.login, one.email, one.sis_id))]
-        return exact or [one for one in everyone if wanted in keys(one)]
+        return list(self._by_id.get(wanted) or self._by_name.get(wanted, ())) if wanted else []
+
+    @cached_property
+    def _by_id(self):
+        """{id, login, email address or number, folded: students}"""
+        return self._index(lambda one: map(folded, (one.id, one.login, one.email, one.sis_id)))
+
+    @cached_property
+    def _by_name(self):
+        return self._index(keys)
+
+    def _index(self, texts):
+        found = {}
+        for one in self.students.values():
+            for text in {text for text in texts(one) if text}:
+                found.setdefault(text, []).append(one)
+        return found
 
 
 @dataclass(frozen=True)
