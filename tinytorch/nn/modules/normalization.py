@@ -15,8 +15,9 @@ class _WithSettings:
         if input.numel():
             return super().forward(input)
         self.check(input)
-        if self.training and getattr(self, "num_batches_tracked", None) is not None:
-            self.num_batches_tracked.data[...] += 1
+        batches = getattr(self, "num_batches_tracked", None)
+        if self.training and batches is not None:
+            batches.data[...] = batches.item() + 1
         return functional.scaled_and_shifted(input, self.weight, self.bias)
 
     def extra_repr(self):
