@@ -1155,7 +1155,7 @@ def attention_in_blocks(query, blocks):
     return out / total
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-attention_in_blocks-worked", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-attention_in_blocks-worked", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def test_unit_attention_in_blocks():
     blocks = [(np.array([[0.0]]), np.array([[10.0]])), (np.array([[math.log(3)]]), np.array([[2.0]]))]
     query = np.array([[1.0]])
