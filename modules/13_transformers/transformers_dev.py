@@ -2,25 +2,24 @@
 r"""
 # 13 Transformers
 
-Attention moves information between positions; that is all it does. To predict text, each position also has to compute
-something with what it got, the two have to be stacked many times, and the stack has to train. The arrangement that does this,
-published in 2017 for translation and slightly rearranged since, is behind every large language model.
+Attention moves information between positions; that is all it does. To predict text, each position also has to compute with
+what it got, the two have to be stacked, and the stack has to train. How to arrange that was published in 2017 for translation; slightly
+rearranged, it is behind every large language model.
 
-You have `MultiheadAttention` (12), tables for tokens and positions (11), a tokenizer (10), AdamW (06) and the training step
-(07). Missing are the normalization that keeps a deep stack trainable, the block, the model around it, and the loop that makes it
-talk. You write all four. At the end a GPT of 809,856 parameters, all of it yours down to the addition, is trained on
-Shakespeare in a minute or two and writes lines of its own.
+You have attention (12), tables (11), a tokenizer (10), AdamW (06) and the training step (07). Missing are the normalization, the
+block, the model around it, and the loop that makes it write. At the end a GPT of 809,856 parameters, all of it yours down to the
+addition, learns from Shakespeare in a minute or two and writes lines of its own.
 
-Three questions before you start; answer them before you unfold.
+Answer before you unfold:
 
 1. A tensor is used twice in a computation. What stands in its `grad` after `backward`?
-<details><summary>Answer</summary>The sum of the gradients from both uses (module 05). One table in this module is used twice.</details>
+<details><summary>Answer</summary>The sum of both uses' gradients (module 05). One table here is used twice.</details>
 
-2. A model has no idea which of V classes is right, and gives all of them the same logit. What is its cross-entropy?
-<details><summary>Answer</summary>ln V, because every class has the probability 1/V (module 04).</details>
+2. A model gives all of V classes the same logit. What is its cross-entropy?
+<details><summary>Answer</summary>ln V: every class has the probability 1/V (module 04).</details>
 
 3. In a boolean mask, what does `True` mean to `scaled_dot_product_attention`, and what to `MultiheadAttention`?
-<details><summary>Answer</summary>It attends in the first and is left out in the second (module 12). `is_causal=True` avoids the question.</details>
+<details><summary>Answer</summary>Attends in the first, is left out in the second (module 12).</details>
 """
 
 # %%
@@ -57,9 +56,9 @@ from tinytorch.core.tensor import Tensor, manual_seed
 r"""
 ## Part 1 of 3 · about 4 hours: normalization
 
-A deep network multiplies and adds dozens of times, and numbers that are a little too large at the bottom are far too large at the
-top. *Layer normalization* (Ba, Kiros and Hinton, 2016) brings every position back to mean 0 and variance 1 over its own features,
-whatever the others in the batch do, and then lets two learned vectors choose scale and offset:
+A deep network multiplies and adds dozens of times, and numbers that are a little too large at the bottom are far too large at the top.
+*Layer normalization* (Ba, Kiros and Hinton, 2016) brings each position back to mean 0 and variance 1 over its own features; two learned
+vectors then choose scale and offset:
 
     x              [1, 1, 5, 5]         mean 3, variance 4 (the mean of the squared deviations)
     normalized     [−1, −1, 1, 1]       (x − 3) / √(4 + ε)
@@ -67,13 +66,13 @@ whatever the others in the batch do, and then lets two learned vectors choose sc
     bias           [0, 0, 10, 10]
     out            [−1, −2, 11, 12]
 
-The small ε under the root keeps a row of equal numbers from dividing by 0; that row becomes the bias.
+ε keeps a row of equal numbers from dividing by 0; that row becomes the bias.
 
-**Write the operation `layer_norm(x, weight, bias=None, *, eps)`** on arrays. The axes to normalize over are the last ones, as
-many as `weight` has: a weight of shape (2, 3) means the last two axes of x, as one set of six numbers. Where the shape of `weight`
-is not the end of the shape of `x`, raise a ValueError that names both. Subtract the mean before you square: the mean of x² minus
-the square of the mean is the same in algebra, and loses all its digits for float32 numbers near 10,000. The result has the dtype of
-`x`. A batch may be empty, and `bias` may be None.
+**Write the operation `layer_norm(x, weight, bias=None, *, eps)`** on arrays. It normalizes over the last axes of `x`, as many as
+`weight` has: a weight of shape (2, 3) means the last two, as one set of six numbers. Where the shape of `weight` is not the end of that of
+`x`, raise a ValueError that names both. Subtract the mean before you square: the mean of x² minus the square of the mean is the same
+in algebra, and loses all its digits for float32 numbers near 10,000. The result has the dtype of `x`, which stays as it is. A batch may be
+empty, `bias` may be None.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "layer_norm", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Which axes of x belong to the weight, counted from the end? A tuple of negative numbers works for any number of leading axes.", "Keep the axes of mean and variance, so that both broadcast against x.", "Compute the deviations once and use them twice: for the variance and for the result."], "minutes": 20, "objective": "normalization"}
@@ -102,49 +101,31 @@ def test_unit_layer_norm():
     x, weight = np.array([1.0, 1.0, 5.0, 5.0]), np.array([1.0, 2.0, 1.0, 2.0])
     got = layer_norm.forward(x, weight, np.array([0.0, 0.0, 10.0, 10.0]), eps=0.0)
     expect(got, [-1, -2, 11, 12], "[1, 1, 5, 5] with weight [1, 2, 1, 2] and bias [0, 0, 10, 10]", atol=1e-12)
-    expect(
-        layer_norm.forward(x, np.ones(4), eps=5.0),
-        [-2 / 3, -2 / 3, 2 / 3, 2 / 3],
-        "eps 5: ±2 / √(4 + 5)",
-        atol=1e-12,
-    )
+    got = layer_norm.forward(x, np.ones(4), eps=5.0)
+    expect(3 * got, [-2, -2, 2, 2], "three times the result with eps 5: ±2 / √(4 + 5)", atol=1e-12)
     expect(x, [1, 1, 5, 5], "x stays as it is")
 
     rows = np.array([[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]], [[7.0, 7.0, 7.0], [7.0, 7.0, 7.0]]], np.float32)
     with no_warnings("a row of equal numbers"):
         each = layer_norm.forward(rows, np.ones(3, np.float32), np.full(3, 9, np.float32))
-    expect(
-        each[0],
-        [[7.775263, 9, 10.224737]] * 2,
-        "over the last axis: [0, 1, 2] and [3, 4, 5], bias 9",
-        atol=1e-4,
-    )
+    expect(each[0], [[7.775263, 9, 10.224737]] * 2, "[0, 1, 2] and [3, 4, 5] on their own, bias 9", atol=1e-4)
     expect(each[1], np.full((2, 3), 9), "equal numbers become the bias", dtype=np.float32)
     both = layer_norm.forward(rows, np.ones((2, 3), np.float32))
-    expect(
-        both[0], [[-1.46385, -0.87831, -0.29277], [0.29277, 0.87831, 1.46385]], "over the last two", atol=1e-4
-    )
+    expect(both[0, 0], [-1.46385, -0.87831, -0.29277], "[0, 1, 2] together with [3, 4, 5]", atol=1e-4)
     expect(layer_norm.forward(rows[:0], np.ones(3, np.float32)).shape, (0, 2, 3), "an empty batch")
     print("🔬 layer_norm: passed")
-
 
 test_unit_layer_norm()
 
 # %% nbgrader={"grade": true, "grade_id": "test-layer_norm-edges", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_unit_layer_norm_edges():
     far = np.array([[10001, 10001, 10005, 10005]], np.float32)
-    expect(
-        layer_norm.forward(far, np.ones(4, np.float32)),
-        [[-1, -1, 1, 1]],
-        "10,000 higher",
-        atol=1e-4,
-        dtype=np.float32,
-    )
+    got = layer_norm.forward(far, np.ones(4, np.float32))
+    expect(got, [[-1, -1, 1, 1]], "[1, 1, 5, 5], 10,000 higher", atol=1e-4, dtype=np.float32)
     for shape in [(3,), (4, 2), (1,)]:
         expect_error(ValueError, [shape, (2, 4)], layer_norm.forward, np.ones((2, 4)), np.ones(shape))
     expect_error(ValueError, [(2, 4), (4,)], layer_norm.forward, np.ones(4), np.ones((2, 4)))
     print("🔬 layer_norm, edges: passed")
-
 
 test_unit_layer_norm_edges()
 
@@ -155,36 +136,24 @@ drawn = np.random.default_rng(13).normal(5, 3, (4, 2, 6))
 shapes = [((6,), (2,)), ((2, 6), (1, 2)), ((4, 2, 6), (0, 1, 2))]
 for shape, axes in shapes:
     normal = layer_norm.forward(drawn, np.ones(shape), eps=0.0)
-    expect(
-        normal.mean(axis=axes), np.zeros(drawn.shape[: 3 - len(shape)]), f"mean, weight {shape}", atol=1e-12
-    )
-    expect(
-        (normal**2).mean(axis=axes),
-        np.ones(drawn.shape[: 3 - len(shape)]),
-        f"variance, weight {shape}",
-        atol=1e-12,
-    )
-    expect(
-        layer_norm.forward(drawn * 9 + 4, np.ones(shape), eps=0.0),
-        normal,
-        f"9x + 4, weight {shape}",
-        atol=1e-11,
-    )
+    zeros_ = np.zeros(drawn.shape[: 3 - len(shape)])
+    expect(normal.mean(axis=axes), zeros_, f"mean, weight {shape}", atol=1e-12)
+    expect((normal**2).mean(axis=axes), zeros_ + 1, f"variance, weight {shape}", atol=1e-12)
+    moved = layer_norm.forward(drawn * 9 + 4, np.ones(shape), eps=0.0)
+    expect(moved, normal, f"9x + 4, weight {shape}", atol=1e-11)
 ### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
 ## The gradient of a normalization
 
-Call h the normalized row, σ = √(variance + ε) and g = grad · weight, the gradient that arrives at h. If mean and σ were
-constants, the gradient for x would be g / σ. They are not: each entry of x moves both, and so moves every entry of h. That two
-corrections are missing can be seen without calculus:
+Call h the normalized row, σ = √(variance + ε) and g = grad · weight, what arrives at h. Were mean and σ constants, the gradient
+for x would be g / σ. But every entry of x moves both, and with them all of h. What is missing can be seen without calculus:
 
-- add the same number to all of x, and h stays: along the direction [1, 1, …, 1] the gradient has to be 0;
+- add one number to all of x, and h stays: along [1, 1, …, 1] the gradient has to be 0;
 - stretch x around its mean, and h stays (up to ε): along h, it has to be 0 as well.
 
-So take out of g its share along both directions, which are at right angles. Both have the squared length n (h because its
-mean square is 1), so the shares are two means:
+So take out of g its share along both directions. They are at right angles, and both have the squared length n, so the shares are two means:
 
 $$\text{grad}_x = \frac{g - \operatorname{mean}(g) - h \cdot \operatorname{mean}(g \cdot h)}{\sigma}$$
 
@@ -193,12 +162,11 @@ The chain rule gives the same, with every ε in its place. For x = [1, 1, 5, 5],
     h  [−1, −1, 1, 1]    σ  2    g  [4, 0, 0, 0]    mean(g)  1    mean(g·h)  −1
     grad_x = ([4, 0, 0, 0] − 1 + [−1, −1, 1, 1]) / 2 = [1, −1, 0, 0]
 
-`weight` and `bias` were broadcast over all rows, so their gradients are sums: of grad · h, and of grad. `unbroadcast` of module
-05 sums them.
+`weight` and `bias` were broadcast over all rows, so their gradients are sums, of grad · h and of grad: `unbroadcast` (module 05).
 
-**Write `layer_norm_gradient(grad, out, x, weight, *bias, eps)`**, which returns one gradient for each input, in a tuple. `bias` is
-() where the call had none, and then there are two gradients; where it is (None,), what stands in its place does not matter. Compute h and σ
-again from `x`: `out` over `weight` fails where a weight is 0. No argument is changed, and float32 stays float32.
+**Write `layer_norm_gradient(grad, out, x, weight, *bias, eps)`**, which returns a tuple with one gradient for each input. `bias` is () where
+the call had none, and then there are two; where it is (None,), what stands in the third place does not matter. Compute h and σ again from `x`:
+`out` over `weight` fails where a weight is 0. No argument is changed, and float32 stays float32.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "layer_norm_gradient", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Recompute the deviations, sigma and h exactly as on the way forward, over the axes of the weight.", "Both means run over the axes of the weight and keep them; the second one is of a product, entry by entry.", "The gradient of the bias is the incoming gradient itself, summed to the shape of the weight; that of the weight needs h as a factor first."], "minutes": 45, "objective": "normalization"}
@@ -236,17 +204,11 @@ def test_unit_layer_norm_gradient():
     two = np.array([[1.0, 1.0, 5.0, 5.0], [0.0, 2.0, 0.0, 2.0]])
     weight = np.array([1.0, 0.0, 2.0, 1.0])
     for_x, for_weight, for_bias = layer_norm_gradient(np.ones((2, 4)), two, two, weight, np.zeros(4), eps=0.0)
-    expect(
-        for_x,
-        [[0.25, -0.25, 0.25, -0.25], [-0.5, -0.5, 0.5, 0.5]],
-        "two rows, weight [1, 0, 2, 1]",
-        atol=1e-12,
-    )
+    expect(for_x * 4, [[1, -1, 1, -1], [-2, -2, 2, 2]], "four times that of two rows", atol=1e-12)
     expect(for_weight, [-2, 0, 0, 2], "for the weight: summed over the rows", atol=1e-12)
     expect(for_bias, [2, 2, 2, 2], "for the bias: summed over the rows")
     expect(len(layer_norm_gradient(grad, out, x, ones_, eps=0.0)), 2, "gradients of a call without a bias")
     print("🔬 layer_norm_gradient: passed")
-
 
 test_unit_layer_norm_gradient()
 
@@ -255,16 +217,13 @@ def test_unit_layer_norm_gradient_engine():
     draws = np.random.default_rng(1)
     for shape, trailing in [((3, 5), (5,)), ((2, 3, 4), (3, 4)), ((6,), (6,)), ((2, 1), (1,))]:
         inputs = [Tensor(draws.normal(size=s), True, np.float64) for s in (shape, trailing, trailing)]
-        expect(
-            gradcheck(layer_norm, inputs), True, f"x of shape {shape}, weight {trailing}, nudged in float64"
-        )
+        expect(gradcheck(layer_norm, inputs), True, f"x {shape}, weight {trailing}, nudged in float64")
     grad, x = np.ones((2, 3), np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
     grads = layer_norm_gradient(grad, x, x, np.ones(3, np.float32), np.zeros(3, np.float32))
     expect([str(part.dtype) for part in grads], ["float32"] * 3, "the dtypes")
     expect(grads[0], np.zeros((2, 3)), "g = 1 everywhere lies along the shift: nothing is left", atol=1e-5)
     expect([grad.sum(), x.sum()], [6, 15], "the arguments stay as they are")
     print("🔬 layer_norm_gradient, with the engine: passed")
-
 
 test_unit_layer_norm_gradient_engine()
 
@@ -275,12 +234,8 @@ draws = np.random.default_rng(13)
 x, grad, weight = draws.normal(2, 3, (5, 2, 4)), draws.normal(size=(5, 2, 4)), draws.normal(size=(2, 4))
 slopes, scales, offsets = layer_norm_gradient(grad, x, x, weight, weight, eps=0.0)
 expect(slopes.sum(axis=(1, 2)), np.zeros(5), "along the shift", atol=1e-12)
-expect(
-    (slopes * (x - x.mean(axis=(1, 2), keepdims=True))).sum(axis=(1, 2)),
-    np.zeros(5),
-    "along the stretch",
-    atol=1e-11,
-)
+stretch = x - x.mean(axis=(1, 2), keepdims=True)
+expect((slopes * stretch).sum(axis=(1, 2)), np.zeros(5), "along the stretch", atol=1e-11)
 expect((scales.shape, offsets.shape), ((2, 4), (2, 4)), "shapes for weight and bias")
 expect(offsets, grad.sum(axis=0), "for the bias", atol=1e-12)
 expect(len(layer_norm_gradient(grad, x, x, weight, None)), 3, "gradients where the bias is None")
@@ -299,16 +254,14 @@ print("both constant:                 ", grad / 2)
 
 # %% [markdown]
 r"""
-A network with such a gradient still trains, only worse, and nothing says so. The layer is provided, with PyTorch's arguments. So is
-`Projection`, a `Linear` that runs as module 03's operation `linear`: all rows of all sequences in one product, where
-`x @ weight.T` makes one for each sequence.
+A network with such a gradient still trains, only worse, and nothing says so. The layer is provided, with PyTorch's arguments; so is
+`Projection`, a `Linear` that takes all rows of all sequences in one product (module 03's operation `linear`).
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-LayerNorm", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 class LayerNorm(Module):
-    """`layer_norm` over the axes of `normalized_shape`, an integer or several, with learned weight and
-    bias."""
+    """`layer_norm` over axes of `normalized_shape`, an integer or several, with learned weight and bias."""
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
         super().__init__()
@@ -332,7 +285,7 @@ class Projection(Linear):
     def forward(self, x):
         return linear(x, self.weight, self.bias)
 
-# %% nbgrader={"grade": false, "grade_id": "provided-waves", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "provided-waves", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
 def waves(model, size=0.8):
     """Fill every parameter with a wave of its own, in the order of their names, those of norms around 1."""
     filled = {}
@@ -346,18 +299,17 @@ def waves(model, size=0.8):
 r"""
 ## The block
 
-The network keeps a *residual stream*: an array (B, T, n_embd), a vector for each position, that runs from the tables at the bottom
-to the logits at the top. A block does not replace it. It reads it twice, and adds what it found twice:
+The network keeps a *residual stream* (B, T, n_embd), a vector for each position, from the tables at the bottom to the logits at the top. A
+block does not replace it. It reads it twice, and adds what it found twice:
 
     x ──┬── norm1 ── attention ── dropout ──(+)──┬── norm2 ── up ── GELU ── down ── dropout ──(+)── x
         └────────────────────────────────────┘   └───────────────────────────────────────────┘
 
 Attention gathers from earlier positions; the *feed-forward network*, from n_embd to 4·n_embd numbers and back, works on each
-position for itself. The additions give the gradient a way from the loss to every block that passes through no product (He and
-others, 2016). In the paper of 2017 the norm stood behind each addition, on that way; in GPT-2 it stands inside the branch
-(*pre-norm*), so that the way is free (Xiong and others, 2020).
+position for itself. The additions give the gradient a way from the loss to every block that passes through no product (He and others, 2016). In
+2017 the norm stood on that way, behind each addition; in GPT-2 it stands inside the branch (*pre-norm*; Xiong and others, 2020).
 
-**Write `TransformerBlock`** with these attributes, whose names a saved model has:
+**Write `TransformerBlock`** with these attributes:
 
 | attribute | what |
 |---|---|
@@ -366,15 +318,14 @@ others, 2016). In the paper of 2017 the norm stood behind each addition, on that
 | `up`, `down` | `Projection`, n_embd → 4·n_embd → n_embd, with `bias` |
 | `dropout` | one `Dropout(dropout)`, used for both branches |
 
-`forward(x)` is the diagram. Attention is causal and returns no weights; GELU has the form `approximate`. An `n_embd` that n_head does
-not divide is refused by `MultiheadAttention` already.
+`forward(x)` is the diagram. Attention is causal and returns no weights; GELU has the form `approximate`. `MultiheadAttention` refuses an
+`n_embd` that n_head does not divide.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "TransformerBlock", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Every one of the two branches starts at the stream, and what it gives is added to the stream that it started from.", "Attention takes query, key and value; here all three are the normalized stream. It gives back a pair, whose second part are the weights.", "The second branch starts from the result of the first addition, not from the input of the block."], "minutes": 35, "objective": "block"}
 #| export
 class TransformerBlock(Module):
-    """x (B, T, n_embd) plus causal attention, plus a feed-forward network, each behind a LayerNorm
-    (pre-norm).
+    """x (B, T, n_embd) plus causal attention, plus a feed-forward network, each behind a LayerNorm.
 
     approximate: the form of GELU. Raises ValueError where n_head does not divide n_embd.
     """
@@ -404,36 +355,20 @@ class TransformerBlock(Module):
 def test_unit_TransformerBlock():
     block = waves(TransformerBlock(4, 2))
     x = Tensor(np.cos(np.arange(24.0)).reshape(2, 3, 4))
-    expect(
-        block(x)[0],
-        [
-            [1.231317, -8.027041, 1.137187, -3.649404],
-            [0.108015, -8.481365, 2.139313, -1.415458],
-            [-1.384347, -8.225675, 4.130917, 1.217538],
-        ],
-        "against PyTorch, all parameters filled with waves",
-        atol=1e-5,
-    )
+    rows = [[1.23132, -8.02704, 1.13719, -3.6494], [0.10802, -8.48137, 2.13931, -1.41546]]
+    expect(block(x)[0, :2], rows, "against PyTorch, all parameters filled with waves", atol=2e-5)
+    last = [-1.38435, -8.22568, 4.13092, 1.21754]
+    expect(block(x)[0, 2], last, "the last position", atol=2e-5)
     exact = waves(TransformerBlock(4, 2, approximate="none"))
-    expect(
-        exact(x)[0, 2],
-        [-1.38422, -8.226018, 4.131044, 1.217788],
-        "the last position with the exact GELU",
-        atol=1e-5,
-    )
+    last = [-1.38422, -8.22602, 4.13104, 1.21779]
+    expect(exact(x)[0, 2], last, "the last position with the exact GELU", atol=2e-5)
     sparse = waves(TransformerBlock(4, 2, bias=False))
-    expect(
-        sparse(x)[1, 1],
-        [-6.636576, -2.173317, 6.927204, 1.999135],
-        "position 1 of the second sequence, without biases",
-        atol=1e-5,
-    )
+    expect(sparse(x)[1, 1], [-6.63658, -2.17332, 6.9272, 1.99914], "without biases", atol=2e-5)
 
     later = x.numpy().copy()
-    later[:, 2] += 1
+    later[:, 2, 0] += 1
     expect(block(Tensor(later))[:, :2], block(x)[:, :2], "what a later position changes before it", atol=1e-6)
     print("🔬 TransformerBlock: passed")
-
 
 test_unit_TransformerBlock()
 
@@ -441,11 +376,7 @@ test_unit_TransformerBlock()
 def test_unit_TransformerBlock_parts():
     names = [name for name, _ in TransformerBlock(8, 2).named_parameters()]
     found = {name.rpartition(".")[0] for name in names}
-    expect(
-        sorted(found),
-        ["attention", "attention.out_proj", "down", "norm1", "norm2", "up"],
-        "who owns parameters",
-    )
+    expect(sorted(found), ["attention", "attention.out_proj", "down", "norm1", "norm2", "up"], "owners")
     for bias, many in [(True, 12 * 64 + 13 * 8), (False, 12 * 64 + 2 * 8)]:
         sizes = [p.numel() for p in TransformerBlock(8, 2, bias=bias).parameters()]
         expect(sum(sizes), many, f"parameters for n_embd 8, bias={bias}")
@@ -458,15 +389,10 @@ def test_unit_TransformerBlock_parts():
     expect(closed(x), x.numpy(), "both branches give 0: the stream passes unchanged")
     dropped = waves(TransformerBlock(4, 2, dropout=1.0))
     expect(dropped(x), x.numpy(), "dropout 1 in training: both branches are dropped")
-    expect(
-        dropped.eval()(x)[0],
-        waves(TransformerBlock(4, 2))(x)[0],
-        "dropout 1 in evaluation: nothing is dropped",
-        atol=1e-6,
-    )
+    whole = waves(TransformerBlock(4, 2))(x)
+    expect(dropped.eval()(x), whole, "dropout 1 in evaluation: nothing is dropped", atol=1e-5)
     expect_error(ValueError, [6, 4], TransformerBlock, 6, 4)
     print("🔬 TransformerBlock, parts: passed")
-
 
 test_unit_TransformerBlock_parts()
 
@@ -476,21 +402,13 @@ test_unit_TransformerBlock_parts()
 wide = waves(TransformerBlock(6, 3), 0.3)
 stream = Tensor(np.sin(np.arange(30.0)).reshape(1, 5, 6), requires_grad=True)
 given = wide(stream)
-expect(
-    given[0, 4],
-    [0.172332, 0.388893, -0.301093, 0.371928, 1.53822, 0.413461],
-    "the last of five positions, n_embd 6, three heads",
-    atol=1e-5,
-)
+last = [0.172332, 0.388893, -0.301093, 0.371928, 1.53822, 0.413461]
+expect(given[0, 4], last, "the last of five positions, n_embd 6, three heads", atol=1e-5)
 given.sum().backward()
 missing = [name for name, parameter in wide.named_parameters() if parameter.grad is None]
 expect(missing, [], "parameters without a gradient")
-expect(
-    stream.grad[0, 0],
-    [1.270583, 2.120655, 0.72319, 0.534353, 0.469625, 0.881594],
-    "the gradient of the stream at the first position",
-    atol=1e-4,
-)
+slopes = [1.270583, 2.120655, 0.72319, 0.534353, 0.469625, 0.881594]
+expect(stream.grad[0, 0], slopes, "the gradient of the stream at the first position", atol=1e-4)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -565,11 +483,9 @@ def test_unit_initialize():
     initialize(pair, 1, np.random.default_rng(5))
     first = 0.02 * draws.standard_normal((3, 2), np.float32)
     expect(pair[0].weight, first, "the first matrix has the first draw, one call of normal_", atol=1e-8)
-    expect(
-        pair[2].weight, 0.02 * draws.standard_normal((2, 2), np.float32), "the table has the next", atol=1e-8
-    )
+    second = 0.02 * draws.standard_normal((2, 2), np.float32)
+    expect(pair[2].weight, second, "the table has the next", atol=1e-8)
     print("🔬 initialize: passed")
-
 
 test_unit_initialize()
 
@@ -584,13 +500,7 @@ expect(once["1.down.weight"].std(), 0.002, "down.weight with 50 layers", rtol=0.
 expect(once["1.attention.out_proj.weight"].std(), 0.002, "out_proj.weight with 50 layers", rtol=0.05)
 expect(once["0.weight"].std(), 0.02, "another matrix", rtol=0.05)
 manual_seed(3)
-expect(
-    initialize(deep, 50).state_dict()["0.weight"], once["0.weight"], "the same global seed, the same numbers"
-)
-manual_seed(4)
-assert (initialize(deep, 50).state_dict()["0.weight"] != once["0.weight"]).any(), (
-    "another seed, other numbers"
-)
+expect(initialize(deep, 50)[0].weight, once["0.weight"], "the same global seed, the same numbers")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -651,43 +561,19 @@ class GPT(Module):
 # %% nbgrader={"grade": true, "grade_id": "test-GPT", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def test_unit_GPT():
     model, ids = waves(GPT(5, 4, 2, 2, 4)), np.array([[3, 1, 4, 1], [0, 2, 2, 3]])
-    expect(
-        model(ids)[:, 3],
-        [
-            [-1.436458, -2.683275, -1.07786, 1.673284, 2.645783],
-            [-2.272664, -2.809262, -0.359708, 2.472204, 2.676245],
-        ],
-        "logits after four ids, against PyTorch, all filled with waves",
-        atol=1e-4,
-    )
-    expect(
-        model(ids[:, :2])[0],
-        [
-            [-2.66929, -1.703385, 1.073161, 2.708973, 1.465236],
-            [-2.020699, -1.917805, 0.223652, 2.127374, 1.769768],
-        ],
-        "two ids",
-        atol=1e-4,
-    )
-    expect(
-        model(Tensor(ids[:1]))[0, 3],
-        [-1.436458, -2.683275, -1.07786, 1.673284, 2.645783],
-        "ids in a Tensor",
-        atol=1e-4,
-    )
+    rows = [[-1.4365, -2.6833, -1.0779, 1.6733, 2.6458], [-2.2727, -2.8093, -0.3597, 2.4722, 2.6762]]
+    expect(model(ids)[:, 3], rows, "after four ids, against PyTorch, filled with waves", atol=2e-4)
+    expect(model(Tensor(ids))[:, 3], rows, "ids in a Tensor", atol=2e-4)
+    short = [[-2.6693, -1.7034, 1.0732, 2.709, 1.4652], [-2.0207, -1.9178, 0.2237, 2.1274, 1.7698]]
+    expect(model(ids[:, :2])[0], short, "two ids", atol=2e-4)
     exact = waves(GPT(5, 4, 1, 2, 4, bias=False, approximate="none"))
-    expect(
-        exact([[4, 0, 1]])[0, 2],
-        [-2.64059, -1.401795, 1.327061, 2.645296, 1.151669],
-        "one layer, exact GELU, no biases, ids in a list",
-        atol=1e-4,
-    )
+    last = [-2.64059, -1.401795, 1.327061, 2.645296, 1.151669]
+    expect(exact([[4, 0, 1]])[0, 2], last, "one layer, exact GELU, no biases, ids in a list", atol=1e-5)
 
     expect_error(ValueError, [5, 4], model, np.zeros((1, 5), int))
     expect_error(IndexError, 5, model, np.array([[0, 5]]))
     expect_error(ValueError, [6, 4], GPT, 5, 4, 1, 4, 6)
     print("🔬 GPT: passed")
-
 
 test_unit_GPT()
 
@@ -701,43 +587,25 @@ def test_unit_GPT_parts():
     expect(model.tokens.weight.numpy().std(), 0.02, "the deviation of the tokens' table", rtol=0.1)
     expect(model.blocks[1].down.weight.numpy().std(), 0.01, "that of down.weight, two layers", rtol=0.1)
     dropped = GPT(50, 6, 1, 2, 16, dropout=1.0)
-    expect(
-        dropped([[1, 2]]), np.zeros((1, 2, 50)), "dropout 1: nothing gets into the stream, the norm gives 0"
-    )
+    expect(dropped([[1, 2]]), np.zeros((1, 2, 50)), "dropout 1: nothing gets into the stream")
 
     tied = waves(GPT(5, 4, 2, 2, 4))
     tied(np.array([[3, 1, 1]])).sum().backward()
     grad = tied.tokens.weight.grad
-    expect(
-        grad[2],
-        [-0.720094, -5.622708, 8.335551, -0.250656],
-        "the gradient of row 2, which no id used: from the output only",
-        atol=1e-3,
-    )
-    expect(
-        grad[1],
-        [-2.022419, -5.334996, 9.585381, -0.485874],
-        "that of row 1, which two ids used: the sum of both uses",
-        atol=1e-3,
-    )
+    expect(grad[2], [-0.7201, -5.6227, 8.3356, -0.2507], "row 2, used at the output only", atol=1e-3)
+    expect(grad[1], [-2.0224, -5.335, 9.5854, -0.4859], "row 1, used by two ids as well", atol=1e-3)
     print("🔬 GPT, parts: passed")
-
 
 test_unit_GPT_parts()
 
 # %% nbgrader={"grade": true, "grade_id": "test-GPT-hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-# Withheld: another size against PyTorch; no later token moves an earlier logit, every earlier one moves later
-# ones.
+# Withheld: another size against PyTorch; which logits a token moves.
 ### BEGIN HIDDEN TESTS
 larger = waves(GPT(7, 6, 3, 3, 6), 0.4).eval()
 row = np.array([[6, 0, 5, 2, 1, 3]])
 base = larger(row).numpy()
-expect(
-    base[0, 5],
-    [0.920668, 0.004524, -0.920179, -0.103821, 0.908976, 0.20191, -0.887188],
-    "three layers of three heads, six ids",
-    atol=1e-3,
-)
+last = [0.92067, 0.00452, -0.92018, -0.10382, 0.90898, 0.20191, -0.88719]
+expect(base[0, 5], last, "three layers of three heads, six ids", atol=1e-3)
 for place in range(6):
     other = row.copy()
     other[0, place] = 4
@@ -790,12 +658,8 @@ def test_unit_next_token_loss():
     got = next_token_loss(Tensor(logits), targets)
     expect(got, expected, "six predictions: one with probability 5/8, five with 1/4", atol=1e-6)
     expect(next_token_loss(Tensor(logits), Tensor(targets)), expected, "targets in a Tensor", atol=1e-6)
-    expect(
-        next_token_loss(Tensor(logits[0]), targets[0]),
-        (math.log(8 / 5) + 2 * math.log(4)) / 3,
-        "(T, V)",
-        atol=1e-6,
-    )
+    one = next_token_loss(Tensor(logits[0]), targets[0])
+    expect(one, (math.log(8 / 5) + 2 * math.log(4)) / 3, "logits (T, V)", atol=1e-6)
     expect(next_token_loss(Tensor(logits[0, 0]), 1), math.log(8 / 5), "(V,) and a number", atol=1e-6)
     expect_error(ValueError, [(2, 3, 4), (3, 2)], next_token_loss, Tensor(logits), targets.reshape(3, 2))
 
@@ -805,13 +669,8 @@ def test_unit_next_token_loss():
     with no_grad():
         first, leaking = (next_token_loss(model(inputs), given).item() for given in (targets, inputs))
     expect(first, math.log(65), "the first loss of a fresh GPT over 65 tokens", atol=0.1)
-    assert leaking < first - 0.5, (
-        f"targets that are the inputs: expected about 1 less than {first:.2f}, got {leaking:.2f}"
-    )
-    print(
-        f"🔬 next_token_loss: passed; first loss {first:.3f}, with targets that are not shifted {leaking:.3f}"
-    )
-
+    expect(first - leaking, 1, "how much lower it is where the targets are the inputs", atol=0.4)
+    print(f"🔬 next_token_loss: passed; first loss {first:.3f}, targets not shifted {leaking:.3f}")
 
 test_unit_next_token_loss()
 
@@ -845,8 +704,7 @@ the way. Jumping: the rate. A mask that lets a model see the future does **not**
 # %% nbgrader={"grade": false, "grade_id": "overfit_batch", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["training_step does all of one step: gradients cleared, loss, backward, clipping, update. What does it return?", "Whether to stop is decided after the loss has been put into the list."], "minutes": 15, "objective": "overfit"}
 #| export
 def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
-    """Train on one batch until its loss is below `goal`, or for `steps` steps. Returns the loss before
-    each."""
+    """Train on one batch until its loss is below `goal`, at most `steps` steps; the loss before each."""
     ### BEGIN SOLUTION
     model.train()
     losses = []
@@ -877,17 +735,11 @@ def test_unit_overfit_batch():
     expect(len(still), 3, "a rate of 0 learns nothing: all 3 steps are taken")
     expect(still, still[:1] * 3, "and the loss stays", atol=1e-6)
     before = model.state_dict()
-    expect(
-        len(overfit_batch(model, inputs, 19 - targets, SGD(model.parameters(), lr=0.5), 50, goal=99.0)),
-        1,
-        "goal 99",
-    )
+    plain = SGD(model.parameters(), lr=0.5)
+    expect(len(overfit_batch(model, inputs, 19 - targets, plain, 50, goal=99.0)), 1, "steps with goal 99")
     way = [((array - before[name]) ** 2).sum() for name, array in model.state_dict().items()]
-    expect(
-        math.sqrt(sum(way)), 0.5, "how far one step of SGD goes, rate 0.5, gradients clipped to 1", rtol=1e-3
-    )
+    expect(math.sqrt(sum(way)), 0.5, "the way of one step of SGD, rate 0.5, clipped to 1", rtol=1e-3)
     print(f"🔬 overfit_batch: passed; {len(losses)} steps")
-
 
 test_unit_overfit_batch()
 
@@ -905,24 +757,24 @@ expect(len(set(losses)), 4, "different losses at rate 0: dropout draws in traini
 r"""
 ## Part 3 of 3 · about 4 hours: drawing a token
 
-A model gives logits; a text needs tokens. Always taking the most probable one repeats itself soon. Drawing from the whole
-distribution takes, sooner or later, one of the thousands of tokens that are each nearly impossible. In between:
+A model gives logits; a text needs tokens. Always the most probable one, and the text soon repeats itself. Drawn from all, sooner
+or later it is one of the thousands that are each nearly impossible. In between:
 
-- *temperature* t: softmax of logits / t. Below 1 it sharpens, above 1 it flattens; 0 means the most probable token;
-- *top-k*: only the k most probable stay (Fan and others, 2018); those that tie with the k-th stay, too;
+- *temperature* t: softmax of logits / t, sharper below 1, flatter above;
+- *top-k*: only the k most probable stay, and what ties with the k-th (Fan and others, 2018);
 - *top-p*: of those, only the *nucleus* stays: going from the most probable downwards (of equals the smaller id first), a token stays if those before it
   have together less than p (Holtzman and others, 2020).
 
-What stays is scaled to the sum 1. Shares 0.5, 0.25, 0.15 and 0.1 of four tokens, top_p = 0.75: the first has 0 before it, the second 0.5, the third 0.75,
-which is not less: two stay, with 2/3 and 1/3.
+What stays is scaled to the sum 1. Shares 0.5, 0.25, 0.15, 0.1 and top_p = 0.75: before them stand 0, 0.5, 0.75 and 0.9, so the first two
+stay, with 2/3 and 1/3.
 
-**How it is drawn:** one call `generator.random(rows)`, a number u in [0, 1) for each row. The token is the first, in order of id, whose
-*cumulative* probability exceeds u. With 2/3, 1/3 and u = 0.7: cumulative 0.667, then 1, so token 1.
+**How it is drawn:** one call `generator.random(rows)` gives each row a number u in [0, 1). Its token is the first, in order of id, whose
+*cumulative* probability exceeds u: with 2/3, 1/3 and u = 0.7, token 1.
 
-**Write `sample(logits, temperature, top_k, top_p, generator)`** for logits (B, V), an array or a Tensor, which stays as it is: B ids. Work in float64. At temperature 0
-take the largest logit, the first of equals, and draw nothing. A row whose largest logit is not finite (NaN, ∞, or −∞ everywhere) is a ValueError that names the
-row; a logit of −∞ alone is a token that cannot come. Subtract each row's largest logit before you divide by the temperature, which may be tiny: no warning of an overflow. `check_sampling` is
-provided; a generator of None is `random_generator()`.
+**Write `sample(logits, temperature, top_k, top_p, generator)`**: B ids for logits (B, V), an array or a Tensor, which stays as it is. Work in
+float64. At temperature 0 take the largest logit, the first of equals, and draw nothing. A row whose largest logit is not finite (NaN, ∞, or −∞
+everywhere) is a ValueError that names the row; −∞ alone is a token that cannot come. Subtract a row's largest logit before you divide by the temperature, which may
+be tiny: no warnings. `check_sampling` is provided; a generator of None is `random_generator()`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-check_sampling", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -980,9 +832,8 @@ def test_unit_sample():
         got = sample(many, temperature, generator=np.random.default_rng(0))
         expect(got, expected, f"2,000 rows with one u each, temperature {temperature}")
     expect(sample(many[:3], 0), [1, 1, 1], "temperature 0")
-    expect(
-        sample(np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]]), 0), [1, 0], "temperature 0: the first of equals"
-    )
+    ties = np.array([[1.0, 3.0, 3.0], [2.0, 2.0, 1.0]])
+    expect(sample(ties, 0), [1, 0], "temperature 0: the first of equals")
     draws = np.random.default_rng(4)
     sample(many[:5], 0, generator=draws)
     expect(draws.random(), np.random.default_rng(4).random(), "temperature 0 draws nothing")
@@ -993,7 +844,6 @@ def test_unit_sample():
     expect(sample(many[:50]), first, "without a generator: what manual_seed set")
     expect(many[0], np.log(shares[0]), "the logits stay as they are")
     print("🔬 sample: passed")
-
 
 test_unit_sample()
 
@@ -1015,33 +865,23 @@ def test_unit_sample_filters():
     expect(kept([0.4, 0.3, 0.2, 0.1], temperature=0.5, top_p=0.5), [0], "the nucleus after the temperature")
     rows = np.log(np.repeat([[0.5, 0.25, 0.15, 0.1]], 4, axis=0))
     u = np.random.default_rng(2).random(4)
-    expect(
-        sample(rows, top_p=0.75, generator=np.random.default_rng(2)), (u >= 2 / 3).astype(int), "2/3 and 1/3"
-    )
+    got = sample(rows, top_p=0.75, generator=np.random.default_rng(2))
+    expect(got, (u >= 2 / 3).astype(int), "the worked case: 2/3 and 1/3")
     print("🔬 sample, filters: passed")
-
 
 test_unit_sample_filters()
 
 # %% nbgrader={"grade": true, "grade_id": "test-sample-errors", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 def test_unit_sample_errors():
-    for settings, fact in [
-        ({"temperature": -0.5}, "-0.5"),
-        ({"top_k": 0}, "0"),
-        ({"top_p": 0.0}, "0"),
-        ({"top_p": 1.5}, "1.5"),
-    ]:
-        expect_error(ValueError, [*settings, fact], lambda s=settings: sample(np.zeros((1, 3)), **s))
+    for name, value in [("temperature", -0.5), ("top_k", 0), ("top_p", 0.0), ("top_p", 1.5)]:
+        expect_error(ValueError, [name, value], sample, np.zeros((1, 3)), **{name: value})
     for wrong in ([1.0, math.nan, 2.0], [1.0, math.inf, 2.0], [-math.inf] * 3):
         for temperature in (0, 1.0):
             expect_error(ValueError, 1, sample, np.array([[0.0, 1.0, 2.0], wrong]), temperature)
     with no_warnings("logits of ±5e4, and a temperature of 1e-300"):
-        expect(
-            sample(np.array([[-5e4, 5e4], [5e4, -math.inf]])), [1, 0], "far apart, and one that cannot come"
-        )
+        expect(sample(np.array([[-5e4, 5e4], [5e4, -math.inf]])), [1, 0], "far apart")
         expect(sample(np.array([[1.0, 2.0]]), 1e-300), [1], "temperature 1e-300")
     print("🔬 sample, errors: passed")
-
 
 test_unit_sample_errors()
 
@@ -1070,7 +910,7 @@ One distribution, four settings. Which rows will have zeros?
 
 # %%
 rows = np.repeat([[2.0, 1.5, 1.0, 0.0, -1.0, -3.0]], 10_000, axis=0)
-for settings in ({}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 3}, {"top_p": 0.8}):
+for settings in ({}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 3}, {"top_p": 0.6}):
     drawn = sample(rows, **settings, generator=np.random.default_rng(0))
     print(f"{settings!s:22}", np.bincount(drawn, minlength=6) / 10_000)
 
@@ -1097,7 +937,7 @@ model is in evaluation mode meanwhile, nothing is recorded, and at the end the m
 error.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "provided-Counting", "locked": true, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": false, "grade_id": "provided-Counting", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
 class Counting(Module):
     """A model of 100 tokens and block_size 4 that surely says: last id + 10 · length of the window."""
 
@@ -1122,8 +962,8 @@ def generate(
 ):
     """ids (B, T) and up to max_new_tokens after them, drawn one after the other: an integer array.
 
-    The model's window is cut to its last block_size // 2 tokens where it outgrows block_size. stop: the id
-    that ends a row, which fills the rest of it. The other settings are those of `sample`.
+    The window is cut to its last block_size // 2 tokens where it outgrows block_size. stop: the id that ends
+    a row, and fills the rest of it. The other settings are those of `sample`.
     """
     ### BEGIN SOLUTION
     ids, start, mode = np.asarray(ids), 0, model.training
@@ -1150,15 +990,10 @@ def generate(
 def test_unit_generate():
     model, prompt = Counting(), np.array([[1, 2, 3], [7, 7, 0]])
     got = generate(model, prompt, 7)
-    expect(
-        got,
-        [[1, 2, 3, 33, 73, 93, 23, 63, 83, 13], [7, 7, 0, 30, 70, 90, 20, 60, 80, 10]],
-        "7 tokens after 3",
-    )
+    rows = [[1, 2, 3, 33, 73, 93, 23, 63, 83, 13], [7, 7, 0, 30, 70, 90, 20, 60, 80, 10]]
+    expect(got, rows, "7 tokens after 3")
     lengths = [shape[1] for shape, _, _ in model.seen]
-    expect(
-        lengths, [3, 4, 2, 3, 4, 2, 3], "tokens in the window: full at 4, then the last 2 and the new ones"
-    )
+    expect(lengths, [3, 4, 2, 3, 4, 2, 3], "the window: full at 4, then the last 2 and the new ones")
     expect({shape[0] for shape, _, _ in model.seen}, {2}, "rows in every call of the model")
     expect(prompt, [[1, 2, 3], [7, 7, 0]], "the prompt stays as it is")
     expect(generate(model, [[1, 2, 3, 4, 5, 6]], 1)[0, 6], 26, "a prompt of 6: the last 2, so 6 + 20")
@@ -1173,7 +1008,6 @@ def test_unit_generate():
         pieces = np.append(pieces, [sample(small(pieces)[:, -1], 5.0, generator=draws)], axis=1)
     expect(once[:, :4], pieces, "the first three tokens, one by one")
     print("🔬 generate: passed")
-
 
 test_unit_generate()
 
@@ -1209,11 +1043,8 @@ for block, lengths in [(5, [2, 3, 4, 5, 2, 3, 4, 5, 2]), (1, [1] * 9)]:
     counting.block_size = block
     generate(counting, [[1, 2]], 9)
     expect([shape[1] for shape, _, _ in counting.seen], lengths, f"windows of block {block}")
-expect(
-    generate(Counting(), [[30], [0]], 2, stop=30),
-    [[30, 40, 60], [0, 10, 30]],
-    "a stop in the prompt ends nothing",
-)
+got = generate(Counting(), [[30], [0]], 2, stop=30)
+expect(got, [[30, 40, 60], [0, 10, 30]], "a stop in the prompt ends nothing")
 long = generate(waves(GPT(5, 4, 1, 2, 4)), np.zeros((3, 2), int), 50, generator=np.random.default_rng(0))
 expect((long.shape, long.min() >= 0, long.max() < 5), ((3, 52), True, True), "50 tokens for three rows")
 ### END HIDDEN TESTS
@@ -1232,8 +1063,7 @@ a nanoGPT checkpoint our names; loaded into `GPT(…, approximate="none")`, they
 def train_language_model(
     model, ids, steps, batch=12, lr=1e-3, warmup=100, weight_decay=0.1, generator=None, after=None
 ):
-    """Train on windows of `ids`, drawn with `generator`. Returns the losses; after(step, loss) follows each
-    step.
+    """Train on windows of `ids`, drawn with `generator`; the losses. after(step, loss) follows each step.
 
     The rate rises to `lr` in `warmup` steps and falls on a cosine to a tenth; gradients are clipped to 1.
     """
@@ -1245,9 +1075,7 @@ def train_language_model(
     falling = max(steps - warmup, 1)
     schedule = LambdaLR(
         optimizer,
-        lambda step: (
-            (step + 1) / (warmup + 1) if step < warmup else cosine_rate(step - warmup, falling, 1.0, 0.1)
-        ),
+        lambda i: (i + 1) / (warmup + 1) if i < warmup else cosine_rate(i - warmup, falling, 1.0, 0.1),
     )
     losses = []
     model.train()
@@ -1290,17 +1118,13 @@ def from_nanogpt(state):
     for name, value in state.items():
         name, array = name.removeprefix("_orig_mod."), np.asarray(value)
         if name.endswith("c_attn.weight") and array.shape[1] == 3 * array.shape[0]:
-            raise ValueError(
-                f"{name} is {array.shape}, (in, out): GPT-2's own files; nanoGPT's are (out, in)"
-            )
+            raise ValueError(f"{name} {array.shape} is (in, out): GPT-2's own file; nanoGPT's are (out, in)")
         if name.endswith((".attn.bias", ".attn.masked_bias")):
             continue  # a mask, which is no parameter
         own[name] = array
     head, table = own.pop("lm_head.weight", None), own.get("transformer.wte.weight")
     if head is not None and not np.array_equal(head, table):
-        raise ValueError(
-            "lm_head.weight differs from transformer.wte.weight, and this GPT has one table for both"
-        )
+        raise ValueError("lm_head.weight is not transformer.wte.weight, and this GPT ties the two")
     renamed = {}
     for name, array in own.items():
         new = name
@@ -1317,9 +1141,7 @@ def test_module():
     targets = np.array([[1, 4, 1, 0], [2, 2, 3, 4]])
     optimizer = AdamW(model.parameters(), lr=0.01, betas=(0.9, 0.99), weight_decay=0.1)
     losses = overfit_batch(model, ids, targets, optimizer, 5)
-    expect(
-        losses, [1.70194, 1.62129, 1.56075, 1.51457, 1.47155], "five steps of AdamW, by PyTorch", atol=1e-4
-    )
+    expect(losses, [1.70194, 1.62129, 1.56075, 1.51457, 1.47155], "five steps, by PyTorch", atol=1e-4)
 
     whole, parts = waves(GPT(5, 4, 2, 2, 4)), waves(GPT(5, 4, 2, 2, 4))
     next_token_loss(whole(ids), targets).backward()
@@ -1328,16 +1150,333 @@ def test_module():
     for (name, one), (_, other) in zip(whole.named_parameters(), parts.named_parameters(), strict=True):
         expect(other.grad, one.grad, f"{name}: two halves of a batch, one after the other", atol=1e-5)
 
-    names = [
-        "transformer.wte.weight",
-        "lm_head.weight",
-        "transformer.h.0.attn.c_proj.weight",
-        "transformer.h.0.ln_2.bias",
-    ]
-    state = {name: np.full((2, 2), i // 2) for i, name in enumerate(names)}
-    ours = ["tokens.weight", "blocks.0.attention.out_proj.weight", "blocks.0.norm2.bias"]
-    expect(sorted(from_nanogpt(state)), sorted(ours), "nanoGPT's names as ours")
     print("🧪 module 13, training as in PyTorch: passed")
 
-
 test_module()
+
+# %% [markdown]
+r"""
+### Find the fault
+
+A batch too large for the memory is cut into pieces, whose gradients `backward` adds up; each piece counts by its share. This cell
+tries it with two halves, and the two norms ought to be equal. Which line is it?
+"""
+
+# %%
+whole = pieces = initialize(GPT(20, 8, 1, 2, 32), 1, np.random.default_rng(0))
+x, y = np.random.default_rng(1).integers(20, size=(2, 4, 8))
+next_token_loss(whole(x), y).backward()
+expected = np.linalg.norm(whole.tokens.weight.grad)
+for half in (slice(0, 2), slice(2, 4)):
+    pieces.zero_grad()
+    loss = next_token_loss(pieces(x[half]), y[half]) * 0.5
+    loss.backward()
+found = np.linalg.norm(pieces.tokens.weight.grad)
+print(f"norm of the gradient: {expected:.4f} from the whole batch, {found:.4f} from halves")
+
+# %% [markdown]
+r"""
+<details><summary>Answer</summary>
+
+`zero_grad` stands inside the loop, so only the second half is left. It belongs before the loop (the first norm has been stored by
+then). `test_module` did it right: two halves gave the whole gradient.
+
+</details>
+
+### A GPT writes
+
+Shakespeare's plays by characters: 65 of them, nine tenths to learn from, the last tenth held out. 4 layers of 128 numbers and 4 heads, 64 characters of context,
+600 steps of 12 windows: one or two minutes the first time; `trained` keeps the result. **Predict:** module 11's counted bigram reaches 2.49 on the
+held-out tenth. Where will 60 steps be, and where 600?
+"""
+
+# %% tags=["measure"]
+import matplotlib.pyplot as plt
+
+from tinytorch.core.tokenization import CharTokenizer
+from tinytorch.core.training import evaluate
+from tinytorch.datasets import load_shakespeare
+from tinytorch.notebook import trained
+
+text = load_shakespeare()
+characters = CharTokenizer(text)
+ids = np.array(characters.encode(text))
+seen, unseen = np.split(ids, [len(ids) * 9 // 10])
+
+
+def held_out_loss(model, every=4):
+    """The mean loss over every fourth window of the held-out text."""
+    starts = np.arange(0, len(unseen) - model.block_size, model.block_size * every)[:, None]
+    pairs = unseen[starts + np.arange(model.block_size)], unseen[starts + 1 + np.arange(model.block_size)]
+    return evaluate(model, next_token_loss, zip(*(np.array_split(a, 8) for a in pairs), strict=True))["loss"]
+
+
+def small_gpt():
+    return initialize(GPT(65, 64, 4, 4, 128), 4, np.random.default_rng(0))
+
+
+def train_gpt(model, steps=600):
+    text = load_shakespeare()
+    ids = np.array(CharTokenizer(text).encode(text))[: len(text) * 9 // 10]
+    train_language_model(model, ids, steps, generator=np.random.default_rng(0))
+
+
+def train_gpt_early(model):
+    train_gpt(model, 60)
+
+
+counts = np.full((65, 65), 0.01)
+np.add.at(counts, (seen[:-1], seen[1:]), 1)
+bigram = -np.log(counts / counts.sum(axis=1, keepdims=True))[unseen[:-1], unseen[1:]].mean()
+print(f"📊 the counted bigram: {bigram:.2f} on the held-out tenth")
+gpt = trained("gpt", small_gpt, train_gpt)
+early = trained("gpt_early", small_gpt, train_gpt_early)
+for steps, model in [(0, small_gpt()), (60, early), (600, gpt)]:
+    draws = np.random.default_rng(2)
+    said = generate(model, [characters.encode("ROMEO:")], 160, temperature=0.8, generator=draws)[0]
+    print(f"📊 after {steps} steps: {held_out_loss(model):.2f}\n{characters.decode(said)}\n")
+
+# %% [markdown]
+r"""
+Sixty steps are enough for the frequencies of letters and spaces, not for the bigram. After 600 the model is well below it, and the text has lines,
+names in capitals with a colon, and words, some of them English. The rest is more of the same: milestone 05 goes to 1.9 with 2,000 steps.
+
+## Measure: what each part is for
+
+A smaller GPT, five times from the same start: whole, and with one part taken out. Module 12's probes stand beside the losses: how far a token moves *earlier*
+outputs (leak) and *later* ones (reach), and whether the place of a token matters. **Predict:** which variant has the lowest training loss, and
+is it the best?
+"""
+
+# %% tags=["measure"] jupyter={"source_hidden": true}
+class Unmasked(Module):
+    """An attention that is never told that it is causal."""
+
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, query, key, value, is_causal=True, **settings):
+        return self.attention(query, key, value, **settings)
+
+
+class Detour(Module):
+    """A block without the way around it."""
+
+    def __init__(self, block):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x):
+        return self.block(x) - x
+
+
+def without(part, model):
+    """The model with one part taken out, in place."""
+    if part == "positions":
+        model.positions.requires_grad_(False).weight.data[...] = 0
+    for block in model.blocks:
+        if part == "mask":
+            block.attention = Unmasked(block.attention)
+        if part == "norm":
+            block.norm1 = block.norm2 = lambda x: x
+    if part == "residual":
+        model.blocks = Sequential(*[Detour(block) for block in model.blocks])
+    return model
+
+
+def analyze_parts(steps=400):
+    """Losses and probes of a small GPT, whole and with one part taken out."""
+    ends = {}
+    probe = seen[:32].reshape(2, 16)
+    for part in ("nothing", "positions", "residual", "norm", "mask"):
+        model = without(part, initialize(GPT(65, 32, 2, 4, 64), 2, np.random.default_rng(0)))
+        losses = train_language_model(model, seen, steps, lr=3e-3, generator=np.random.default_rng(0))
+        ends[part] = np.mean(losses[-20:]), held_out_loss(model.eval(), every=8)
+        gaps = (*causality_gap(model, probe), position_gap(model, probe))
+        words = "leak {:.4f}, reach {:.4f}, places {:.4f}".format(*gaps)
+        print(f"📊 without {part:9}: training {ends[part][0]:.2f}, held out {ends[part][1]:.2f}, {words}")
+    cheat = min(ends, key=lambda part: ends[part][0])
+    print(f"📊 the lowest training loss is that of the GPT without {cheat}")
+
+
+analyze_parts()
+
+# %% [markdown]
+r"""
+Without the mask, each position sees the token it is to predict. Its loss falls below all others, *held out as well*, since there the answer stands in
+the window, too; only the probe (and the text that it writes) tells: its leak is not 0. Without positions the last probe is 0: a later
+token sees which tokens came before, not where. Losses of those that differ little here grow apart with depth: try 8 layers.
+
+### Three broken GPTs
+
+The trained GPT again, three times with a fault. *focus* says how far attention is from uniform. The first line is the whole one. Which
+fault has which?
+"""
+
+# %% tags=["measure"]
+def broken_gpts():
+    faults = [small_gpt() for _ in range(4)]
+    for model in faults:
+        model.load_state_dict(gpt.state_dict())
+        model.eval()
+    for block in faults[1].blocks:
+        block.attention.in_proj_weight.data[:128] = 0
+        block.attention.in_proj_bias.data[:128] = 0
+    return [faults[0], without("mask", faults[3]), faults[1], without("positions", faults[2])]
+
+
+window, sees = unseen[:64].reshape(2, 32), np.tri(32, dtype=bool)
+for name, model in zip(("whole", "A", "B", "C"), broken_gpts(), strict=True):
+    leak, reach = causality_gap(model, window)
+    focused = focus(attention_maps(model, window), None if leak else sees)
+    print(f"📊 {name:5}: loss {held_out_loss(model):.2f}, leak {leak:.4f}, reach {reach:.2f}, "
+          f"places {position_gap(model, window):.4f}, focus {focused:.4f}")
+
+# %% [markdown]
+r"""
+<details><summary>Answer</summary>
+
+A leaks: it has no mask (and its loss is bad, for it was trained with one). B has focus 0: its queries are 0, so all scores are equal. C
+does not know places: its positions are 0. The loss alone only says that something is wrong.
+
+</details>
+
+Later models change the parts, not the plan. *RMSNorm* (Zhang and Sennrich, 2019) divides by the root of the mean square and subtracts no mean: one
+pass over memory less, as good. *SwiGLU* (Shazeer, 2020) makes the feed-forward network of three matrices, down(silu(gate(x)) · up(x)), with silu(z) = z · sigmoid(z), and narrower, for the same
+number of parameters.
+
+## Measure: where a step's time goes
+
+The engine has a slot for an observer, which sees each operation on both ways. **Predict** which kind takes most of a training
+step, and what the ratio of backward to forward is.
+"""
+
+# %% tags=["measure"]
+import time
+
+
+def analyze_step(steps=10):
+    """Milliseconds of each kind of operation in a training step of the GPT, forward and backward."""
+    model, spent = small_gpt(), {}
+    optimizer = AdamW(model.parameters(), lr=1e-3)
+    batch = token_windows(seen, 64, 12, np.random.default_rng(0))
+
+    def watch(op, function, arguments, settings):
+        start = time.perf_counter()
+        out = function(*arguments, **settings)
+        ways = spent.setdefault(op.__name__, [0.0, 0.0])
+        ways[int(function is op.rule)] += (time.perf_counter() - start) / steps * 1e3
+        return out
+
+    training_step(model, next_token_loss, optimizer, *batch)
+    start, Op.observer = time.perf_counter(), watch
+    try:
+        for _ in range(steps):
+            training_step(model, next_token_loss, optimizer, *batch)
+    finally:
+        Op.observer = None
+    whole = (time.perf_counter() - start) / steps * 1e3
+    largest = sorted(spent, key=lambda name: -sum(spent[name]))[:6]
+    rest = [sum(ways[i] for name, ways in spent.items() if name not in largest) for i in (0, 1)]
+    bars = {name: spent[name] for name in largest} | {"other operations": rest}
+    forward, backward = np.array(list(bars.values())).sum(axis=0)
+    bars["optimizer, clipping, engine"] = [whole - forward - backward, 0.0]
+    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    ways = np.array(list(bars.values()))[::-1]
+    names, style = list(bars)[::-1], {"edgecolor": "0.3"}
+    axes.barh(names, ways[:, 0], color="0.75", label="forward", **style)
+    axes.barh(names, ways[:, 1], left=ways[:, 0], color="1", hatch="//", label="backward", **style)
+    axes.set(xlabel="milliseconds in a step", title="A training step of 4 layers × 128, 12 × 64 tokens")
+    figure.legend(fontsize="small", ncols=2, loc="outside lower center")
+    plt.show()
+    print(f"📊 {whole:.0f} ms a step; backward takes {backward / forward:.1f} times as long as forward; "
+          f"{largest[0]}: {sum(spent[largest[0]]) / whole:.0%}")
+
+
+analyze_step()
+
+# %% [markdown]
+r"""
+The matrix products of `linear` lead; on the way back each is two products, one for the input and one for the weight. GELU computes
+little and passes over the largest arrays.
+
+## Measure: context and memory
+
+Two curves: the loss at each place of a window, where place 1 has seen one character; and what a forward pass keeps for the way back, against the length.
+**Predict:** is the last place much better than the tenth? And module 12's rule keeps no weights: does the memory grow with T or with T²?
+"""
+
+# %% tags=["measure"]
+from tinytorch.core.autograd import topological_order
+from tinytorch.core.losses import log_softmax
+
+
+def kept_bytes(model, length, batch=12):
+    """Bytes of the arrays that a forward pass keeps for backward, parameters aside."""
+    loss = next_token_loss(model(np.zeros((batch, length), int)), np.zeros((batch, length), int))
+    known, kept = {id(parameter.data) for parameter in model.parameters()}, {}
+    for tensor in topological_order(loss):
+        for array in [tensor.data, *(tensor.node.arrays if tensor.node else ())]:
+            owner = array if getattr(array, "base", None) is None else array.base
+            if isinstance(owner, np.ndarray) and id(owner) not in known:
+                kept[id(owner)] = owner
+    return sum(array.nbytes for array in kept.values())
+
+
+def analyze_context():
+    """Held-out loss over the place in the window, and kept bytes over the length of the window."""
+    starts = np.arange(0, len(unseen) - 64, 256)[:, None] + np.arange(64)
+    with no_grad():
+        logs = log_softmax(gpt(unseen[starts])).numpy()
+    losses = -np.take_along_axis(logs, unseen[starts + 1][..., None], axis=2).mean(axis=(0, 2))
+    lengths = [8, 16, 32, 48, 64]
+    kept = [kept_bytes(gpt, length) / 1e6 for length in lengths]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    left.plot(range(1, 65), losses, "o-", markersize=3)
+    left.set(xlabel="characters seen", ylabel="held-out loss", title="Context")
+    right.plot(lengths, kept, "s-")
+    right.set(xlabel="length of the window", ylabel="megabytes", title="Kept for backward", ylim=(0, None))
+    plt.show()
+    for low, high in [(1, 1), (2, 4), (5, 16), (17, 64)]:
+        print(f"📊 {low} to {high} characters seen: loss {losses[low - 1 : high].mean():.2f}")
+    size = sum(parameter.nbytes for parameter in gpt.parameters()) / 1e6
+    print(f"📊 parameters {size:.1f} MB; kept at 32: {kept[2]:.1f} MB, at 64: {kept[4]:.1f} MB, "
+          f"{kept[4] / kept[2]:.2f} times as much")
+
+
+analyze_context()
+
+# %% [markdown]
+r"""
+Almost all that this model gains from context, it gains from a few characters: it has learned to spell, not to follow a plot. The memory
+doubles with the length, and is many times that of the parameters: it is what limits the batch.
+"""
+
+# %% [markdown] nbgrader={"grade": false, "grade_id": "question-gpt", "locked": true, "schema_version": 3, "solution": false, "task": false}
+r"""
+## A question
+
+(a) Which two first losses did `test_unit_next_token_loss` print, and what makes the second lower? Estimate from n_embd = 128, the deviation 0.02 and
+the fact that the normed stream is half token, half position, how large the logit of a token is that has just been read. (b) Which of the five
+variants had the lowest training loss in your run? Why does its held-out loss not give it away, and which printed number does? (c) How many
+megabytes did your forward pass keep at length 64? A batch of 12 is to become one of 480 on a machine with 1 GB to spare. What do you do, and what stays the same?
+"""
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "written-gpt", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
+r"""
+### BEGIN SOLUTION
+For graders: (a) about 4.18 and 3.17. The stream holds the token's row, of length 0.02·√128, normed to length √128, of which the token has about 1/√2: the logit
+is 0.02 · 128 / √2 = 1.8 against 0 ± 0.23 for others, and the tables are tied, 1 point. (b) The one without a mask; the held-out windows contain their own answers as
+well; the leak, above 0, does, 1 point. (c) The printed number, about 33 MB, times 40 is 1.3 GB: at least two pieces, for example four of 120 with the loss divided
+by 4, `zero_grad` before all of them and one step after them; the gradient stays the same, 1 point.
+### END SOLUTION
+"""
+
+# %% [markdown]
+r"""
+## What comes next
+
+Milestone 05 trains this GPT for 2,000 steps, on copying, on characters and on your own BPE, and looks at it with the same probes. Module
+14 asks what this machine could do at best, and module 17 stops computing again what was computed before. Next: `tito module complete 13_transformers`.
+"""
