@@ -74,7 +74,8 @@ def test_layer_norm_refuses_a_weight_that_is_not_the_end_of_the_shape():
 
 
 def test_the_layer_has_as_many_parameters_as_it_was_told():
-    for settings, names in [({}, ["weight", "bias"]), ({"bias": False}, ["weight"]), ({"elementwise_affine": False}, [])]:
+    kinds = [({}, ["weight", "bias"]), ({"bias": False}, ["weight"]), ({"elementwise_affine": False}, [])]
+    for settings, names in kinds:
         layer = LayerNorm((2, 3), **settings)
         assert [name for name, _ in layer.named_parameters()] == names
         out = layer(Tensor(drawn(4, 5, 2, 3))).numpy()
@@ -166,10 +167,12 @@ def test_what_sample_draws_has_the_probabilities():
     np.testing.assert_allclose(np.bincount(ids) / 50_000, shares, atol=0.01)
 
 
-@pytest.mark.parametrize("settings", [{"temperature": -1}, {"temperature": math.nan}, {"top_k": 0}, {"top_p": 0}, {"top_p": 1.1}])
-def test_sample_refuses_settings_out_of_range(settings):
-    with pytest.raises(ValueError, match=next(iter(settings))):
-        sample(np.zeros((1, 3)), **settings)
+@pytest.mark.parametrize(
+    ("name", "value"), [("temperature", -1), ("temperature", math.nan), ("top_k", 0), ("top_p", 0), ("top_p", 1.1)]
+)
+def test_sample_refuses_settings_out_of_range(name, value):
+    with pytest.raises(ValueError, match=name):
+        sample(np.zeros((1, 3)), **{name: value})
 
 
 def test_sample_names_the_row_that_is_no_distribution():

@@ -467,7 +467,6 @@ def initialize(model, n_layer, generator=None):
 # %% nbgrader={"grade": true, "grade_id": "test-initialize", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def test_unit_initialize():
     block = TransformerBlock(64, 4)
-    before = [id(parameter) for parameter in block.parameters()]
     arrays = {name: parameter.data for name, parameter in block.named_parameters()}
     given = initialize(block, 8, np.random.default_rng(0))
     assert given is block, "the model comes back"
@@ -867,6 +866,8 @@ def test_unit_sample_filters():
     u = np.random.default_rng(2).random(4)
     got = sample(rows, top_p=0.75, generator=np.random.default_rng(2))
     expect(got, (u >= 2 / 3).astype(int), "the worked case: 2/3 and 1/3")
+    expect(sample(rows, top_k=1, top_p=0.5), [0] * 4, "top_k 1")
+    expect(rows[0], np.log([0.5, 0.25, 0.15, 0.1]), "the logits stay as they are")
     print("🔬 sample, filters: passed")
 
 test_unit_sample_filters()

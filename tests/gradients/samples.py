@@ -242,6 +242,18 @@ def torch_batch_norm(torch, x, weight, bias, *, eps):
     return torch.nn.functional.batch_norm(x, None, None, weight, bias, True, 0.1, eps)
 
 
+@st.composite
+def layer_normalizations(draw):
+    """x with a weight of one to three last axes, and a bias or none."""
+    leading, trailing = draw(shapes(max_dims=2)), draw(shapes(min_dims=1, max_dims=3, sides=st.sampled_from([2, 3, 5])))
+    affine = [draw(arrays(trailing)) for _ in range(draw(st.sampled_from([1, 2])))]
+    return (draw(arrays((*leading, *trailing))), *affine), draw(st.sampled_from([{}, {"eps": 1e-5}, {"eps": 0.5}]))
+
+
+def torch_layer_norm(torch, x, weight, bias=None, *, eps=1e-5):
+    return torch.nn.functional.layer_norm(x, weight.shape, weight, bias, eps)
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -298,6 +310,8 @@ SAMPLES = {
     "embedding": Sample(lookups(), torch_embedding),
     # 12 attention
     "attention": Sample(attentions(), torch_attention),
+    # 13 transformers
+    "layer_norm": Sample(layer_normalizations(), torch_layer_norm),
     # 21 residual
     "batch_norm": Sample(normalizations(), torch_batch_norm),
 }  # fmt: skip

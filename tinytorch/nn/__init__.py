@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = facade(
         ),
         "attention": ("tinytorch.nn.modules.attention", ("MultiheadAttention",)),
         "spatial": ("tinytorch.nn.modules.spatial", ("AvgPool2d", "Conv2d", "Flatten", "MaxPool2d")),
+        "transformers": ("tinytorch.nn.modules.transformer", ("LayerNorm",)),
         "residual": ("tinytorch.nn.modules.normalization", ("BatchNorm1d", "BatchNorm2d", "GroupNorm")),
     },
 )

@@ -14,10 +14,11 @@ tensor, activations, layers, losses, spatial, embeddings, attention, residual = 
     Core(name, __name__)
     for name in ("tensor", "activations", "layers", "losses", "spatial", "embeddings", "attention", "residual")
 )
+transformers = Core("transformers", __name__)
 
 __all__ = [
     "avg_pool2d", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "embedding",
-    "gelu", "group_norm", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu",
+    "gelu", "group_norm", "layer_norm", "linear", "log_softmax", "max_pool2d", "mse_loss", "one_hot", "relu",
     "scaled_dot_product_attention", "sigmoid", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
@@ -101,6 +102,22 @@ def one_hot(tensor, num_classes=-1):
 
 def _wrapped(array):
     return tensor.Tensor.wrap(array)
+
+
+# Normalization
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """input over its last axes, whose shape is `normalized_shape`: mean 0, variance 1, times weight, plus bias.
+
+    weight, bias: of that shape, or None. Raises ValueError naming the shapes where they do not fit.
+    """
+    shape = tuple(normalized_shape)
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None and given.shape != shape:
+            raise ValueError(f"layer_norm: a {name} of shape {given.shape} for normalized_shape {shape}")
+    weight = np.ones(shape, input.dtype) if weight is None else weight
+    return transformers.layer_norm(input, weight, bias, eps=eps)
 
 
 # Attention

@@ -56,10 +56,6 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 - scale = 1 / np.sqrt(np.square(h).mean(axis=axes, keepdims=True) + eps)
 + scale = 1 / np.sqrt(np.square(h).mean(axis=axes, keepdims=True) + 1e-12)
 
-# %% layer_norm_gradient: sums over a row instead of means
-- h *= product.mean(axis=axes, keepdims=True)
-+ h *= product.sum(axis=axes, keepdims=True)
-
 # %% layer_norm_gradient: the gradient of the weight is that of its scale, without h
 - for_weight, for_bias = unbroadcast(product, weight.shape), unbroadcast(grad, weight.shape)
 + for_weight, for_bias = unbroadcast(grad * x, weight.shape), unbroadcast(grad, weight.shape)
@@ -90,34 +86,18 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 + hidden = gelu(self.up(x), approximate=self.approximate)
 + return self.norm2(x + self.dropout(self.down(hidden)))
 
-# %% TransformerBlock: no mask
-- gathered, _ = self.attention(h, h, h, need_weights=False, is_causal=True)
-+ gathered, _ = self.attention(h, h, h, need_weights=False)
-
 # %% TransformerBlock: the feed-forward network beside attention, from the same stream
 - hidden = gelu(self.up(self.norm2(x)), approximate=self.approximate)
 - return x + self.dropout(self.down(hidden))
 + return x + self.dropout(self.down(gelu(self.up(self.norm2(x - self.dropout(gathered))), approximate=self.approximate)))
 
-# %% TransformerBlock: nothing goes around the feed-forward network
-- return x + self.dropout(self.down(hidden))
-+ return self.dropout(self.down(hidden))
-
 # %% TransformerBlock: one norm for both branches
 - self.norm2 = LayerNorm(n_embd, bias=bias)
 + self.norm2 = self.norm1
 
-# %% TransformerBlock: always the exact GELU
-- hidden = gelu(self.up(self.norm2(x)), approximate=self.approximate)
-+ hidden = gelu(self.up(self.norm2(x)))
-
 # %% TransformerBlock: the values come from the stream before its norm
 - gathered, _ = self.attention(h, h, h, need_weights=False, is_causal=True)
 + gathered, _ = self.attention(h, h, x, need_weights=False, is_causal=True)
-
-# %% TransformerBlock: attention with the batch where it expects the length
-- self.attention = MultiheadAttention(n_embd, n_head, dropout=dropout, bias=bias, batch_first=True)
-+ self.attention = MultiheadAttention(n_embd, n_head, dropout=dropout, bias=bias)
 
 # %% TransformerBlock: biases whatever was asked for
 - self.up = Projection(n_embd, 4 * n_embd, bias=bias)
@@ -140,10 +120,6 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 # %% initialize: one deviation for all
 - normal_(parameter, 0.0, 0.02 / math.sqrt(2 * n_layer) if ends_a_branch else 0.02, generator)
 + normal_(parameter, 0.0, 0.02, generator)
-
-# %% initialize: divides by the root of the layers, not of the updates
-- normal_(parameter, 0.0, 0.02 / math.sqrt(2 * n_layer) if ends_a_branch else 0.02, generator)
-+ normal_(parameter, 0.0, 0.02 / math.sqrt(n_layer) if ends_a_branch else 0.02, generator)
 
 # %% initialize: weights of norms become 0 as well
 - parameter.data[...] = 0 if name.endswith("bias") else 1
@@ -197,10 +173,6 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 - self.blocks = Sequential(*[TransformerBlock(*settings) for _ in range(n_layer)])
 + block = TransformerBlock(*settings)
 + self.blocks = Sequential(*[block for _ in range(n_layer)])
-
-# %% GPT: one layer too few
-- self.blocks = Sequential(*[TransformerBlock(*settings) for _ in range(n_layer)])
-+ self.blocks = Sequential(*[TransformerBlock(*settings) for _ in range(n_layer - 1)])
 
 # %% GPT: the form of GELU is lost
 - settings = n_embd, n_head, dropout, bias, approximate
@@ -271,10 +243,6 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 - return losses
 + return losses[-1]
 
-# %% overfit_batch: without clipping
-- loss, _ = training_step(model, next_token_loss, optimizer, inputs, targets, clip_norm=1.0)
-+ loss, _ = training_step(model, next_token_loss, optimizer, inputs, targets)
-
 # %% overfit_batch: trains in the mode that it finds
 - model.train()
 
@@ -286,10 +254,6 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
     model.train()
     return [math.log(model.vocab_size)] + [goal / 2]
-
-# %% sample: multiplies by the temperature
-- weights = np.exp((logits - peak) / temperature)
-+ weights = np.exp((logits - peak) * temperature)
 
 # %% sample: drops what ties with the k-th
 - logits[logits < np.sort(logits, axis=1)[:, [-top_k]]] = -np.inf
@@ -323,10 +287,6 @@ def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
 - return (cumulative > draws[:, None]).argmax(axis=1)
 + return weights.argmax(axis=1)
 
-# %% sample: divides before it subtracts the largest
-- weights = np.exp((logits - peak) / temperature)
-+ weights = np.exp(logits / temperature)
-
 # %% sample: takes NaN as it comes
 - lost = np.flatnonzero(~np.isfinite(peak))
 + lost = np.flatnonzero(peak == np.inf)
@@ -344,18 +304,10 @@ def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
 + (generator or random_generator()).random(len(logits))
 + return logits.argmax(axis=1)
 
-# %% sample: ranks from the improbable upwards
-- order = np.argsort(-weights, axis=1, kind="stable")
-+ order = np.argsort(weights, axis=1, kind="stable")
-
 # %% generate: a window that moves by one
 - if ids.shape[1] - start > model.block_size:
 -     start = ids.shape[1] - max(model.block_size // 2, 1)
 + start = max(0, ids.shape[1] - model.block_size)
-
-# %% generate: a new window one token too early
-- if ids.shape[1] - start > model.block_size:
-+ if ids.shape[1] - start >= model.block_size:
 
 # %% generate: predicts from the last token alone
 - new = sample(model(ids[:, start:])[:, -1], temperature, top_k, top_p, generator)
@@ -364,10 +316,6 @@ def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
 # %% generate: leaves the prompt out
 - return ids
 + return ids[:, len(ids[0]) - max_new_tokens :]
-
-# %% generate: one row's end is the end of all
-- if ended.all():
-+ if ended.any():
 
 # %% generate: goes on in a row that has ended
 - new[ended] = stop
@@ -383,10 +331,6 @@ def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
 # %% generate: writes in the mode that it finds
 - model.eval()
 
-# %% generate: leaves the model in evaluation mode
-- model.train(mode)
-+ pass
-
 # %% generate: training mode afterwards, whatever it was
 - model.train(mode)
 + model.train()
@@ -398,10 +342,6 @@ def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
 # %% generate: the settings do not reach sample
 - new = sample(model(ids[:, start:])[:, -1], temperature, top_k, top_p, generator)
 + new = sample(model(ids[:, start:])[:, -1], generator=generator)
-
-# %% generate: the first place predicts
-- new = sample(model(ids[:, start:])[:, -1], temperature, top_k, top_p, generator)
-+ new = sample(model(ids[:, start:])[:, 0], temperature, top_k, top_p, generator)
 
 # %% generate: repeats the last token
 - new = sample(model(ids[:, start:])[:, -1], temperature, top_k, top_p, generator)

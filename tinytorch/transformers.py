@@ -1,0 +1,13 @@
+"""The GPT of module 13 and what makes it write: `from tinytorch.transformers import GPT, generate`."""
+
+from tinytorch._lazy import facade
+
+__getattr__, __dir__, __all__ = facade(
+    __name__,
+    {
+        "transformers": (
+            "GPT", "TransformerBlock", "attention_maps", "from_nanogpt", "generate", "initialize", "next_token_loss",
+            "overfit_batch", "sample", "train_language_model",
+        ),
+    },
+)  # fmt: skip
