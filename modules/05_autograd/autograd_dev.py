@@ -26,7 +26,7 @@ import math
 
 import numpy as np
 
-from tinytorch.core.activations import erf, gelu, relu, sigmoid, softmax_along, tanh
+from tinytorch.core.activations import BLOCK, erf, gelu, in_blocks, relu, sigmoid, softmax_along, tanh
 from tinytorch.core.layers import linear
 from tinytorch.core.losses import bce_terms, log_softmax, softplus
 from tinytorch.core.tensor import (
@@ -1385,14 +1385,16 @@ def softmax_gradient(grad, out, x, *, axis):
     return out * (grad - (grad * out).sum(axis=axis, keepdims=True))
 
 
+def gelu_slope(x, approximate, scale=math.sqrt(2 / math.pi)):
+    if approximate == "none":
+        return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    t = np.tanh(x * (scale + scale * 0.044715 * x * x))
+    return 0.5 + 0.5 * t + x * (1 - t * t) * (0.5 * scale + 1.5 * scale * 0.044715 * x * x)
+
+
 @gelu.gradient
 def gelu_gradient(grad, out, x, *, approximate="none"):
-    if approximate == "tanh":
-        scale, cubic = math.sqrt(2 / math.pi), 0.044715
-        t = np.tanh(scale * (x + cubic * x * x * x))
-        return grad * 0.5 * (1 + t + x * (1 - t * t) * scale * (1 + 3 * cubic * x * x))
-    share = 0.5 * (1 + erf(x * math.sqrt(0.5)))
-    return grad * (share + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+    return grad * in_blocks(lambda entries: gelu_slope(entries, approximate), x, BLOCK)
 
 
 @bce_terms.gradient

@@ -204,7 +204,7 @@ def test_unit_layer_norm_gradient():
     two = np.array([[1.0, 1.0, 5.0, 5.0], [0.0, 2.0, 0.0, 2.0]])
     weight = np.array([1.0, 0.0, 2.0, 1.0])
     for_x, for_weight, for_bias = layer_norm_gradient(np.ones((2, 4)), two, two, weight, np.zeros(4), eps=0.0)
-    expect(for_x * 4, [[1, -1, 1, -1], [-2, -2, 2, 2]], "four times that of two rows", atol=1e-12)
+    expect(np.asarray(for_x) * 4, [[1, -1, 1, -1], [-2, -2, 2, 2]], "four times that of two rows", atol=1e-12)
     expect(for_weight, [-2, 0, 0, 2], "for the weight: summed over the rows", atol=1e-12)
     expect(for_bias, [2, 2, 2, 2], "for the bias: summed over the rows")
     expect(len(layer_norm_gradient(grad, out, x, ones_, eps=0.0)), 2, "gradients of a call without a bias")
@@ -232,7 +232,7 @@ test_unit_layer_norm_gradient_engine()
 ### BEGIN HIDDEN TESTS
 draws = np.random.default_rng(13)
 x, grad, weight = draws.normal(2, 3, (5, 2, 4)), draws.normal(size=(5, 2, 4)), draws.normal(size=(2, 4))
-slopes, scales, offsets = layer_norm_gradient(grad, x, x, weight, weight, eps=0.0)
+slopes, scales, offsets = map(np.asarray, layer_norm_gradient(grad, x, x, weight, weight, eps=0.0))
 expect(slopes.sum(axis=(1, 2)), np.zeros(5), "along the shift", atol=1e-12)
 stretch = x - x.mean(axis=(1, 2), keepdims=True)
 expect((slopes * stretch).sum(axis=(1, 2)), np.zeros(5), "along the stretch", atol=1e-11)
@@ -408,7 +408,7 @@ given.sum().backward()
 missing = [name for name, parameter in wide.named_parameters() if parameter.grad is None]
 expect(missing, [], "parameters without a gradient")
 slopes = [1.270583, 2.120655, 0.72319, 0.534353, 0.469625, 0.881594]
-expect(stream.grad[0, 0], slopes, "the gradient of the stream at the first position", atol=1e-4)
+expect(np.asarray(stream.grad)[0, 0], slopes, "the gradient of the stream at the first position", atol=1e-4)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -471,11 +471,11 @@ def test_unit_initialize():
     given = initialize(block, 8, np.random.default_rng(0))
     assert given is block, "the model comes back"
     for name, deviation in [("attention.in_proj_weight", 0.02), ("up.weight", 0.02)]:
-        expect(arrays[name].std(), deviation, f"the standard deviation of {name}", rtol=0.03)
+        expect(np.asarray(arrays[name]).std(), deviation, f"the standard deviation of {name}", rtol=0.03)
     for name in ("attention.out_proj.weight", "down.weight"):
-        expect(arrays[name].std(), 0.005, f"{name} with 8 layers: 0.02 / √16", rtol=0.03)
+        expect(np.asarray(arrays[name]).std(), 0.005, f"{name} with 8 layers: 0.02 / √16", rtol=0.03)
     for name in ("attention.in_proj_bias", "attention.out_proj.bias", "up.bias", "norm1.bias"):
-        expect(np.abs(arrays[name]).max(), 0, f"the largest entry of {name}")
+        expect(arrays[name], np.zeros(arrays[name].shape), f"{name}, all zeros")
     expect(arrays["norm2.weight"], np.ones(64), "the weight of a norm")
 
     draws, pair = np.random.default_rng(5), Sequential(Linear(2, 3), LayerNorm(3), Embedding(2, 2))
@@ -718,8 +718,7 @@ def overfit_batch(model, inputs, targets, optimizer, steps, goal=0.1):
 # %% nbgrader={"grade": true, "grade_id": "test-overfit_batch", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def test_unit_overfit_batch():
     manual_seed(1)
-    draws = np.random.default_rng(1)
-    inputs, targets = token_windows(draws.integers(20, size=500), 8, 4, draws)
+    inputs, targets = token_windows(np.arange(500) ** 2 % 19, 8, 4, np.random.default_rng(1))
     model = GPT(20, 8, 1, 2, 32).eval()
     losses = overfit_batch(model, inputs, targets, AdamW(model.parameters(), lr=1e-2), 200)
     expect(losses[0], math.log(20), "the first loss", atol=0.1)
@@ -727,17 +726,19 @@ def test_unit_overfit_batch():
         left = next_token_loss(model(inputs), targets).item()
     assert left < 0.1, f"the batch is known by heart: expected a loss below 0.1, it is {left:.3f}"
     assert len(losses) < 100, f"32 tokens take fewer than 100 steps, not {len(losses)}"
-    expect([loss < 0.1 for loss in losses[-2:]], [False, True], "it stops after the first loss below 0.1")
+    expect(float(losses[-1]) < 0.1 <= float(losses[-2]), True, "it stops after the first loss below 0.1")
     expect(model.training, True, "the mode afterwards")
 
     still = overfit_batch(model, inputs, 19 - targets, AdamW(model.parameters(), lr=0.0), 3)
     expect(len(still), 3, "a rate of 0 learns nothing: all 3 steps are taken")
-    expect(still, still[:1] * 3, "and the loss stays", atol=1e-6)
+    expect(still, [float(still[0])] * 3, "and the loss stays", atol=1e-6)
     before = model.state_dict()
     plain = SGD(model.parameters(), lr=0.5)
     expect(len(overfit_batch(model, inputs, 19 - targets, plain, 50, goal=99.0)), 1, "steps with goal 99")
-    way = [((array - before[name]) ** 2).sum() for name, array in model.state_dict().items()]
-    expect(math.sqrt(sum(way)), 0.5, "the way of one step of SGD, rate 0.5, clipped to 1", rtol=1e-3)
+    after = model.state_dict()
+    moved = [np.asarray(after[name]) - np.asarray(before[name]) for name in before]
+    way = math.sqrt(sum((step**2).sum() for step in moved))
+    expect(way, 0.5, "the way of one step of SGD, rate 0.5, clipped to 1", rtol=1e-3)
     print(f"🔬 overfit_batch: passed; {len(losses)} steps")
 
 test_unit_overfit_batch()
@@ -867,7 +868,7 @@ def test_unit_sample_filters():
     got = sample(rows, top_p=0.75, generator=np.random.default_rng(2))
     expect(got, (u >= 2 / 3).astype(int), "the worked case: 2/3 and 1/3")
     expect(sample(rows, top_k=1, top_p=0.5), [0] * 4, "top_k 1")
-    expect(rows[0], np.log([0.5, 0.25, 0.15, 0.1]), "the logits stay as they are")
+    expect(rows[0, 3], np.log(0.1), "the logits stay as they are")
     print("🔬 sample, filters: passed")
 
 test_unit_sample_filters()
@@ -912,8 +913,7 @@ One distribution, four settings. Which rows will have zeros?
 # %%
 rows = np.repeat([[2.0, 1.5, 1.0, 0.0, -1.0, -3.0]], 10_000, axis=0)
 for settings in ({}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 3}, {"top_p": 0.6}):
-    drawn = sample(rows, **settings, generator=np.random.default_rng(0))
-    print(f"{settings!s:22}", np.bincount(drawn, minlength=6) / 10_000)
+    print(f"{settings!s:22}", np.bincount(sample(rows, **settings), minlength=6) / 10_000)
 
 # %% [markdown]
 r"""
@@ -997,7 +997,8 @@ def test_unit_generate():
     expect(lengths, [3, 4, 2, 3, 4, 2, 3], "the window: full at 4, then the last 2 and the new ones")
     expect({shape[0] for shape, _, _ in model.seen}, {2}, "rows in every call of the model")
     expect(prompt, [[1, 2, 3], [7, 7, 0]], "the prompt stays as it is")
-    expect(generate(model, [[1, 2, 3, 4, 5, 6]], 1)[0, 6], 26, "a prompt of 6: the last 2, so 6 + 20")
+    six = [[1, 2, 3, 4, 5, 6]]
+    expect(generate(model, six, 1), [[1, 2, 3, 4, 5, 6, 26]], "a prompt of 6: the last 2, 6 + 20")
     expect(generate(model, prompt, 0), prompt, "no new tokens")
 
     small = waves(GPT(5, 4, 1, 2, 4))
@@ -1007,7 +1008,7 @@ def test_unit_generate():
     pieces, draws = np.array([[1]]), np.random.default_rng(3)
     for _ in range(3):
         pieces = np.append(pieces, [sample(small(pieces)[:, -1], 5.0, generator=draws)], axis=1)
-    expect(once[:, :4], pieces, "the first three tokens, one by one")
+    expect(np.asarray(once)[:, :4], pieces, "the first three tokens, one by one")
     print("🔬 generate: passed")
 
 test_unit_generate()
@@ -1031,7 +1032,8 @@ def test_unit_generate_manners():
     expect(Op.recording, True, "operations are recorded after an error")
     best = small([[1, 2]])[:, -1].numpy().argmax(axis=1)
     for settings in ({"temperature": 0}, {"top_k": 1}, {"top_p": 1e-6}):
-        expect(generate(small, [[1, 2]], 1, **settings)[:, 2], best, f"{settings}: the most probable token")
+        given = np.asarray(generate(small, [[1, 2]], 1, **settings))
+        expect(given[:, 2], best, f"{settings}: the most probable token")
     print("🔬 generate, manners: passed")
 
 test_unit_generate_manners()
@@ -1046,7 +1048,8 @@ for block, lengths in [(5, [2, 3, 4, 5, 2, 3, 4, 5, 2]), (1, [1] * 9)]:
     expect([shape[1] for shape, _, _ in counting.seen], lengths, f"windows of block {block}")
 got = generate(Counting(), [[30], [0]], 2, stop=30)
 expect(got, [[30, 40, 60], [0, 10, 30]], "a stop in the prompt ends nothing")
-long = generate(waves(GPT(5, 4, 1, 2, 4)), np.zeros((3, 2), int), 50, generator=np.random.default_rng(0))
+small = waves(GPT(5, 4, 1, 2, 4))
+long = np.asarray(generate(small, np.zeros((3, 2), int), 50, generator=np.random.default_rng(0)))
 expect((long.shape, long.min() >= 0, long.max() < 5), ((3, 52), True, True), "50 tokens for three rows")
 ### END HIDDEN TESTS
 
@@ -1191,7 +1194,7 @@ Shakespeare's plays by characters: 65 of them, nine tenths to learn from, the la
 held-out tenth. Where will 60 steps be, and where 600?
 """
 
-# %% tags=["measure"]
+# %% tags=["measure"] jupyter={"source_hidden": true}
 import matplotlib.pyplot as plt
 
 from tinytorch.core.tokenization import CharTokenizer
@@ -1353,7 +1356,7 @@ The engine has a slot for an observer, which sees each operation on both ways. *
 step, and what the ratio of backward to forward is.
 """
 
-# %% tags=["measure"]
+# %% tags=["measure"] jupyter={"source_hidden": true}
 import time
 
 

@@ -100,6 +100,10 @@ LISTED = {
     "12_attention": Listed(
         provided=242,
         tests=418,
+    "13_transformers": Listed(
+        provided=314,
+        tests=411,
+        wordy=("layer_norm",),
     ),
     "21_residual": Listed(
         provided=252,

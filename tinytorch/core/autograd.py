@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..kernels.precision import to_float32
-from .activations import erf, gelu, relu, sigmoid, softmax_along, tanh
+from .activations import BLOCK, erf, gelu, in_blocks, relu, sigmoid, softmax_along, tanh
 from .layers import linear
 from .losses import bce_terms, log_softmax, softplus
 from .tensor import (
@@ -25,7 +25,8 @@ __all__ = [
     "cast_gradient", "sum_gradient", "mean_gradient", "max_gradient", "matrix_gradients", "matmul_gradient",
     "flat_matmul_gradient", "linear_gradient", "reshape_gradient", "permute_gradient", "index_gradient",
     "concat_gradient", "relu_gradient", "tanh_gradient", "log_softmax_gradient", "sigmoid_gradient",
-    "softplus_gradient", "softmax_gradient", "gelu_gradient", "bce_terms_gradient", "no_grad", "gradcheck",
+    "softplus_gradient", "softmax_gradient", "gelu_slope", "gelu_gradient", "bce_terms_gradient", "no_grad",
+    "gradcheck",
 ]
 
 
@@ -389,14 +390,16 @@ def softmax_gradient(grad, out, x, *, axis):
     return out * (grad - (grad * out).sum(axis=axis, keepdims=True))
 
 
+def gelu_slope(x, approximate, scale=math.sqrt(2 / math.pi)):
+    if approximate == "none":
+        return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    t = np.tanh(x * (scale + scale * 0.044715 * x * x))
+    return 0.5 + 0.5 * t + x * (1 - t * t) * (0.5 * scale + 1.5 * scale * 0.044715 * x * x)
+
+
 @gelu.gradient
 def gelu_gradient(grad, out, x, *, approximate="none"):
-    if approximate == "tanh":
-        scale, cubic = math.sqrt(2 / math.pi), 0.044715
-        t = np.tanh(scale * (x + cubic * x * x * x))
-        return grad * 0.5 * (1 + t + x * (1 - t * t) * scale * (1 + 3 * cubic * x * x))
-    share = 0.5 * (1 + erf(x * math.sqrt(0.5)))
-    return grad * (share + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
+    return grad * in_blocks(lambda entries: gelu_slope(entries, approximate), x, BLOCK)
 
 
 @bce_terms.gradient
