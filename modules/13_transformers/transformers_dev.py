@@ -429,7 +429,7 @@ for position, distance in enumerate(moved):
 # %% [markdown]
 r"""
 Position 3 itself moves most, by attention, by the feed-forward network and by the stream; the later ones by attention alone; the earlier
-ones not at all.
+ones not at all. Here you can stop: the block works, and its numbers are PyTorch's.
 
 ## Part 2 of 3 · about 3 hours: what a deep stream starts from
 
@@ -621,7 +621,7 @@ Before anything is trained, one number is known. The weights are small, so the l
 the loss has to be about ln V. For 65 characters that is 4.17. A first loss of 8 says that the start is too wild, one far *below* ln V that something
 leaks: a model that knows nothing cannot do better than guessing.
 
-The most common leak are targets that are not shifted. Asked for the token that it has just read, a model with tied tables is good at once: the
+The most common leak is targets that are not shifted. Asked for the token that it has just read, a model with tied tables is good at once: the
 stream holds that token's row, and the inner product of a row with itself is the largest. Its first loss is lower by about 1.
 
 Module 04's `cross_entropy` takes rows of logits (N, V) with targets (N,). A language model has one prediction for every position of every
@@ -756,6 +756,8 @@ expect(len(set(losses)), 4, "different losses at rate 0: dropout draws in traini
 # %% [markdown]
 r"""
 ## Part 3 of 3 · about 4 hours: drawing a token
+
+Where you can stop as well: the GPT starts at ln V and learns a batch by heart. Now it is to write.
 
 A model gives logits; a text needs tokens. Always the most probable one, and the text soon repeats itself. Drawn from all, sooner
 or later it is one of the thousands that are each nearly impossible. In between:
