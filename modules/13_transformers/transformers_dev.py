@@ -757,7 +757,7 @@ expect(len(set(losses)), 4, "different losses at rate 0: dropout draws in traini
 r"""
 ## Part 3 of 3 · about 4 hours: drawing a token
 
-Where you can stop as well: the GPT starts at ln V and learns a batch by heart. Now it is to write.
+Here, too, you can stop: the GPT learns.
 
 A model gives logits; a text needs tokens. Always the most probable one, and the text soon repeats itself. Drawn from all, sooner
 or later it is one of the thousands that are each nearly impossible. In between:

@@ -100,6 +100,7 @@ LISTED = {
     "12_attention": Listed(
         provided=242,
         tests=418,
+    ),
     "13_transformers": Listed(
         provided=314,
         tests=411,

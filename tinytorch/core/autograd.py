@@ -390,11 +390,11 @@ def softmax_gradient(grad, out, x, *, axis):
     return out * (grad - (grad * out).sum(axis=axis, keepdims=True))
 
 
-def gelu_slope(x, approximate, scale=math.sqrt(2 / math.pi)):
+def gelu_slope(x, approximate):
     if approximate == "none":
         return 0.5 * (1 + erf(x * math.sqrt(0.5))) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    t = np.tanh(x * (scale + scale * 0.044715 * x * x))
-    return 0.5 + 0.5 * t + x * (1 - t * t) * (0.5 * scale + 1.5 * scale * 0.044715 * x * x)
+    t = np.tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x * x))
+    return 0.5 * (1 + t) + x * (1 - t * t) * (1 + 3 * 0.044715 * x * x) / math.sqrt(2 * math.pi)
 
 
 @gelu.gradient
