@@ -584,7 +584,7 @@ def to_batch(x, batch_first):
 r"""
 **Write two parts of `MultiheadAttention`.** `project` returns the three mapped inputs: `linear(x, weight, bias)` with the thirds. In `forward`
 everything has a batch in front: query (N, n, E), key and value (N, m, E). Turn a boolean `mask` round; make `heads` and `weights` (None unless
-`need_weights`) with `attention_and_weights`, and `out`, of the query's shape. What is given does the rest.
+`need_weights`) with `attention_and_weights`, which takes `dropout` and `need_weights` too, and `out`, of the query's shape. What is given does the rest.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "MultiheadAttention", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Which rows of the large weight belong to the key, and how are they cut out so that their gradient finds the way back?", "In forward: mask, project, split, attend, merge, out_proj, in this order. A floating mask means the same to both functions, and no mask is left as it is.", "The dropout to pass on is the one computed above, which is 0 in evaluation; the scores are divided by the root of a head's width, which attention_weights does by itself."], "minutes": 60, "objective": "heads"}
@@ -1283,7 +1283,7 @@ def analyze_lengths(lengths=(128, 256, 512, 1024, 2048), width=64, block=128):
     rows = {"composed": [], "operation": [], "blocks": []}
     for n in lengths:
         for name, way in three_ways(n, width, block).items():
-            seconds = best_seconds(way, repeats=3)
+            seconds = best_seconds(way)
             tracemalloc.start()
             out = way()
             held, peak = tracemalloc.get_traced_memory()
@@ -1310,7 +1310,7 @@ analyze_lengths()
 
 # %% [markdown]
 r"""
-All three multiply as much, and with n² scores time grows about as n². So do the bytes of the first two: of 2,048² numbers in float32, 16.8 MB each, the composed function
+All three multiply as much, and on a quiet machine time grows about as n², the number of scores. So do the bytes of the first two: of 2,048² numbers in float32, 16.8 MB each, the composed function
 holds two until `backward` (with a mask, more), the operation none. In blocks bytes grow as n, like the inputs.
 """
 
