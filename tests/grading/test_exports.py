@@ -66,7 +66,7 @@ def test_what_is_not_graded_stops_the_export_with_a_list(small):
     grade(small)
     with pytest.raises(WorkError, match="1 submission of 01_alpha without a score: bob .*stumbled") as refused:
         export(small.project, [small.module])
-    assert refused.value.hint == "tito grade autograde 01_alpha"
+    assert refused.value.hint == ("tito grade autograde 01_alpha; or leave out who cannot be graded: --without bob")
     assert [entry["student"] for entry in refused.value.data["ungraded"]] == ["bob"]
 
 
