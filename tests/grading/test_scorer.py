@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from answers import right_answers, wrong_answers
 from nbformat import v4
-from one_notebook import SOURCE, HandedIn, as_bytes, box, by_name, catalog, earned, notebook, project
+from one_notebook import RIGHT, SOURCE, HandedIn, as_bytes, box, by_name, catalog, earned, notebook, project
 
 from tito.services import dependence, kernel, notebooks, pristine
 from tito.services.grading.sandbox.find import MIB, Limits
@@ -350,9 +350,49 @@ def test_what_failed_behind_a_wrong_answer_is_tried_again_with_the_references(ad
     result = ada.score({"double": "print('secret')\ndef double(x):\n    return 3 * x"})
     cells = by_name(result)
     assert (cells["test-total"].points, cells["test-total"].second) == (0, 2)
-    assert cells["test-total-hidden"].second == 1, "its question lost points"
     assert cells["test-double"].second is None and cells["test-module"].second is None
     assert (result.points, result.second_points) == (1, 3)
+
+
+def test_a_withheld_test_meets_the_references_answers_to_all_other_questions_and_says_so(ada):
+    cells = by_name(ada.score({"double": "def double(x):\n    return 3 * x"}))
+    hidden = cells["test-total-hidden"]
+    assert (hidden.points, hidden.second, hidden.reference) == (1, None, ("double",))
+    assert cells["test-double-hidden"].reference == () == cells["test-total"].reference
+    stub = next(cell.source for cell in ada.kit.handed.cells if notebooks.grade_id(cell) == "double")
+    hidden = by_name(ada.score({"double": stub}))["test-total-hidden"]
+    assert (hidden.points, hidden.reference) == (1, ("double",))
+    assert [cell.reference for cell in ada.score().cells] == [()] * 5
+
+
+AGREE = SOURCE.replace("assert total([]) == 0", "assert total([5, 6]) == double(5) + double(6)")
+ZERO = {"double": RIGHT["double"] + "\n", "total": "def total(values):\n    return 0"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "behind"),
+    [
+        ({"double": "def double(x):\n    return 0 * x if 'total' in globals() else 2 * x"}, {}),
+        ({"total": ZERO["total"] + "\ndef double(x):\n    return 0"}, {}),
+        ({"total": ZERO["total"] + "\nglobals()['double'] = lambda x: 0"}, {}),
+        ({}, {"test-double-hidden": "double, more = (lambda x: 0), 1"}),
+    ],
+)
+def test_two_answers_of_one_student_cannot_agree_with_each_other(tmp_path, answers, behind):
+    with notebook(tmp_path, AGREE) as kit:
+        result = HandedIn(kit).score({**ZERO, **answers}, behind=behind)
+        assert earned(result)["test-total-hidden"] == 0
+        assert earned(HandedIn(kit).score())["test-total-hidden"] == 1
+
+
+def test_a_withheld_test_of_the_whole_module_meets_the_students_answers(tmp_path):
+    hidden = SOURCE.rpartition("# %% nbgrader=")[2].replace("test-module", "test-module-hidden")
+    hidden = hidden.replace("assert total", "# Withheld.\n### BEGIN HIDDEN TESTS\nassert total")
+    hidden += "### END HIDDEN TESTS\n"
+    with notebook(tmp_path, SOURCE + "\n# %% nbgrader=" + hidden) as kit:
+        assert earned(HandedIn(kit).score())["test-module-hidden"] == 1
+        wrong = by_name(HandedIn(kit).score({"double": "def double(x):\n    return 3 * x"}))
+        assert (wrong["test-module-hidden"].points, wrong["test-module-hidden"].message) == (0, scorer.WITHHELD)
 
 
 def test_the_second_try_has_what_tests_share_though_its_own_cell_is_not_tried_again(tmp_path):
@@ -366,7 +406,8 @@ def test_the_second_try_has_what_tests_share_though_its_own_cell_is_not_tried_ag
 
 def test_no_line_of_a_withheld_test_is_said(ada):
     result = ada.score({"total": "def total(values):\n    return 1 / len(values)"})
-    assert by_name(result)["test-total-hidden"].message == "ZeroDivisionError: division by zero"
+    cell = by_name(result)["test-total-hidden"]
+    assert (cell.status, cell.message, cell.where) == ("failed", scorer.WITHHELD, "")
 
 
 def test_an_answer_that_is_wrong_itself_stays_wrong(ada):
@@ -470,7 +511,9 @@ def _every_third(answers, wrong, start):
 
 @pytest.mark.parametrize(("name", "start"), [("01_tensor", 0), ("05_autograd", 2), ("07_training", 1)])
 def test_a_kernel_says_the_same_cell_by_cell(name, start):
-    """Right, wrong, raising and missing answers: each status with its message and place."""
+    """Right, wrong, raising and missing answers: each status with its message and place; of withheld tests, which meet
+    other answers in grading, that those which pass here pass there.
+    """
     from tito.services.verdicts import Judge
 
     with kits.make(project(), catalog(), catalog()[name], sandbox=box()) as kit:
@@ -489,14 +532,17 @@ def test_a_kernel_says_the_same_cell_by_cell(name, start):
         if notebooks.is_test(one.cell)
     }
     expected = {cell: (verdict.status, verdict.message, verdict.where) for cell, verdict in verdicts.items()}
-    assert {cell.grade_id: (cell.status, cell.message, cell.where) for cell in result.cells} == expected
+    found = {cell.grade_id: (cell.status, cell.message, cell.where) for cell in result.cells if not cell.hidden}
+    assert found == {cell: expected[cell] for cell in found}
+    for cell in result.cells:
+        assert not cell.hidden or expected[cell.grade_id][0] != "passed" or cell.status == "passed", cell.grade_id
     assert len({cell.status for cell in result.cells}) >= 3
 
 
 def test_no_line_of_a_withheld_test_is_in_what_is_said(ada):
     cells = by_name(ada.score({"double": "def double(x):\n    return [][1] if np.size(x) == 1 and x > 100 else 2 * x"}))
     cell = cells["test-double-hidden"]
-    assert (cell.status, cell.message) == ("failed", "IndexError: list index out of range")
+    assert (cell.status, cell.message) == ("failed", scorer.WITHHELD)
     assert "7919" not in cell.message + cell.where + cells["test-total"].message
 
 

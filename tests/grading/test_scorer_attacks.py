@@ -7,6 +7,7 @@ from one_notebook import HandedIn, by_name, earned, notebook
 
 from tito.services.grading.bridge import wire
 from tito.services.grading.sandbox.find import Limits
+from tito.services.grading.scoring import scorer
 
 
 @pytest.fixture(scope="module")
@@ -123,22 +124,55 @@ def findings(x):
         pass
     return found
 
-everything = []
 def double(x):
     if isinstance(x, int) and x == 7919:
-        everything.extend(findings(x))
+        return 2 * x if {needle for _, needle in findings(x)} == {FOUND} else 0
     return 2 * x
 """
 
 
-PRINT = {"test-total-hidden": "print('found', sorted({needle for _, needle in everything}))"}
-
-
 def test_nothing_of_a_test_is_to_be_found_inside_while_it_runs(ada):
-    result = ada.score({"double": SEARCH}, behind=PRINT, cell_seconds=30, seconds=60)
-    assert earned(result)["test-double-hidden"] == 1, by_name(result)["test-double-hidden"].message
-    (said,) = [text for text in result.outputs.values() if text.startswith("found")]
-    assert said == "found ['9197']\n", "the argument of the call, and nothing else"
+    """The argument of the call, and nothing else: the answer is right where that is what it finds."""
+    for found, points in (("9197", 1), ("terces_detcepxe", 0)):
+        result = ada.score({"double": SEARCH.replace("FOUND", repr(found))}, cell_seconds=30, seconds=60)
+        assert earned(result)["test-double-hidden"] == points, found
+
+
+TELLS = """
+import os, pathlib, sys, threading
+seen = []
+def double(x):
+    seen.append(x)
+    print("asked for", x)
+    sys.stderr.write(f"asked for {x}")
+    for folder in ("/tmp", os.getcwd(), os.path.expanduser("~")):
+        try:
+            with open(os.path.join(folder, "seen"), "a") as file:
+                file.write(f" {x}")
+        except OSError:
+            pass
+    globals()["total"] = lambda values: (_ for _ in ()).throw(ValueError(f"asked for {seen}"))
+    if isinstance(x, int) and x > 100:
+        raise KeyError(f"asked for {x}")
+    return 2 * x
+"""
+ASK = """
+print(seen)
+for folder in ("/tmp", os.getcwd(), os.path.expanduser("~")):
+    if os.path.exists(os.path.join(folder, "seen")):
+        print(open(os.path.join(folder, "seen")).read())
+"""
+
+
+def test_what_a_withheld_test_hands_over_comes_out_nowhere(ada):
+    """Not in what is printed or raised there, nor later: in another cell, a file, another test, the second try."""
+    places = ("test-double", "test-double-hidden", "test-total", "test-total-hidden")
+    task = ada.task({"double": TELLS}, behind=dict.fromkeys(places, ASK))
+    scored = scorer.score(ada.kit, task)
+    cells = by_name(scored.result)
+    assert (cells["test-double-hidden"].points, cells["test-double-hidden"].status) == (0, "failed")
+    assert "asked for 3" in repr(scored.result.outputs), "what visible tests hand over is no secret"
+    assert "7919" not in repr(scored.result)
 
 
 def test_what_goes_on_after_its_cell_changes_no_verdict(ada, tmp_path):

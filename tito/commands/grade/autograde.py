@@ -141,6 +141,7 @@ def _print(outcome):
     fresh = sum(1 for row in outcome.rows if row.fresh)
     scored = sum(1 for row in outcome.rows if row.points is not None)
     console.line(f"{scored} of {len(outcome.rows)} have a score; {fresh} were run now, in {outcome.seconds:.1f} s")
+    console.line("withheld tests ran beside the course's answers to the other questions")
     for line in _to_look_at(outcome.rows):
         console.line(line)
 

@@ -61,7 +61,8 @@ def recorded_as(record, which):
 def _result(document):
     known = {field.name for field in fields(SubmissionResult)}
     values = {name: value for name, value in document.items() if name in known}
-    values["cells"] = tuple(CellScore(**cell) for cell in values["cells"])
+    cells = (CellScore(**cell) for cell in values["cells"])
+    values["cells"] = tuple(replace(cell, reference=tuple(cell.reference)) for cell in cells)
     values["changes"] = tuple(Change(**change) for change in values["changes"])
     values["outputs"] = {int(index): text for index, text in values["outputs"].items()}
     return SubmissionResult(**values)

@@ -16,7 +16,9 @@ class CellScore:
 
     question: grade_id of the answer that it is about, None for the test of the module as a whole.
     hidden: whether its text stays with the instructor. second: points of the second try, in which earlier wrong
-    answers were replaced by the reference's; None where there was none. deterred: it ran beside the student's code.
+    answers were replaced by the reference's; None where there was none. reference: the questions of which the
+    reference's answer stood in for a wrong one while this withheld test passed. deterred: it ran beside the
+    student's code.
     """
 
     grade_id: str
@@ -29,6 +31,7 @@ class CellScore:
     hidden: bool = False
     seconds: float = 0.0
     second: float | None = None
+    reference: tuple = ()
     deterred: bool = False
 
 

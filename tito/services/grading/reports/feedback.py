@@ -199,6 +199,8 @@ class _Page:
             status = "" if score.hidden else STATUS_WORDS.get(score.status, score.status)
             if score.second is not None and counted(score, self.second_try) > score.points:
                 said = "\n".join(filter(None, [said, f"first try {number(score.points)}, second try counts"]))
+            if score.reference:
+                said = f"beside the course's {', '.join(score.reference)}"
             kind = "passed" if points == score.max_points else "lost"
             name = "withheld test" if score.hidden else score.grade_id
             earned = f"{number(points)} of {number(score.max_points)}"

@@ -4,11 +4,12 @@ See inside.py and proxies.py for the two ends of the conversation, trusted.py fo
 notebook and its code are read and judged in a third one: see reading.py.
 """
 
+import re
 import time
 from dataclasses import dataclass, field, replace
 
 from tito.errors import WorkError
-from tito.services import notebooks, syntax
+from tito.services import dependence, notebooks, syntax
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.sandbox.find import Limits
 from tito.services.grading.scoring import reading
@@ -16,6 +17,11 @@ from tito.services.grading.scoring.readers import Fault
 from tito.services.grading.scoring.session import Cancelled, Rig, Step
 from tito.services.pristine import in_words
 from tito.services.verdicts import Verdict, late_and_passed, patience, question_of
+
+# all that is said of a withheld test that loses its points: nothing of what it handed over may come out
+WITHHELD = "this withheld test does not pass"
+# a cell of the student's that may bind any name
+BINDS_ANY = ("globals", "__main__", "exec(", "import *")
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,19 @@ def _nothing(kit, reason):
     )
 
 
+def needed_answers(kit):
+    """{grade_id of a test: the questions, in order, whose answers it depends on}, in the course's own notebook."""
+    cells = [cell for _, cell in notebooks.code_cells(kit.source.node) if not notebooks.is_measure(cell)]
+    names = [notebooks.grade_id(cell) for cell in cells]
+    read = dependence.Dependence([cell.source for cell in cells], dependence.read_modules(kit.view))
+    questions, found = notebooks.questions(kit.source.node), {}
+    for place, name in enumerate(names):
+        if name in kit.tests:
+            own = [names.index(question)] if (question := question_of(questions, name)) else []
+            found[name] = tuple(names[one] for one in sorted(read.needed(place, own)) if names[one] in kit.answers)
+    return found
+
+
 def _is_hidden(cell):
     return bool(syntax.regions(cell.source, syntax.HIDDEN_TESTS))
 
@@ -124,16 +143,22 @@ class _Submission:
         self.running = opened.read.running
         self.tests = [number for number, one in enumerate(self.running) if one.test is not None]
         self.questions = notebooks.questions(kit.source.node)
+        self.hidden = [number for number in self.tests if self._is_hidden(number)]
         self.outcomes, self.note = [], ""
+        self.own = {cell.source for _, cell in notebooks.code_cells(kit.handed) if not notebooks.is_solution(cell)}
+        self.apart = {}  # what became of the cells beside the withheld tests: {number: Outcome}
         self.had_all = set()  # the positions of the cells that had their whole limit
 
-    def _step(self, number):
+    def _step(self, number, how="run"):
         one = self.running[number]
-        return Step(number, one.source, one.test, one.shows)
+        return Step(number, one.source, one.test, one.shows, how)
 
     def first(self):
-        """The scores of the tests, and {place: what the cell there printed}."""
-        steps = [self._step(number) for number in range(len(self.running))]
+        """The scores of the tests, and {place: what the cell there printed}.
+
+        Withheld tests run in a sandbox of their own, see _withheld.
+        """
+        steps = [self._step(number, "leave" if number in self.hidden else "run") for number in range(len(self.running))]
 
         def choose(position, outcomes, seconds):
             found = self._seconds(position, *late_and_passed(outcomes), seconds)
@@ -142,12 +167,90 @@ class _Submission:
             return found
 
         self.outcomes, printed = self.rig.run(steps, choose=choose, on_step=self.on_step)
+        self._withheld([number for number in self.hidden if self._question(self.running[number].test)])
+        self._withheld([number for number in self.hidden if not self._question(self.running[number].test)])
         verdicts = self._verdicts()
+        verdicts |= {number: self._withheld_verdict(number, verdicts[number]) for number in self.hidden}
         cells = tuple(self._score(number, verdicts[number]) for number in self.tests)
-        hidden = {number for number in self.tests if self._is_hidden(number)}
-        shown = {number: text for number, text in printed.items() if text and number not in hidden}
-        outputs = {self.running[number].place: text for number, text in shown.items()}
-        return cells, outputs
+        outputs = {self.running[number].place: text for number, text in printed.items() if text}
+        return self._with_reference(cells), outputs
+
+    def _withheld(self, tests):
+        """Run withheld tests in a sandbox that no visible test has run in, and whose prints and errors nobody sees.
+
+        Below the last cell of each question stands the reference's answer: so a test meets one answer of the student,
+        its own question's, and no two of them can agree with each other. A test of the whole module meets them all.
+        """
+        if not tests:
+            return
+        question = self._question(self.running[tests[0]].test)
+        last = self._last_tests(self.kit.answers) if question else {}
+        steps, before = [], []  # before: (question, number of its last cell) of those that the reference has answered
+        for number in range(tests[-1] + 1):
+            step = self._step(number)
+            if number in tests:
+                steps += self._again(number, before)
+            steps.append(step if step.test is None or number in tests else step._replace(how="define"))
+            if number in last:
+                steps.append(self._reference(last[number]))
+                before.append((last[number], number))
+
+        def choose(place, outcomes, seconds):
+            number = steps[place].number
+            if number >= len(self.running):
+                return seconds
+            if steps[place].test is None and self.outcomes[number].status == "timeout":
+                return patience(seconds)
+            return self._seconds_beside(steps, place, outcomes, last, seconds)
+
+        outcomes, _ = self.rig.run(steps, fresh=True, choose=choose)
+        for step, outcome in zip(steps, outcomes, strict=True):
+            if step.number in tests:
+                # its frames lie in cells of another run
+                self.outcomes[step.number] = replace(outcome, frames=(), cell=max(0, step.number - 1))
+            elif step.number < len(self.running):
+                self.apart[step.number] = outcome
+
+    def _reference(self, question):
+        """The step in which the reference answers `question`."""
+        return Step(len(self.running) + list(self.kit.answers).index(question), self.kit.answers[question])
+
+    def _again(self, test, before):
+        """The reference's answers, from the first on of which a later cell of the student's may bind the name again."""
+        for first, (question, place) in enumerate(before):
+            names = "|".join(map(re.escape, syntax.bound_and_needed(self.kit.answers[question])[0]))
+            bound = rf"(?:def|class|as|for|import)\s+(?:{names})\b|^\s*(?:[\w*]+\s*,\s*)*(?:{names})\s*[,:=](?!=)"
+            later = (one.source for one in self.running[place + 1 : test] if one.test is None)
+            later = [source for source in later if source not in self.own]
+            if any(re.search(bound, source, re.M) or any(word in source for word in BINDS_ANY) for source in later):
+                return [self._reference(question) for question, _ in before[first:]]
+        return []
+
+    def _withheld_verdict(self, number, verdict):
+        """The verdict on a withheld test. verdict: as if it had run with the others, on the student's answers only."""
+        outcome, question = self.outcomes[number], self._question(self.running[number].test)
+        own = [self.apart[place] for place, one in enumerate(self.running) if one.name == question and place < number]
+        if outcome.status == "ok" and all(one.status == "ok" for one in own):
+            return Verdict("passed")
+        if verdict.status == "todo":
+            return verdict
+        if outcome.status == "skipped":
+            return Verdict("blocked", f"not run: {outcome.message}")
+        return Verdict({"died": "crashed", "timeout": "timeout"}.get(outcome.status, "failed"), WITHHELD)
+
+    def _with_reference(self, cells):
+        """`cells`, in each withheld test that passed the wrong answers that it would have needed."""
+        lost = {cell.question for cell in cells if cell.question and cell.points < cell.max_points}
+        found = {number for number in self.hidden if self._question(self.running[number].test)}
+        if not lost or not found:
+            return cells
+        needed = needed_answers(self.kit)
+        return tuple(
+            replace(cell, reference=tuple(one for one in needed[cell.grade_id] if one in lost and one != cell.question))
+            if cell.hidden and cell.question and cell.points
+            else cell
+            for cell in cells
+        )
 
     def _seconds(self, position, late, passed, seconds):
         """The seconds of the cell at `position`, where an answer has cost its limit to those at `late`.
@@ -174,8 +277,6 @@ class _Submission:
         if outcome.status == "ok" and all(status in ("ok", "skipped") for status in own):
             return Verdict("passed")
         status = {"died": "crashed", "timeout": "timeout"}.get(outcome.status, "failed")
-        if status == "failed" and self._is_hidden(number):
-            return Verdict(status, "this withheld test does not pass")
         return Verdict(status, outcome.message or "it does not pass")
 
     def on_step(self, place):
@@ -216,11 +317,12 @@ class _Submission:
 
         Only questions that lost points behind another one that did are tried again.
         """
-        wrong = []  # in the order of the notebook
+        wrong, hidden = [], {cell.grade_id for cell in cells if cell.hidden and cell.question}
+        # in the order of the notebook
         for cell in cells:
             if cell.question and cell.points < cell.max_points and cell.question not in wrong:
                 wrong.append(cell.question)
-        again = {cell.grade_id for cell in cells if cell.question in wrong[1:]}
+        again = {cell.grade_id for cell in cells if cell.question in wrong[1:]} - hidden
         if not again:
             return cells
         steps, last, tests = [], self._last_tests(wrong), again | self._helpers(again)
@@ -229,17 +331,12 @@ class _Submission:
             if step.test is None or step.test in tests:
                 steps.append(step)
             if number in last:
-                steps.append(Step(number + len(self.running), self.kit.answers[last[number]]))
+                steps.append(self._reference(last[number]))
 
         def choose(place, outcomes, seconds):
-            number = steps[place].number
-            if number >= len(self.running):
+            if steps[place].number >= len(self.running):
                 return seconds
-            # what the reference has answered since is waited for as ever
-            waited = {one for one in late_and_passed(self.outcomes)[0] if one in self.had_all}
-            waited |= {steps[one].number for one in late_and_passed(outcomes)[0]}
-            waited = [one for one in waited if not self._is_replaced(one, number, last)]
-            return self._seconds(number, waited, late_and_passed(self.outcomes)[1], seconds)
+            return self._seconds_beside(steps, place, outcomes, last, seconds)
 
         outcomes, _ = self.rig.run(steps, fresh=True, choose=choose)
         ran = zip(steps, outcomes, strict=True)
@@ -248,6 +345,15 @@ class _Submission:
             replace(cell, second=cell.max_points if cell.grade_id in passed else 0) if cell.grade_id in again else cell
             for cell in cells
         )
+
+    def _seconds_beside(self, steps, place, outcomes, last, seconds):
+        """The seconds of a cell beside the reference's answers, which are waited for as ever."""
+        number = steps[place].number
+        late, passed = late_and_passed(self.outcomes)
+        waited = {one for one in late if one in self.had_all}
+        waited |= {steps[one].number for one in late_and_passed(outcomes)[0]}
+        waited = [one for one in waited if not self._is_replaced(one, number, last)]
+        return self._seconds(number, waited, passed, seconds)
 
     def _is_replaced(self, number, before, last):
         """Whether the reference's answer stands in place of the one that cell `number` belongs to, above `before`."""

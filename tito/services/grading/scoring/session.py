@@ -39,13 +39,15 @@ ANSWER = 2**20  # bytes of what the trusted process answers, whose texts are cut
 class Step(NamedTuple):
     """A cell that runs. number: by which errors name it; test: grade_id of a test, None for a cell of the notebook.
 
-    shows: it defines and imports nothing, but may call answers to show what they give.
+    shows: it defines and imports nothing, but may call answers to show what they give. how: "run"; a test may also
+    "define" only what later ones use, or be left alone ("leave").
     """
 
     number: int
     source: str
     test: str | None = None
     shows: bool = False
+    how: str = "run"
 
 
 class Cancelled(Exception):
@@ -173,6 +175,11 @@ class Rig:
                 self.lines[step.number] = step.source.count("\n") + 1
             if on_step:
                 on_step(place)
+            if step.how != "run":
+                outcomes.append(Outcome("skipped", message="it runs elsewhere", cell=max(0, place - 1)))
+                if step.how == "define" and self.session is not None:
+                    self.session.run(self.cell_seconds, do="define", source=step.source)
+                continue
             seconds = choose(place, outcomes, self.cell_seconds) if choose else self.cell_seconds
             if not seconds:
                 outcomes.append(Outcome("timeout", message="was not run: what it calls does not end"))
@@ -206,7 +213,8 @@ class Rig:
             self.has_tested = False
             for place, step in enumerate(before):
                 if step.test is not None:
-                    self.session.run(self.cell_seconds, do="define", source=step.source)
+                    if step.how != "leave":
+                        self.session.run(self.cell_seconds, do="define", source=step.source)
                 elif place not in culprits and not (bare and step.shows):
                     self._run(step, self.cell_seconds)
                     if self.session is None:
