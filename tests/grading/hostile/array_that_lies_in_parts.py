@@ -4,7 +4,7 @@
 # module = "09"
 # status = ["graded"]
 # loses = ["conv2d_naive", "module"]
-# waits = ["test-Conv2d", "test-Conv2d-hidden"]
+# waits = ["test-Conv2d"]
 # ///
 
 # %% replace conv2d_naive

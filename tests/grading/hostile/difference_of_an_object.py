@@ -4,7 +4,7 @@
 # module = "09"
 # status = ["graded"]
 # loses = ["conv2d_weight_gradient_naive", "max_pool2d_gradient_naive", "conv2d_product_gradients", "module"]
-# waits = ["test-Conv2d", "test-Conv2d-hidden"]
+# waits = ["test-Conv2d"]
 # ///
 
 # %% before conv2d_weight_gradient_naive
