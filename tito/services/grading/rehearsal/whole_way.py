@@ -18,8 +18,8 @@ from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.collect import collect
 from tito.services.grading.proof import attacks
 from tito.services.grading.release import release
-from tito.services.grading.reports.score_tables import export
 from tito.services.grading.reports.feedback import feedback
+from tito.services.grading.reports.score_tables import export
 from tito.services.grading.roster.class_list import import_roster
 from tito.services.grading.scoring import kits
 from tito.services.grading.scoring.autograde import Options, autograde
