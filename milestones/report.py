@@ -213,4 +213,7 @@ def keep_best(folder, name, data, new):
 
 def score(entry):
     """What makes one run better than another: that it reached its results, then the first of them."""
-    return entry["reached"], -1.0 if entry["value"] is None else entry["value"]
+    if entry["value"] is None:
+        return entry["reached"], float("-inf")
+    less_is_better = "loss" in entry["metric"] or "bits" in entry["metric"]
+    return entry["reached"], -entry["value"] if less_is_better else entry["value"]

@@ -3,6 +3,7 @@
     run = start(__file__)                  # reads the options, checks the package, seeds
     train, test = run.load()               # the dataset run.data
     run.fit(trainer, loader, test=loader)  # run.epochs epochs, with progress; goes on where it was interrupted
+    run.follow(model, optimizer, step)     # or a loop of steps, likewise
     run.about("What is done, in sentences.")
     run.result("test accuracy", accuracy)
     run.finish()                           # writes the report and says whether the result was reached
@@ -34,6 +35,7 @@ EXIT_NOT_REACHED, EXIT_PROJECT, EXIT_INTERRUPTED = 1, 3, 130
 HOME = Path(__file__).resolve().parents[1]
 LOADERS = {"mnist": "load_mnist", "cifar10": "load_cifar10", "digits": "load_digits"}
 SECONDS_BETWEEN_LINES = 0.2
+STEPS_BETWEEN_CHECKPOINTS = 100
 SECONDS_OF_ONE_INTERRUPTION = 2  # Ctrl-C in a terminal reaches this process twice when tito passes it on
 
 
@@ -82,7 +84,7 @@ class Run:
         self.facts = read_facts(self.home)
         options = _options(self.facts, arguments)
         self.seed, self.fresh, self.wanted = options.seed, options.fresh, options.data
-        self.interrupted = None
+        self.interrupted, self.in_step = None, False
         signal.signal(signal.SIGINT, self._interrupt)
         self._check_package()
         self.data, self.loaded = self._find_data(options.data)
@@ -103,9 +105,11 @@ class Run:
 
     def _interrupt(self, *_):
         now = time.monotonic()
-        if self.interrupted is None or now - self.interrupted > SECONDS_OF_ONE_INTERRUPTION:
+        again = self.interrupted is not None
+        if not again or now - self.interrupted > SECONDS_OF_ONE_INTERRUPTION:
             self.interrupted = now
-            raise KeyboardInterrupt
+            if again or not self.in_step:
+                raise KeyboardInterrupt
 
     def _check_package(self):
         """The student's package and no other one, with all that this milestone needs."""
@@ -171,7 +175,7 @@ class Run:
         except OSError as error:
             raise _unwritable(folder, error) from error
         most = "at most " if self.facts["datasets"][self.data].get("may_end_early") else ""
-        steps = f"{most}{self.epochs} epochs, seed {self.seed}"
+        steps = f"{most}{self.epochs} {self.facts.get('unit', 'epochs')}, seed {self.seed}"
         text = f"{self.facts['title']} ({self.facts['year']}) on {self.data}: {steps}"
         voice.tell("start", text, data=self.data, wanted=self.wanted, epochs=self.epochs, seed=self.seed)
 
@@ -216,13 +220,54 @@ class Run:
         self.setting["parameters"] = sum(parameter.numel() for parameter in trainer.model.parameters())
         return named(trainer.history)
 
+    def follow(self, model, optimizer, take_step, steps=None, name="checkpoint"):
+        """Call take_step(step) → {name: value} for each of `steps` steps (run.epochs), and return {name: values}.
+
+        A finished loop, each STEPS_BETWEEN_CHECKPOINTS steps, and Ctrl-C leave a checkpoint of model and optimizer to
+        go on from, between two steps; so take_step draws its random numbers from the number of the step. A program
+        with several loops gives each another `name`.
+        """
+        from tinytorch.checkpoints import load_checkpoint, save_checkpoint
+
+        path, steps, done, history = self.folder / f"{name}.npz", steps or self.epochs, 0, {}
+        self.checkpoints.append(path)
+        if self.fresh:
+            path.unlink(missing_ok=True)
+        if path.exists():
+            try:
+                state = load_checkpoint(path)
+                model.load_state_dict(state["model"])
+                optimizer.load_state_dict(state["optimizer"])
+                done, history = state["done"], state["history"]
+            except (ValueError, KeyError, RuntimeError, OSError) as error:
+                raise self._lost(error) from error
+            voice.tell("say", f"going on after step {done} of {steps}")
+        self.interrupted = None
+        model.train()
+        while done < steps:
+            self.in_step = True
+            values = take_step(done)
+            done += 1
+            for key, value in values.items():
+                history.setdefault(key, []).append(float(value))
+            if done == steps or done % STEPS_BETWEEN_CHECKPOINTS == 0 or self.interrupted is not None:
+                arrays = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+                save_checkpoint(path, {**arrays, "done": done, "history": history})
+            self.in_step = False
+            if self.interrupted is not None:
+                raise KeyboardInterrupt
+            self.progress(done, steps, model, **values)
+        return history
+
+    def _lost(self, error):
+        again = f"start anew: {self._command(fresh=True)}"
+        return Problem(f"the interrupted run cannot be continued: {error}", again)
+
     def _go_on(self, trainer, path):
         try:
             trainer.load_checkpoint(path)
         except (ValueError, OSError) as error:
-            raise Problem(
-                f"the interrupted run cannot be continued: {error}", f"start anew: {self._command(fresh=True)}"
-            ) from error
+            raise self._lost(error) from error
         voice.tell("say", f"going on after epoch {trainer.epoch}, step {trainer.position['step']}")
 
     def progress(self, step, steps, model=None, **values):
@@ -324,7 +369,7 @@ class Run:
             "history": self.history,
             "setting": {
                 "dataset": self.data,
-                "epochs": self.epochs_made,
+                self.facts.get("unit", "epochs"): self.epochs_made,
                 "seed": self.seed,
                 **self.setting,
                 "threads": thread_count(),
@@ -410,10 +455,13 @@ def _options(facts, arguments):
     expected = facts["datasets"]
     first, last = list(expected)[0], list(expected)[-1]
     epochs = ", ".join(f"{one['epochs']} on {name}" for name, one in expected.items())
+    unit = facts.get("unit", "epochs")
     default = first if first == last else f"{first} where it is fetched, else {last}"
     parser = argparse.ArgumentParser(description=facts["summary"], allow_abbrev=False)
-    parser.add_argument("--data", choices=list(expected), help=f"the dataset (default: {default})")
-    parser.add_argument("--epochs", type=_positive, help=f"how long to train (default: {epochs})")
+    if LOADERS.keys().isdisjoint(expected) and len(expected) > 1:  # parts of one milestone, which need no download
+        default = first
+    parser.add_argument("--data", "--part", choices=list(expected), help=f"the dataset (default: {default})")
+    parser.add_argument("--epochs", "--steps", type=_positive, help=f"how long to train, in {unit} (default: {epochs})")
     parser.add_argument("--seed", type=_natural, default=0, help="of all random numbers (default: 0)")
     parser.add_argument("--report", metavar="FOLDER", help="where the report goes")
     again = parser.add_mutually_exclusive_group()

@@ -215,6 +215,7 @@ class Milestone:
     program: Path
     needs: tuple[str, ...]
     results: tuple[Result, ...]
+    unit: str = "epochs"  # of how long it trains
 
     @property
     def name(self):
@@ -287,6 +288,7 @@ def _read_milestone(project, folder):
         program=folder / metadata["program"],
         needs=tuple(metadata["needs"]),
         results=results,
+        unit=metadata.get("unit", "epochs"),
     )
 
 

@@ -190,3 +190,99 @@ def test_the_learning_rate_goes_on_where_it_was(root):
     assert found, "a worse run would leave two reports"
     assert found["history"] == expected["history"]
     assert found["results"] == expected["results"]
+
+
+LOSSES = [f"held-out loss of {kind}" for kind in ("copying", "reversing", "both mixed")]
+FEW = ("--part", "copying", "--steps", "20")
+KNOCKED_OUT = {  # what is changed in the package, and the claims that have to fall
+    "no mask": (
+        "transformers", "need_weights=False, is_causal=True)", "need_weights=False)", ["leak from the future"],
+    ),
+    "no positions": ("transformers", "self.positions(self.tokens(ids))", "self.tokens(ids)", ["position gap"]),
+    "uniform attention": ("attention", "return mapped", "return [mapped[0] * 0, *mapped[1:]]", ["focus"]),
+    "zeros for logits": (
+        "transformers",
+        "return linear(self.norm(self.blocks(x)), self.tokens.weight)",
+        "return linear(self.norm(self.blocks(x)), self.tokens.weight) * 0",
+        [*LOSSES, "reach of the past", "position gap"],
+    ),
+    "a trainer that does nothing": (
+        "training",
+        "    optimizer.step()\n    return value.item()",
+        "    return value.item()",
+        LOSSES,
+    ),
+    "a loss that is 0": (
+        "transformers",
+        "targets.reshape(-1))\n\n\ndef overfit_batch",
+        "targets.reshape(-1)) * 0\n\n\ndef overfit_batch",
+        LOSSES,
+    ),
+}  # fmt: skip
+
+
+def knock_out(root, file, old, new):
+    path = root / "tinytorch" / "core" / f"{file}.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{file}.py has {text.count(old)} times: {old}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory):
+    """What a few steps of the transformers measure with the package as it is."""
+    _, metrics = run_program(copy_of_the_package(tmp_path_factory.mktemp("intact") / "root"), "transformer", *FEW)
+    assert metrics["results"]["leak from the future"] == 0
+    return metrics
+
+
+@pytest.mark.parametrize("what", KNOCKED_OUT)
+def test_the_transformers_fall_without_what_makes_them(root, intact, what):
+    """Each claim fails by what was knocked out: with the package as it is, the same run measures something else."""
+    *change, claims = KNOCKED_OUT[what]
+    knock_out(root, *change)
+    done, metrics = run_program(root, "transformer", *FEW)
+    assert done.returncode == 1, done.stdout + done.stderr
+    reached = {claim["metric"]: claim["reached"] for claim in metrics["asserts"]}
+    for claim in claims:
+        worse, usual = metrics["results"][claim], intact["results"][claim]
+        assert not reached.get(claim), f"{claim} {worse} without {what}"
+        if "loss" in claim or "leak" in claim:
+            assert worse > usual + 1e-3, f"{claim} {worse} without {what}, {usual} with it"
+        else:
+            assert worse < usual, f"{claim} {worse} without {what}, {usual} with it"
+    if "held-out" in claims[0]:
+        assert not any(reached[name] for name in reached if "accuracy" in name), "and no sequence is exact"
+
+
+def test_the_loss_of_shakespeare_is_computed_from_the_logits(root):
+    """All logits 0: ln 65, whatever the student's own loss says."""
+    knock_out(root, *KNOCKED_OUT["zeros for logits"][:3])
+    knock_out(root, *KNOCKED_OUT["a loss that is 0"][:3])
+    done, metrics = run_program(root, "transformer", "--part", "characters", "--steps", "1")
+    assert done.returncode == 1, done.stderr
+    assert metrics["results"]["held-out loss"] == pytest.approx(4.174387, abs=1e-5)
+    assert metrics["results"]["held-out loss of the counted bigram"] == pytest.approx(2.4875, abs=1e-3)
+    assert metrics["results"]["held-out bits per byte"] == pytest.approx(6.022368, abs=1e-5)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")
+def test_a_transformer_goes_on_after_the_step_where_it_was_interrupted(root, intact):
+    milestone = MILESTONES.find("transformer")
+    process = subprocess.Popen(
+        [sys.executable, root / "milestones" / milestone.name / milestone.program.name, *FEW, "--events"],
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event"] == "progress" and event["done"] >= 3:
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    done, found = run_program(root, "transformer", *FEW)
+    assert "going on after step" in done.stdout and "going on after step 0 " not in done.stdout
+    assert found["results"] == intact["results"]

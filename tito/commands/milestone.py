@@ -12,9 +12,12 @@ from tito.errors import TitoError, WorkError
 
 Name = Annotated[str, typer.Argument(metavar="N", help="1, 01, perceptron, 1957 or 01_1957_perceptron")]
 Data = Annotated[
-    str | None, typer.Option("--data", metavar="NAME", help="The dataset: see below for those of each milestone.")
+    str | None,
+    typer.Option("--data", "--part", metavar="NAME", help="The dataset or part: see below for each milestone."),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="How long to train: see below for what is usual.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", "--steps", min=1, help="How long to train: see below for what is usual.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all random numbers.")]
 Report = Annotated[Path | None, typer.Option("--report", metavar="FOLDER", help="Where the report goes.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew, even where a run was interrupted.")]
@@ -90,10 +93,11 @@ def status():
     project, catalog, milestones = _open()
     found, warnings = service.standings(project, catalog, milestones)
     data = {"milestones": found, "warnings": warnings}
-    console.show(data, lambda: _print_status(found, warnings))
+    units = {milestone.name: milestone.unit for milestone in milestones}
+    console.show(data, lambda: _print_status(found, warnings, units))
 
 
-def _print_status(found, warnings):
+def _print_status(found, warnings, units):
     for warning in warnings:
         console.warn(warning)
     rows = []
@@ -101,7 +105,7 @@ def _print_status(found, warnings):
         runs = [("best", entry) for entry in standing.best] + ([("last", standing.last)] if standing.last else [])
         for which, entry in runs:
             verdict = "reached" if entry.reached else "not reached"
-            setting = f"{entry.data}, seed {entry.seed}, {entry.epochs} epochs"
+            setting = f"{entry.data}, seed {entry.seed}, {entry.epochs} {units[standing.milestone]}"
             measured = f"{verdict}: {entry.metric} {_shown(entry.metric, entry.value)}"
             rows.append((standing.milestone, which, setting, f"{measured}\n{entry.report}"))
         if not runs:
@@ -130,8 +134,10 @@ class WithDatasets(typer.core.TyperCommand):
 
 
 def _choices(milestone):
-    usual = ", ".join(f"{one.data} ({one.epochs} epochs)" for one in milestone.results)
+    usual = ", ".join(f"{one.data} ({one.epochs} {milestone.unit})" for one in milestone.results)
     first, *others = milestone.datasets
+    if milestone.unit != "epochs":  # parts, which need no download
+        return usual
     return f"{usual}; {others[-1]} where {first} is not fetched" if others else usual
 
 
