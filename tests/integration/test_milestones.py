@@ -193,7 +193,7 @@ def test_the_learning_rate_goes_on_where_it_was(root):
 
 
 LOSSES = [f"held-out loss of {kind}" for kind in ("copying", "reversing", "both mixed")]
-FEW = ("--part", "copying", "--steps", "20")
+FEW = ("--part", "copying", "--steps", "6")
 KNOCKED_OUT = {  # what is changed in the package, and the claims that have to fall
     "no mask": (
         "transformers", "need_weights=False, is_causal=True)", "need_weights=False)", ["leak from the future"],
