@@ -129,6 +129,45 @@ def training_step(f):
     return run
 
 
+def resnet_step(f):
+    """One step of SGD for ResNet-20 at batch 128, the same lines in both frameworks."""
+    import numpy as np
+
+    nn = f.nn
+
+    def conv(many_in, many_out, size, stride=1):
+        return nn.Conv2d(many_in, many_out, size, stride, padding=size // 2, bias=False)
+
+    class Block(nn.Module):
+        def __init__(self, many_in, many_out, stride):
+            super().__init__()
+            self.conv1, self.bn1 = conv(many_in, many_out, 3, stride), nn.BatchNorm2d(many_out)
+            self.conv2, self.bn2 = conv(many_out, many_out, 3), nn.BatchNorm2d(many_out)
+            parts = [] if stride == 1 else [conv(many_in, many_out, 1, stride), nn.BatchNorm2d(many_out)]
+            self.shortcut = nn.Sequential(*parts)
+
+        def forward(self, x):
+            branch = self.bn2(self.conv2(nn.functional.relu(self.bn1(self.conv1(x)))))
+            return nn.functional.relu(branch + self.shortcut(x))
+
+    class Mean(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    sizes = [16] * 4 + [32] * 3 + [64] * 3
+    blocks = [Block(a, b, b // a) for a, b in zip(sizes, sizes[1:], strict=False)]
+    model = nn.Sequential(conv(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), *blocks, Mean(), nn.Linear(64, 10))
+    optimizer, loss = f.SGD(model.parameters(), lr=0.1, momentum=0.9), nn.CrossEntropyLoss()
+    images, labels = f.tensor(numbers(128, 3, 32, 32)), f.tensor(np.arange(128) % 10)
+
+    def run():
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        optimizer.step()
+
+    return run
+
+
 def recorded_add(f):
     """1000 times a + b of (4, 4) Tensors, forward and backward."""
     a, b, grad = f.tensor(numbers(4, 4), True), f.tensor(numbers(4, 4), True), f.gradient(numbers(4, 4))
@@ -146,7 +185,9 @@ ROWS = {  # name: (what to run, rounds, at most, aim)
     "conv 64→64 3×3 pad 1, (32, 64, 56, 56)": (convolution(64, 64, 32, 64, 56, 56), 5, 1.6, 1.3),
     "LeNet-5's two convolutions, batch 64": (lenet_convolutions, 15, 3.0, 1.5),
     "max pool 2×2, (128, 32, 32, 32)": (single(lambda f: f.MaxPool2d(2), 128, 32, 32, 32), 9, 1.0, 0.5),
+    "batch norm, (128, 16, 32, 32)": (single(lambda f: f.nn.BatchNorm2d(16), 128, 16, 32, 32), 9, 2.5, 1.5),
     "training step, CNN of 545,098, batch 128": (training_step, 9, 1.3, 1.0),
+    "training step, ResNet-20, batch 128": (resnet_step, 3, 1.8, 1.3),
     "1,000 recorded adds of (4, 4)": (recorded_add, 15, 1.3, 1.0),
 }
 MEMORY_ROW, MEMORY_LIMITS = "peak extra memory, conv 64→64", (1.0, 0.5)

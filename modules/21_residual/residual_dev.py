@@ -541,9 +541,9 @@ def test_unit_batch_norm_layer():
     expect(both(), [0.98, 2.33], "after a batch [6, 10]", atol=1e-6)
     expect(layer.num_batches_tracked.item(), 2, "num_batches_tracked")
     cumulative = BatchNorm(1, momentum=None)
-    for first in (0.0, 6.0, 3.0):
+    for first in (0.0, 3.0, 6.0):
         cumulative(x + first)
-    expect(cumulative.running_mean, [5], "momentum None, batches of means 2, 8, 5: running_mean", atol=1e-6)
+    expect(cumulative.running_mean, [5], "momentum None, batches of means 2, 5, 8: running_mean", atol=1e-6)
     expect(cumulative.running_var, [8], "their unbiased variances are 8: running_var", atol=1e-5)
     expect_error(ValueError, (1, 1), BatchNorm(1), Tensor([[3.0]]))
     images = Tensor(np.arange(12.0).reshape(1, 2, 2, 3))
@@ -573,6 +573,10 @@ def test_unit_batch_norm_evaluation():
     got = plain(Tensor([[0.0, 3], [4, 1]]))
     expect(got, [[-1, 1], [1, -1]], "no buffers: the batch, also in evaluation", atol=1e-5)
     expect_error(ValueError, (1, 2), plain, x)
+    wide = BatchNorm(2, eps=5.0, affine=False, track_running_stats=False)
+    expect(wide(Tensor([[0.0, 3], [4, -1]])), np.array([[-2, 2], [2, -2]]) / 3, "eps 5, in training", atol=1e-6)
+    bare = BatchNorm(2, eps=3.0, affine=False).eval()
+    expect(bare(Tensor([[8.0, 2.0]])), [[4, 1]], "eps 3, without weight and bias, in evaluation", atol=1e-6)
     print("🔬 BatchNorm, in evaluation: passed")
 
 test_unit_batch_norm_evaluation()
@@ -628,14 +632,10 @@ r"""
 ### Find the fault
 
 A small network with BatchNorm2d is trained and reads 360 unseen digits. Then somebody reads the same digits one at a time, as they come
-in, and gets other answers. **Which line is wrong?** Run the cell first.
+in, and gets other answers. **Which line is wrong?** Run the cell first (it takes its digits from the cell of the stacks).
 """
 
 # %% tags=["measure"]
-from sklearn.datasets import load_digits
-
-digits = load_digits()
-pixels, names = (digits.images[:, None] / 16).astype(np.float32), digits.target
 manual_seed(0)
 eyes = Conv2d(1, 16, 3, stride=2, padding=1), relu, Conv2d(16, 32, 3, stride=2, padding=1)
 reader = Sequential(*eyes, BatchNorm2d(32), relu, Conv2d(32, 10, 2))
@@ -643,12 +643,12 @@ stepper, picks = SGD(reader.parameters(), lr=0.1, momentum=0.9), np.random.defau
 for _ in range(150):
     batch = picks.integers(0, 1437, 64)
     stepper.zero_grad()
-    CrossEntropyLoss()(reader(Tensor(pixels[batch])).flatten(1), names[batch]).backward()
+    CrossEntropyLoss()(reader(Tensor(images[batch])).flatten(1), labels[batch]).backward()
     stepper.step()
 with no_grad():
-    together = reader(Tensor(pixels[1437:])).flatten(1).argmax(axis=1).numpy()
-    alone = [reader(Tensor(image[None])).flatten(1).argmax(axis=1).item() for image in pixels[1437:]]
-print(f"together {(together == names[1437:]).mean():.0%}, one by one {(alone == names[1437:]).mean():.0%}")
+    together = reader(Tensor(images[1437:])).flatten(1).argmax(axis=1).numpy()
+    alone = [reader(Tensor(image[None])).flatten(1).argmax(axis=1).item() for image in images[1437:]]
+print(f"together {(together == labels[1437:]).mean():.0%}, one by one {(alone == labels[1437:]).mean():.0%}")
 
 # %% [markdown]
 r"""
