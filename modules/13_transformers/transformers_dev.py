@@ -391,6 +391,7 @@ def test_unit_TransformerBlock_parts():
     expect(dropped(x), x.numpy(), "dropout 1 in training: both branches are dropped")
     whole = waves(TransformerBlock(4, 2))(x)
     expect(dropped.eval()(x), whole, "dropout 1 in evaluation: nothing is dropped", atol=1e-5)
+    expect(dropped.attention.dropout, 1.0, "the dropout of the attention's weights")
     expect_error(ValueError, [6, 4], TransformerBlock, 6, 4)
     print("🔬 TransformerBlock, parts: passed")
 
@@ -569,6 +570,7 @@ def test_unit_GPT():
     last = [-2.64059, -1.401795, 1.327061, 2.645296, 1.151669]
     expect(exact([[4, 0, 1]])[0, 2], last, "one layer, exact GELU, no biases, ids in a list", atol=1e-5)
 
+    expect(model(np.zeros((5, 2), int)).shape, (5, 2, 5), "the shape for five rows of two ids")
     expect_error(ValueError, [5, 4], model, np.zeros((1, 5), int))
     expect_error(IndexError, 5, model, np.array([[0, 5]]))
     expect_error(ValueError, [6, 4], GPT, 5, 4, 1, 4, 6)
@@ -580,7 +582,7 @@ test_unit_GPT()
 def test_unit_GPT_parts():
     many = [sum(p.numel() for p in GPT(65, 64, 4, 4, 128, bias=b).parameters()) for b in (True, False)]
     expect(many, [809_856, 804_096], "parameters of the GPT that is trained below, with and without biases")
-    model = GPT(50, 6, 2, 2, 16)
+    model = GPT(50, 6, 2, 4, 16)
     own = sorted({name.partition(".")[0] for name, _ in model.named_parameters()})
     expect(own, ["blocks", "norm", "positions", "tokens"], "the parts with parameters: the tables are tied")
     expect(model.tokens.weight.numpy().std(), 0.02, "the deviation of the tokens' table", rtol=0.1)
@@ -882,9 +884,9 @@ def test_unit_sample_errors():
     for wrong in ([1.0, math.nan, 2.0], [1.0, math.inf, 2.0], [-math.inf] * 3):
         for temperature in (0, 1.0):
             expect_error(ValueError, 1, sample, np.array([[0.0, 1.0, 2.0], wrong]), temperature)
-    with no_warnings("logits of ±5e4, and a temperature of 1e-300"):
+    with no_warnings("logits of ±5e4, and a temperature of 1e-310"):
         expect(sample(np.array([[-5e4, 5e4], [5e4, -math.inf]])), [1, 0], "far apart")
-        expect(sample(np.array([[1.0, 2.0]]), 1e-300), [1], "temperature 1e-300")
+        expect(sample(np.array([[1, 2, 0]]), 1e-310, 2), [1], "whole numbers, temperature 1e-310")
     print("🔬 sample, errors: passed")
 
 test_unit_sample_errors()

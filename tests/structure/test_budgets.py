@@ -103,7 +103,7 @@ LISTED = {
     ),
     "13_transformers": Listed(
         provided=314,
-        tests=411,
+        tests=413,
         wordy=("layer_norm",),
     ),
     "21_residual": Listed(
