@@ -222,6 +222,11 @@ class Milestone:
         return self.folder.name
 
     @property
+    def has_parts(self):
+        """Whether its datasets are parts, which it makes itself; they train by steps, and need no download."""
+        return self.unit == "steps"
+
+    @property
     def datasets(self):
         return tuple(result.data for result in self.results)
 

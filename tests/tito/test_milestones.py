@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tito.catalog import read_milestones
+from tito.project import read_project
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONG = 60
 
@@ -711,3 +714,10 @@ def test_nothing_is_left_running(course):
     with suppress(ProcessLookupError):
         os.kill(child, 0)
         raise AssertionError("the program is still there")
+
+
+def test_the_parts_of_a_milestone_need_no_download():
+    """The transformers' datasets are parts that the program makes itself; LeNet's are fetched."""
+    milestones = {one.short: one for one in read_milestones(read_project(REPOSITORY))}
+    assert milestones["transformer"].has_parts and milestones["transformer"].unit == "steps"
+    assert not milestones["lenet"].has_parts and milestones["lenet"].unit == "epochs"

@@ -136,7 +136,7 @@ class WithDatasets(typer.core.TyperCommand):
 def _choices(milestone):
     usual = ", ".join(f"{one.data} ({one.epochs} {milestone.unit})" for one in milestone.results)
     first, *others = milestone.datasets
-    if milestone.unit != "epochs":  # parts, which need no download
+    if milestone.has_parts:
         return usual
     return f"{usual}; {others[-1]} where {first} is not fetched" if others else usual
 
