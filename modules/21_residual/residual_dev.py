@@ -1125,7 +1125,7 @@ def test_unit_fold_batch_norm():
     folded = fold_batch_norm(one, norm)
     expect([folded.weight.item(), folded.bias.item(), folded.kernels], [1, 6, "product"], "worked")
     expect_error(ValueError, "", fold_batch_norm, one, BatchNorm2d(1, track_running_stats=False))
-    expect_error(ValueError, ["1", "4"], fold_batch_norm, one, BatchNorm2d(4))
+    expect_error(ValueError, ["1", "4"], fold_batch_norm, Conv2d(1, 4, 1), BatchNorm2d(1))
     print("🔬 fold_batch_norm: passed")
 
 test_unit_fold_batch_norm()
