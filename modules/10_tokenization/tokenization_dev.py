@@ -68,7 +68,7 @@ The characters of *hello*, each once and in order, are `ehlo`. Numbered from 0:
 
 **Write the two parts of `CharTokenizer`.** `__init__` keeps `self.characters`, a string: each character of `text` once, sorted.
 `encode` gives the list of the places that the characters of a text have in it; one that is not there is a
-`ValueError` whose message holds it and its place in the text. An empty text has no ids. Texts may have a million characters: look
+`ValueError` whose message holds it, in quotes as `repr` writes them, and its place in the text. An empty text has no ids. Texts may have a million characters: look
 each one up in a dictionary. `decode` is given, and `as_ids`, which checks ids.
 """
 
@@ -174,8 +174,9 @@ point*, in hexadecimal here), as one to four of them:
     code point         bytes                                  x: bits of the code point
     0 … 7F             0xxxxxxx                               7
     80 … 7FF           110xxxxx 10xxxxxx                      11
-    800 … FFFF         1110xxxx 10xxxxxx 10xxxxxx             16
+    800 … FFFF *       1110xxxx 10xxxxxx 10xxxxxx             16
     10000 … 10FFFF     11110xxx 10xxxxxx 10xxxxxx 10xxxxxx    21
+                                                              * without D800 … DFFF, which are no characters
 
 é is E9, in bits 00011 101001, so its bytes are 110 00011 and 10 101001: C3 A9. The given `encode_utf8` does this for a text. A
 byte that begins with 10 goes on with a character, and any other one tells how long its character is.
@@ -281,7 +282,7 @@ the text, the first of these kinds that fits is taken:
 
 **Write `split_words(text)`**, the list of words, with one regular expression, the six kinds joined by `|`. In Python's `re`, `\s`
 is white space, `\d` a digit, `\w` a letter, a digit or `_`; capitals mean the opposite, `[^\W\d]` is what is neither `\W` nor
-`\d`, and `(?!\S)` holds where no `\S` follows. Joined, the words must be the text again, whatever it was: think about where `_`
+`\d`, and `(?!\S)` holds where no `\S` follows. Group with `(?:…)`: of a plain `(…)`, `re.findall` returns what stands in it. Joined, the words must be the text again, whatever it was: think about where `_`
 belongs.
 """
 
@@ -568,6 +569,7 @@ def test_unit_encode_word():
     expect(encode_word(b"aaaaa", worked), [256, 256, 97], "aaaaa")
     expect(encode_word(b"", worked), [], "an empty word")
     expect(encode_word(b"a", worked), [97], "a word of one byte")
+    expect(type(encode_word(b"ab", worked)), list, "what comes back")
     expect(encode_word("é!".encode(), worked), [195, 169, 33], "bytes that no merge knows stay bytes")
     expect(encode_word(b"ab", {}), [97, 98], "no merges at all")
     print("🔬 encode_word: passed")
@@ -747,7 +749,8 @@ def test_unit_bpe_tokenizer():
     expect(tokenizer.encode("ab<|end|>ab", ["<|end|>"]), [256, 259, 256], "a special token that is allowed")
     expect(tokenizer.encode("<|end|>", ["<|end|>"]), [259], "nothing but a special token")
     text = [60, 124, 101, 110, 100, 124, 62]
-    expect(tokenizer.encode("<|end|>ab"), [*text, 256], "a special token that is not allowed is text")
+    expect(tokenizer.encode("<|end|>"), text, "a special token that is not allowed is text")
+    expect(tokenizer.encode("<|end|>ab"), [*text, 256], "and so it is in front of other text")
     both = ("<|end|>", "<|end|>er")
     expect(tokenizer.encode("<|end|>er<|end|>", both), [260, 259], "of two, the longer one first")
     expect(tokenizer.encode("<|end|>er", both[:1]), [259, 101, 114], "the shorter one alone is allowed")

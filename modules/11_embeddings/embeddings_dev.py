@@ -323,7 +323,7 @@ Now the table becomes a parameter. As in PyTorch, its entries begin normal with 
 so, since it gets no gradient.
 
 **Write the two parts of `Embedding`.** `__init__` makes `self.weight`, a `Parameter` of shape (num_embeddings, embedding_dim), from one call
-`randn(num_embeddings, embedding_dim)`, and zeroes the padding row in it. `self.padding_idx` is set already: None, or from 0 to num_embeddings − 1 (−1
+`randn(num_embeddings, embedding_dim)`, and zeroes the padding row in it (`self.weight.data` is its array). `self.padding_idx` is set already: None, or from 0 to num_embeddings − 1 (−1
 counted from the end, as in PyTorch). `forward` takes ids of any shape, as a Tensor, an array, or lists, and returns their rows as a Tensor whose gradient
 reaches `self.weight`, but not its padding row.
 """

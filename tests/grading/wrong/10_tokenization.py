@@ -292,6 +292,10 @@ def encode_word(word, ranks):
 + for piece in self.pieces(text, self.special_tokens):
 +     if piece in self.special_tokens:
 
+# %% BPETokenizer: a piece that is a special token is a mark, allowed or not
+- if piece in allowed_special:
++ if piece in self.special_tokens:
+
 # %% BPETokenizer: special tokens are never marks
 - for piece in self.pieces(text, allowed_special):
 -     if piece in allowed_special:
