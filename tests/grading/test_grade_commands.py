@@ -47,7 +47,10 @@ def test_the_table_has_student_score_second_score_status_time_and_lateness(small
     assert dan.split() == ["dan", "10/19", "19/19", "graded", "0.5", "2", "h", "1"]
     assert zoe.split() == ["zoe", "missing"]
     assert rest[0].startswith("2 of 3 have a score; 2 were run now")
-    assert rest[1:] == ["2 to grade by hand: tito grade formgrade"]
+    assert rest[1:] == [
+        "withheld tests ran beside the course's answers to the other questions",
+        "2 to grade by hand: tito grade formgrade",
+    ]
     again = grade("autograde", "alpha", "--json").document["data"]["students"]
     assert [row["waiting_for_a_person"] for row in again] == [["written-linear"], ["written-linear"], []]
 

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,14 +38,27 @@ def source(module="02"):
 
 @pytest.fixture(scope="module")
 def outcomes():
-    """{name: a future of what became of the attack}, all of them on their way."""
+    """outcomes(name): what became of the attack. All are on their way; what is not held is tried again, alone.
+
+    As in the selftest: an attack that was slow beside others on a busy machine is none that got through.
+    """
     if FOUND.kind == "none":
         pytest.skip("there is no sandbox on this machine")
     with made_kits() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        yield {
+        running = {
             name: pool.submit(selftest.run_attack, PROJECT, attack, made[attack.module], scorer.score)
             for name, attack in CORPUS.items()
         }
+
+        def outcome(name):
+            found = running[name].result(300)
+            if found.problems:
+                wait(running.values())
+                kit = made[CORPUS[name].module]
+                found = selftest.run_attack(PROJECT, CORPUS[name], kit, scorer.score, patience=selftest.PATIENCE)
+            return found
+
+        yield outcome
 
 
 @contextmanager
@@ -59,7 +72,7 @@ def made_kits():
 
 @pytest.mark.parametrize("name", CORPUS)
 def test_an_attack_is_held(outcomes, name):
-    assert list(outcomes[name].result(300).problems) == []
+    assert list(outcomes(name).problems) == []
 
 
 # The corpus itself, and whether the judge would notice.

@@ -106,13 +106,14 @@ if os.fork() == 0:
 # status, points, points with the second try, of 19
 DUE = {
     "amy": ("graded", 19, 19),
-    "bob": ("graded", 3, 10),  # a box of no size stays one
+    # 3 points: the withheld test of Box meets the course's double, whatever became of the student's
+    "bob": ("graded", 3, 10),
     "gus": ("graded", 19, 19),
-    "kim": ("crashed", 0, 10),
-    "lou": ("timeout", 0, 10),
-    "max": ("crashed", 0, 10),
-    "mia": ("graded", 0, 10),
-    "ray": ("graded", 0, 10),
+    "kim": ("crashed", 3, 10),
+    "lou": ("timeout", 3, 10),
+    "max": ("crashed", 3, 10),
+    "mia": ("graded", 3, 10),
+    "ray": ("graded", 3, 10),
     "sam": ("graded", 19, 19),
     "tam": ("tampered", 3, 10),
     "uli": ("graded", 0, 0),
