@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,12 @@ def _require_files(project, modules, folder):
             )
 
 
+def _threads(arguments):
+    """For several jobs: threads of matrix products that outnumber the cores wait for each other for long."""
+    jobs = next((int(one.partition("=")[2]) for one in map(str, arguments) if one.startswith("--numprocesses=")), 1)
+    return {} if jobs == 1 else {"OPENBLAS_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
+
+
 def _run_pytest(project, arguments, folder, seconds, on_line):
     with tempfile.TemporaryDirectory(prefix="tito-tests-") as scratch:
         report = Path(scratch) / "report.xml"
@@ -113,7 +120,7 @@ def _run_pytest(project, arguments, folder, seconds, on_line):
         child = subprocess.Popen(
             command,
             cwd=project.root,
-            env=views.child_environment(folder or project.root, is_view=folder is not None),
+            env={**_threads(arguments), **views.child_environment(folder or project.root, is_view=folder is not None)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
