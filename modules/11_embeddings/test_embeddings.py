@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import tinytorch.core.autograd  # noqa: F401 - gives every Tensor its backward
-from tinytorch.core import embeddings as module
 from tinytorch.core.autograd import gradcheck, no_grad
 from tinytorch.core.embeddings import (
     Embedding,
@@ -186,21 +185,3 @@ def test_a_table_learns_the_counted_optimum():
         loss.backward()
         optimizer.step()
     assert best - 1e-6 < loss.item() < best + 0.02
-
-
-@pytest.fixture
-def rotate():
-    try:
-        module.rotate(Tensor([[1.0, 0.0]]), [0])
-    except NotImplementedError:
-        pytest.skip("rotate is a stretch, and not written")
-    return module.rotate
-
-
-def test_turned_rows_meet_by_their_distance(rotate):
-    x = Tensor(np.random.default_rng(9).normal(size=(2, 4, 6)), dtype=np.float64)
-    near, far = rotate(x, [0, 3, 5, 6]).numpy(), rotate(x, [100, 103, 105, 106]).numpy()
-    np.testing.assert_allclose(near @ near.swapaxes(1, 2), far @ far.swapaxes(1, 2), atol=1e-10)
-    np.testing.assert_allclose(np.linalg.norm(near, axis=-1), np.linalg.norm(x.numpy(), axis=-1))
-    with pytest.raises(ValueError, match="5"):
-        rotate(Tensor(np.zeros((2, 5))), [0, 1])

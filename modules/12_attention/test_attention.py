@@ -18,7 +18,6 @@ from tinytorch.core.attention import (
     focus,
     merge_heads,
     position_gap,
-    repeat_heads,
     scaled_dot_product_attention,
     split_heads,
     variance_of_scores,
@@ -368,17 +367,3 @@ def test_focus_goes_from_uniform_to_one_place(places):
 def test_focus_of_nothing_is_no_focus():
     assert focus(np.zeros((2, 3))) == 0
     assert focus(np.eye(3), np.eye(3, dtype=bool)) == 0
-
-
-def test_a_group_serves_its_heads():
-    (x,) = drawn((2, 2, 3, 4), grad=True)
-    try:
-        repeated = repeat_heads(x, 6)
-    except NotImplementedError:
-        pytest.skip("repeat_heads is a stretch")
-    np.testing.assert_array_equal(repeated.numpy(), np.repeat(x.numpy(), 3, axis=1))
-    repeated.backward(np.arange(repeated.numel(), dtype=float).reshape(repeated.shape))
-    expected = np.arange(repeated.numel(), dtype=float).reshape(2, 2, 3, 3, 4).sum(axis=2)
-    np.testing.assert_allclose(x.grad, expected)
-    with pytest.raises(ValueError, match=r"(?s)(?=.*5)(?=.*2)"):
-        repeat_heads(x, 5)

@@ -48,6 +48,14 @@ def test_from_module_10_on_three_questions_open_a_module_and_a_fault_is_to_be_fo
         assert folded in texts[places[0] + 2], module.name
 
 
+def test_what_complete_asks_of_the_export_leaves_a_stretch_out(project, catalog):
+    """A stretch that is wrong stands in nobody's way, so no test of test_name.py may be about one."""
+    for module in catalog:
+        cells = notebooks.load(project, module.percent).node.cells
+        stretch = {notebooks.grade_id(cell) for cell in cells if notebooks.is_stretch(cell)}
+        assert not stretch & set(re.findall(r"\w+", module.tests.read_text(encoding="utf-8"))), module.name
+
+
 def test_no_source_warns_when_it_is_compiled(catalog):
     """An invalid escape in markdown or in a docstring warns today and is an error in a later Python."""
     with warnings.catch_warnings():
