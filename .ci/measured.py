@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-AIM, LIMIT = 60, 300  # seconds; the limit leaves room for a busy machine, and for the training of kept models
+AIM, LIMIT = 60, 180  # seconds; the limit leaves room for a busy machine, and for the training of kept models
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 

@@ -108,17 +108,11 @@ def lenet_convolutions(f):
     return forward_and_backward(f, lambda f: [f.Conv2d(1, 6, 5), f.Conv2d(6, 16, 5)], (64, 1, 28, 28), (64, 6, 14, 14))
 
 
-def training_step(f):
-    """One step of SGD for the two-layer CNN at batch 128; the images want no gradient."""
+def one_step(f, model, lr):
+    """One step of SGD on 128 images of ten classes; the images want no gradient."""
     import numpy as np
 
-    nn = f.nn
-    model = nn.Sequential(
-        f.Conv2d(3, 32, 3, padding=1), nn.ReLU(), f.MaxPool2d(2),
-        f.Conv2d(32, 64, 3, padding=1), nn.ReLU(), f.MaxPool2d(2),
-        f.Flatten(), nn.Linear(4096, 128), nn.ReLU(), nn.Linear(128, 10),
-    )  # fmt: skip
-    optimizer, loss = f.SGD(model.parameters(), lr=0.01, momentum=0.9), nn.CrossEntropyLoss()
+    optimizer, loss = f.SGD(model.parameters(), lr=lr, momentum=0.9), f.nn.CrossEntropyLoss()
     images, labels = f.tensor(numbers(128, 3, 32, 32)), f.tensor(np.arange(128) % 10)
 
     def run():
@@ -129,10 +123,19 @@ def training_step(f):
     return run
 
 
-def resnet_step(f):
-    """One step of SGD for ResNet-20 at batch 128, the same lines in both frameworks."""
-    import numpy as np
+def training_step(f):
+    """The two-layer CNN at batch 128."""
+    nn = f.nn
+    model = nn.Sequential(
+        f.Conv2d(3, 32, 3, padding=1), nn.ReLU(), f.MaxPool2d(2),
+        f.Conv2d(32, 64, 3, padding=1), nn.ReLU(), f.MaxPool2d(2),
+        f.Flatten(), nn.Linear(4096, 128), nn.ReLU(), nn.Linear(128, 10),
+    )  # fmt: skip
+    return one_step(f, model, lr=0.01)
 
+
+def resnet_step(f):
+    """ResNet-20 at batch 128, the same lines in both frameworks."""
     nn = f.nn
 
     def conv(many_in, many_out, size, stride=1):
@@ -157,15 +160,7 @@ def resnet_step(f):
     sizes = [16] * 4 + [32] * 3 + [64] * 3
     blocks = [Block(a, b, b // a) for a, b in zip(sizes, sizes[1:], strict=False)]
     model = nn.Sequential(conv(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), *blocks, Mean(), nn.Linear(64, 10))
-    optimizer, loss = f.SGD(model.parameters(), lr=0.1, momentum=0.9), nn.CrossEntropyLoss()
-    images, labels = f.tensor(numbers(128, 3, 32, 32)), f.tensor(np.arange(128) % 10)
-
-    def run():
-        optimizer.zero_grad()
-        loss(model(images), labels).backward()
-        optimizer.step()
-
-    return run
+    return one_step(f, model, lr=0.1)
 
 
 def recorded_add(f):

@@ -28,6 +28,26 @@ def test_several_jobs_share_the_files_of_tests(asked, catalog):
     assert asked(catalog, jobs=3)[:2] == ["--numprocesses=3", "--dist=loadfile"]
 
 
+@pytest.mark.parametrize(("jobs", "cores", "threads"), [(1, 8, None), (2, 8, "4"), (2, 2, "1"), (8, 2, "1")])
+def test_several_jobs_share_the_cores(project, monkeypatch, jobs, cores, threads):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr(testing.os, "cpu_count", lambda: cores)
+    given = []
+
+    class Started(Exception):
+        pass
+
+    def start(command, env, **_):
+        given.append(env.get("OPENBLAS_NUM_THREADS"))
+        raise Started
+
+    monkeypatch.setattr(testing.subprocess, "Popen", start)
+    monkeypatch.setattr(testing.views, "check_child", lambda folder: None)
+    with pytest.raises(Started):
+        testing.run_tests(project, (), testing.ALL, jobs=jobs)
+    assert given == [threads]
+
+
 def test_several_jobs_need_xdist(asked, catalog, monkeypatch):
     monkeypatch.setattr(testing.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ProjectError, match="pytest-xdist"):

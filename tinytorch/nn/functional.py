@@ -97,11 +97,7 @@ def one_hot(tensor, num_classes=-1):
         if ids.size == 0:
             raise ValueError("one_hot: no ids to count the classes by; give num_classes")
         num_classes = int(ids.max()) + 1
-    return _wrapped(embeddings.one_hot(ids, num_classes).astype(np.int64))
-
-
-def _wrapped(array):
-    return tensor.Tensor.wrap(array)
+    return tensor.Tensor.wrap(embeddings.one_hot(ids, num_classes).astype(np.int64))
 
 
 # Normalization
@@ -118,6 +114,19 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
             raise ValueError(f"layer_norm: a {name} of shape {given.shape} for normalized_shape {shape}")
     weight = np.ones(shape, input.dtype) if weight is None else weight
     return transformers.layer_norm(input, weight, bias, eps=eps)
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Groups of channels of each image of (N, C, …), each with mean 0 and variance 1; then weight and bias (C,)."""
+    if not input.numel() and input.shape[1] % num_groups == 0:
+        return scaled_and_shifted(input, weight, bias)
+    return residual.group_norm(input, num_groups, weight, bias, eps)
+
+
+def scaled_and_shifted(input, weight=None, bias=None):
+    """input (N, C, …) times weight (C,) plus bias (C,), each of which may be None."""
+    out = input if weight is None else input * residual.along_channels(weight, input)
+    return out if bias is None else out + residual.along_channels(bias, input)
 
 
 # Attention
@@ -370,19 +379,3 @@ def window_factor(kernel_size, divisor):
         raise ValueError("divisor_override must not be 0")
     height, width = spatial.pair(kernel_size)
     return height * width / divisor
-
-
-# Normalization
-
-
-def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
-    """Groups of channels of each image of (N, C, …), each with mean 0 and variance 1; then weight and bias (C,)."""
-    if not input.numel() and input.shape[1] % num_groups == 0:
-        return scaled_and_shifted(input, weight, bias)
-    return residual.group_norm(input, num_groups, weight, bias, eps)
-
-
-def scaled_and_shifted(input, weight=None, bias=None):
-    """input (N, C, …) times weight (C,) plus bias (C,), each of which may be None."""
-    out = input if weight is None else input * residual.along_channels(weight, input)
-    return out if bias is None else out + residual.along_channels(bias, input)

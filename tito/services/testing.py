@@ -78,7 +78,7 @@ def run_tests(project, catalog, modules, folder=None, *, named="", seconds=600, 
         targets = [module.tests for module in modules]
         _require_files(project, modules, folder)
     views.check_child(folder or project.root)
-    return _run_pytest(project, [*options, *targets], folder, seconds, on_line)
+    return _run_pytest(project, [*options, *targets], folder, seconds, on_line, jobs)
 
 
 def _several(jobs):
@@ -101,13 +101,7 @@ def _require_files(project, modules, folder):
             )
 
 
-def _threads(arguments):
-    """For several jobs: threads of matrix products that outnumber the cores wait for each other for long."""
-    jobs = next((int(one.partition("=")[2]) for one in map(str, arguments) if one.startswith("--numprocesses=")), 1)
-    return {} if jobs == 1 else {"OPENBLAS_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))}
-
-
-def _run_pytest(project, arguments, folder, seconds, on_line):
+def _run_pytest(project, arguments, folder, seconds, on_line, jobs=1):
     with tempfile.TemporaryDirectory(prefix="tito-tests-") as scratch:
         report = Path(scratch) / "report.xml"
         # -P keeps the working folder, with its own tinytorch, from going in front of the stage
@@ -120,7 +114,7 @@ def _run_pytest(project, arguments, folder, seconds, on_line):
         child = subprocess.Popen(
             command,
             cwd=project.root,
-            env={**_threads(arguments), **views.child_environment(folder or project.root, is_view=folder is not None)},
+            env=_environment(project, folder, jobs),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -130,6 +124,16 @@ def _run_pytest(project, arguments, folder, seconds, on_line):
         output, in_time = _follow(child, seconds, on_line)
         problem = "" if in_time else f"the tests took more than {seconds:g} s"
         return _read_report(project, report, output, child.returncode, problem)
+
+
+def _environment(project, folder, jobs):
+    """Where several jobs share the cores, each gets its part of the threads for matrix products: more of them than
+    cores wait for each other.
+    """
+    environment = views.child_environment(folder or project.root, is_view=folder is not None)
+    if jobs > 1:
+        environment.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+    return environment
 
 
 def _follow(child, seconds, on_line):

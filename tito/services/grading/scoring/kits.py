@@ -11,16 +11,17 @@ import json
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
 from tito.project import read_project
-from tito.services import notebooks, strip, views
+from tito.services import dependence, notebooks, strip, views
 from tito.services.files import atomic_write
 from tito.services.grading.sandbox import fonts
 from tito.services.grading.sandbox.find import Sandbox, find
 from tito.services.grading.scoring import plans, readers
+from tito.services.verdicts import question_of
 
 OPEN = 4  # kits that a process keeps in memory
 
@@ -31,9 +32,8 @@ class Kit:
 
     module: its name; notebook: the name of the file that students hand in; sandbox: what isolates where the kit was
     read. source: the notebook with solutions and hidden tests; handed: as it was handed out; tests: {grade_id: test
-    cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; classes: names of
-    the course's classes; answers: {grade_id: source
-    of the reference's answer}. readers: the processes that read submissions.
+    cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; classes: names of the
+    course's classes; answers: {grade_id: source of the reference's answer}. readers: the processes that read.
     """
 
     folder: Path
@@ -56,6 +56,19 @@ class Kit:
     @property
     def fonts(self):
         return self.folder / "fonts" if (self.folder / "fonts").is_dir() else None
+
+    @cached_property
+    def needed(self):
+        """{grade_id of a test: the questions, in order, whose answers it depends on}, in the course's own notebook."""
+        cells = [cell for _, cell in notebooks.code_cells(self.source.node) if not notebooks.is_measure(cell)]
+        names = [notebooks.grade_id(cell) for cell in cells]
+        read = dependence.Dependence([cell.source for cell in cells], dependence.read_modules(self.view))
+        questions, found = notebooks.questions(self.source.node), {}
+        for place, name in enumerate(names):
+            if name in self.tests:
+                own = [names.index(question)] if (question := question_of(questions, name)) else []
+                found[name] = tuple(names[one] for one in sorted(read.needed(place, own)) if names[one] in self.answers)
+        return found
 
     def __reduce__(self):
         return read, (self.folder,)

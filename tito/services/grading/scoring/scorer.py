@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from tito.errors import WorkError
-from tito.services import dependence, notebooks, syntax
+from tito.services import notebooks, syntax
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.sandbox.find import Limits
 from tito.services.grading.scoring import reading
@@ -116,19 +116,6 @@ def _nothing(kit, reason):
         CellScore(name, questions.get(name), 0, notebooks.points(cell), "failed", reason, hidden=_is_hidden(cell))
         for name, cell in kit.tests.items()
     )
-
-
-def needed_answers(kit):
-    """{grade_id of a test: the questions, in order, whose answers it depends on}, in the course's own notebook."""
-    cells = [cell for _, cell in notebooks.code_cells(kit.source.node) if not notebooks.is_measure(cell)]
-    names = [notebooks.grade_id(cell) for cell in cells]
-    read = dependence.Dependence([cell.source for cell in cells], dependence.read_modules(kit.view))
-    questions, found = notebooks.questions(kit.source.node), {}
-    for place, name in enumerate(names):
-        if name in kit.tests:
-            own = [names.index(question)] if (question := question_of(questions, name)) else []
-            found[name] = tuple(names[one] for one in sorted(read.needed(place, own)) if names[one] in kit.answers)
-    return found
 
 
 def _is_hidden(cell):
@@ -246,14 +233,14 @@ class _Submission:
     def _with_reference(self, cells):
         """`cells`, in each withheld test that passed the wrong answers that it would have needed."""
         lost = {cell.question for cell in cells if cell.question and cell.points < cell.max_points}
-        found = {number for number in self.hidden if self._question(self.running[number].test)}
-        if not lost or not found:
+        if not lost:
             return cells
-        needed = needed_answers(self.kit)
+
+        def stood_in(cell):
+            return tuple(one for one in self.kit.needed[cell.grade_id] if one in lost and one != cell.question)
+
         return tuple(
-            replace(cell, reference=tuple(one for one in needed[cell.grade_id] if one in lost and one != cell.question))
-            if cell.hidden and cell.question and cell.points
-            else cell
+            replace(cell, reference=stood_in(cell)) if cell.hidden and cell.question and cell.points else cell
             for cell in cells
         )
 
