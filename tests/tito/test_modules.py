@@ -6,6 +6,10 @@ import os
 import pytest
 from tiny_course import ANSWERS, position
 
+from tito.catalog import read_catalog
+from tito.project import read_project
+from tito.services import modules
+
 pytestmark = pytest.mark.kernel
 
 CORE = "tinytorch/core/alpha.py"
@@ -511,3 +515,12 @@ def test_empty_written_answers_are_said_wherever_points_are(workspace):
     document = workspace.tito("module", "status", "--json").document
     assert [one["empty"] for one in document["data"]["modules"]] == [[], [], []]
     assert "empty" not in workspace.tito("module", "test", "01").stdout
+
+
+def test_a_locked_module_that_nobody_has_begun_has_no_empty_answers(workspace):
+    project = read_project(workspace.root)
+    module = read_catalog(project)["01_alpha"]
+    locked = modules.ModuleState(module.name, module.title, "locked")
+    assert modules._empty(project, module, locked) == ()
+    workspace.solve("01_alpha")
+    assert modules._empty(project, module, locked) == ("written-linear",)
