@@ -68,7 +68,7 @@ The characters of *hello*, each once and in order, are `ehlo`. Numbered from 0:
 
 **Write the two parts of `CharTokenizer`.** `__init__` keeps `self.characters`, a string: each character of `text` once, sorted.
 `encode` gives the list of the places that the characters of a text have in it; one that is not there is a
-`ValueError` whose message holds it, in quotes as `repr` writes them, and its place in the text. An empty text has no ids. Texts may have a million characters: look
+`ValueError` whose message holds its `repr` and its place in the text. An empty text has no ids. Texts may have a million characters: look
 each one up in a dictionary. `decode` is given, and `as_ids`, which checks ids.
 """
 

@@ -97,7 +97,11 @@ def one_hot(tensor, num_classes=-1):
         if ids.size == 0:
             raise ValueError("one_hot: no ids to count the classes by; give num_classes")
         num_classes = int(ids.max()) + 1
-    return tensor.Tensor.wrap(embeddings.one_hot(ids, num_classes).astype(np.int64))
+    return _wrapped(embeddings.one_hot(ids, num_classes).astype(np.int64))
+
+
+def _wrapped(array):  # where PyTorch's `tensor` hides the module of that name
+    return tensor.Tensor.wrap(array)
 
 
 # Normalization
