@@ -5,7 +5,7 @@ import pytest
 import torch
 from close import agree
 
-from tinytorch import Tensor, attention_in_blocks, causal_mask, nn
+from tinytorch import Tensor, attention_in_blocks, causal_mask, manual_seed, nn
 from tinytorch.core import attention
 
 F = torch.nn.functional
@@ -232,6 +232,7 @@ def test_a_place_that_may_attend_to_nothing_is_nan_in_pytorchs_layer_and_zero_he
 
 
 def test_the_layer_starts_as_pytorchs_does():
+    manual_seed(1)  # the largest of 256 draws is now and then far from that of 256 others
     torch.manual_seed(0)
     for settings in ({}, {"add_bias_kv": True}, {"kdim": 128, "vdim": 32}):
         mine, theirs = (package.MultiheadAttention(256, 4, **settings) for package in (nn, torch.nn))
