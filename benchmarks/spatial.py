@@ -39,8 +39,7 @@ def tinytorch_names():
     import tinytorch
     from tinytorch import nn, optim
     from tinytorch.core import spatial
-    from tinytorch.core.residual import ResNet
-    from tinytorch.fused import fuse
+    from tinytorch.residual import ResNet, fuse
 
     return SimpleNamespace(
         name="TinyTorch",

@@ -9,8 +9,8 @@ import pytest
 from tinytorch import Tensor, manual_seed, nn
 from tinytorch.core import residual
 from tinytorch.core.activations import relu
-from tinytorch.fused import FusedBlock, FusedResNet, fuse, norm_relu
 from tinytorch.kernels import residual as kernels
+from tinytorch.residual import FusedBlock, FusedResNet, fuse, norm_relu
 
 SHAPES = [(9, 3), (5, 3, 4), (6, 4, 5, 3), (16, 16, 8, 8), (2, 2000, 2, 1), (1, 1, 2, 2)]
 ORDERS = {

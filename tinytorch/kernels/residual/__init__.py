@@ -1,4 +1,4 @@
-"""The engineer's batch normalization, in one operation with the sum and the ReLU behind it: see tinytorch.fused.
+"""The engineer's batch normalization, in one operation with the sum and the ReLU behind it: see tinytorch.residual.
 
 Equal to the operations of module 21. Arrays in, arrays out, as (N, C, …).
 """

@@ -1,8 +1,7 @@
 """Residual networks in which each normalization runs in one operation with the sum and the ReLU behind it.
 
-    model = fuse(ResNet(3))
-
-It computes what your blocks compute, with fewer walks over memory and by all threads (tinytorch/kernels/residual).
+`fuse(ResNet(3))` computes what your blocks compute, with fewer walks over memory and by all threads; the arrays are in
+tinytorch/kernels/residual.
 """
 
 import copy
@@ -10,7 +9,6 @@ import warnings
 
 import numpy as np
 
-from tinytorch import nn
 from tinytorch.core.activations import relu
 from tinytorch.core.residual import ResidualBlock, ResNet
 from tinytorch.core.tensor import Op, Tensor
@@ -86,9 +84,7 @@ def _trial(layer, kind):
     """The output of a copy of the layer as a `kind`, and then all gradients and buffers."""
     layer, draw = copy.deepcopy(layer), np.random.default_rng(0)
     layer.__class__ = kind
-    for part in layer.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.train()
+    layer.train()
     for parameter in layer.parameters():
         parameter.data = draw.normal(0.3, 1, parameter.shape)
         parameter.grad = None
