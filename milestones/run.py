@@ -25,6 +25,7 @@ import time
 import tomllib
 import traceback
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from milestones import report
 EXIT_NOT_REACHED, EXIT_PROJECT, EXIT_INTERRUPTED = 1, 3, 130
 HOME = Path(__file__).resolve().parents[1]
 LOADERS = {"mnist": "load_mnist", "cifar10": "load_cifar10", "digits": "load_digits"}
+ADOPTED = "# Adopted:"  # how a file begins that `tito module adopt` put into the package
 SECONDS_BETWEEN_LINES = 0.2
 STEPS_BETWEEN_CHECKPOINTS = 100
 SECONDS_OF_ONE_INTERRUPTION = 2  # Ctrl-C in a terminal reaches this process twice when tito passes it on
@@ -178,12 +180,21 @@ class Run:
         steps = f"{most}{self.epochs} {self.facts.get('unit', 'epochs')}, seed {self.seed}"
         text = f"{self.facts['title']} ({self.facts['year']}) on {self.data}: {steps}"
         voice.tell("start", text, data=self.data, wanted=self.wanted, epochs=self.epochs, seed=self.seed)
+        if self.adopted:
+            voice.tell("say", f"adopted, so the course's own and not written here: {', '.join(self.adopted)}")
 
     # the run
 
     def built(self, module):
         """Whether the package holds a module, as "05_autograd", that this milestone can do without."""
         return importlib.util.find_spec(f"tinytorch.core.{module[3:]}") is not None
+
+    @cached_property
+    def adopted(self):
+        """The modules that the course wrote, and not whoever owns this package: the first line of a file says so."""
+        core = self.root / "tinytorch" / "core"
+        lines = {path.stem: path.open(encoding="utf-8").readline() for path in core.glob("*.py")}
+        return sorted(name for name, line in lines.items() if line.startswith(ADOPTED))
 
     def load(self, transform=None):
         """(train, test): the dataset run.data as ImageDatasets."""
@@ -372,6 +383,7 @@ class Run:
                 self.facts.get("unit", "epochs"): self.epochs_made,
                 "seed": self.seed,
                 **self.setting,
+                **({"adopted modules": ", ".join(self.adopted)} if self.adopted else {}),
                 "threads": thread_count(),
                 "Python": platform.python_version(),
                 "NumPy": np.__version__,

@@ -21,8 +21,8 @@ UNSEEN = re.compile(
 )
 STYLES = {
     "passed": "green", "complete": "green", "done": "green", "ok": "green", "ready": "cyan", "started": "cyan",
-    "todo": "yellow", "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim", "failed": "red",
-    "crashed": "red", "timeout": "red", "broken": "red", "missing": "red",
+    "adopted": "cyan", "todo": "yellow", "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim",
+    "failed": "red", "crashed": "red", "timeout": "red", "broken": "red", "missing": "red",
 }  # fmt: skip
 
 

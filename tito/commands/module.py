@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tito.commands import opening
+from tito.commands import opening, stuck
 from tito.commands.context import Name, open_project
 from tito.console import console
 
@@ -17,7 +17,9 @@ TotalSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="T
 
 WIDE = 110  # columns of a terminal from which on summaries can be read beside the rest
 
-app = typer.Typer(help="The way through the modules: list, status, start, view, test, complete, reset.")
+app = typer.Typer(
+    help="The way through the modules: list, status, start, view, test, complete, reset; adopt, verify, solution."
+)
 
 
 def register(root):
@@ -93,8 +95,10 @@ def _standing_data(standing):
         "missing": standing.missing,
         "empty": standing.empty,
         "completed_at": record.completed_at if record else None,
-        "points": record.points if record else None,
-        "max_points": record.max_points if record else None,
+        "points": record.points if record and not record.adopted else None,
+        "max_points": record.max_points if record and not record.adopted else None,
+        "adopted": record.adopted if record and record.adopted else None,
+        "gave_up": standing.helped.gave_up or None,
     }
 
 
@@ -108,11 +112,13 @@ def _print_status(found):
     for one in found.standings:
         for name in one.empty:
             console.line(f"{one.module}: {name} is still empty")
+        if one.helped.gave_up:
+            console.line(f"{one.module}: its solution was asked for on {one.helped.gave_up[:10]}")
     _print_next(found.next)
 
 
 def _recorded_points(record):
-    return f"{record.points:g}/{record.max_points:g}" if record else ""
+    return f"{record.points:g}/{record.max_points:g}" if record and not record.adopted else ""
 
 
 def _print_next(name):
@@ -120,6 +126,7 @@ def _print_next(name):
 
 
 opening.register(app)
+stuck.register(app)
 
 
 @app.command()

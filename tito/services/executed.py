@@ -26,7 +26,6 @@ def write_page(project, module, placed, running, outputs):
 
     placed: its cells; running: those that ran; outputs: {number among those: their outputs}.
     """
-    from nbconvert import HTMLExporter
     from nbformat import v4
 
     numbers = {id(one): number for number, one in enumerate(running)}
@@ -35,7 +34,14 @@ def write_page(project, module, placed, running, outputs):
         if cell.cell_type == "code":
             cell.outputs = outputs.get(numbers.get(id(one)), [])
             cell.execution_count = numbers[id(one)] + 1 if id(one) in numbers else None
-    page, _ = HTMLExporter().from_notebook_node(node, resources={"metadata": {"name": module.name}})
     path = page_path(project, module)
-    atomic_write(path, page.encode("utf-8", "replace"))
+    atomic_write(path, page(node, module.name))
     return path
+
+
+def page(node, title):
+    """The bytes of an HTML page of a notebook, with the outputs that it has."""
+    from nbconvert import HTMLExporter
+
+    text, _ = HTMLExporter().from_notebook_node(node, resources={"metadata": {"name": title}})
+    return text.encode("utf-8", "replace")

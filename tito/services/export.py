@@ -89,8 +89,15 @@ def stage(project, catalog, modules):
     """
     sources = {module: load_source(project, module) for module in modules}
     texts = {module: render(project, catalog, module, source) for module, source in sources.items()}
+    with stage_texts(project, catalog, texts, sources) as made:
+        yield made
+
+
+@contextmanager
+def stage_texts(project, catalog, texts, sources=None):
+    """A Stage of files that are there already: {module: text}. sources: where they came from, for messages."""
     with view(project, catalog, {module.core_file: text for module, text in texts.items()}) as folder:
-        _require_imports(project, catalog, sources, folder)
+        _require_imports(project, catalog, sources or {}, folder)
         yield Stage(project, folder, texts)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tito.errors import ProjectError, TitoError, UsageError, WorkError, changing
 from tito.services import export, notebooks, pristine, runner, testing
 from tito.services.files import atomic_write, backup, digest
+from tito.services.help_used import HelpUsed, read_help
 from tito.services.progress import Record, read_progress, write_progress
 
 
@@ -19,9 +20,10 @@ class ModuleState:
     """Where one module stands.
 
     state: complete; stale, where its notebook changed after it was completed; broken, where its tests fail since
-    something below it was replaced; edited, where its file in the package is not the one that was put there; started;
-    ready; or locked, where `missing` names the modules to complete first. detail: the reason, for a person. empty: the
-    answers in words that say nothing yet, of a module that was started.
+    something below it was replaced; adopted, where the course's own file stands in for it; edited, where its file in
+    the package is not the one that was put there; started; ready; or locked, where `missing` names the modules to
+    complete first. detail: the reason, for a person. empty: the answers in words that say nothing yet, of a module
+    that was started. helped: the help that was taken.
     usable: whether other modules can build on what is in the package; a stale module's tested export still is.
     """
 
@@ -33,6 +35,7 @@ class ModuleState:
     record: Record | None = None
     usable: bool = False
     empty: tuple = ()
+    helped: HelpUsed = HelpUsed()
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,11 @@ class Completion:
 def status(project, catalog):
     records, warning = read_progress(project)
     standings = _standings(project, catalog, catalog, records)
-    shown = tuple(replace(one, empty=_empty(project, catalog[one.module], one)) for one in standings.values())
+    helped = read_help(project)
+    shown = tuple(
+        replace(one, empty=_empty(project, catalog[one.module], one), helped=helped.get(one.module, HelpUsed()))
+        for one in standings.values()
+    )
     return Status(shown, _next(standings), (warning,) if warning else ())
 
 
@@ -105,8 +112,16 @@ def _empty(project, module, standing):
 
 
 def _next(standings):
-    """The first module of the path that can and should be worked on, or None."""
-    return next((one.module for one in standings.values() if one.state not in ("complete", "locked")), None)
+    """The first module of the path that can and should be worked on, one's own before an adopted one; or None."""
+    left = [one for one in standings.values() if one.state not in ("complete", "locked")]
+    left.sort(key=lambda one: one.state == "adopted")
+    return left[0].module if left else None
+
+
+def standing(project, catalog, module):
+    """The ModuleState of `module`."""
+    records, _ = read_progress(project)
+    return _standings(project, catalog, [module], records)[module.name]
 
 
 def _standings(project, catalog, wanted, records):
@@ -154,6 +169,8 @@ def _examine_work(project, catalog, module, record):
         return standing("edited", f"{project.relative(core)} is not the file that was completed")
     if record.broken:
         return standing("broken", record.broken)
+    if record.adopted:
+        return standing("adopted", f"the course's own, of version {record.adopted}", usable=True)
     change = _change(project, module, record)
     return standing("stale" if change else "complete", change, usable=True)
 
@@ -207,6 +224,8 @@ def require_prerequisites(project, catalog, module):
         )
     stale = [one.module for one in standings.values() if one.state == "stale"]
     warnings = [f"{name} changed since it was completed; {module.name} uses the completed version" for name in stale]
+    adopted = [one.module for one in standings.values() if one.state == "adopted"]
+    warnings += [f"{name} is the course's own, adopted; {module.name} builds on that" for name in adopted]
     return ([warning] if warning else []) + warnings
 
 
@@ -300,7 +319,7 @@ def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_sec
             records[module.name] = _record(project, module, report, source_digest)
             write_progress(project, records)
     with changing(f"{module.name} is complete, but what depends on it was not rechecked"):
-        rechecked, broken = _recheck(project, catalog, module, records, say)
+        rechecked, broken = recheck(project, catalog, module, records, say)
     return Completion(
         report=report,
         tests=tests,
@@ -354,10 +373,11 @@ def _record(project, module, report, source_digest):
     )
 
 
-def _recheck(project, catalog, module, records, say):
+def recheck(project, catalog, module, records, say):
     """Run the tests of the completed modules that depend on `module`, one after the other, and record what broke.
 
-    In the course repository a module that is built counts as completed; only a recorded one can be marked.
+    Returns their names and a Broken for each that fails. say(done, total, title): called before each. In the course
+    repository a module that is built counts as completed; only a recorded one can be marked.
     """
     rechecked, broken = [], []
     for dependant in catalog.dependants(module):

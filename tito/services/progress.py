@@ -10,11 +10,12 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Record:
-    """One completed module.
+    """One completed or adopted module.
 
     completed_at: local time with its offset, ISO 8601. source_digest: of the exported cells of the notebook;
     export_digest: of the file that was put into the package. broken: the first failure of the module's tests after
-    something that it depends on was replaced, "" where there is none.
+    something that it depends on was replaced, "" where there is none. adopted: the version of the course whose own file
+    stands in the package instead of the student's, "" for the student's own.
     """
 
     completed_at: str
@@ -23,6 +24,7 @@ class Record:
     source_digest: str
     export_digest: str
     broken: str = ""
+    adopted: str = ""
 
 
 def progress_path(project):

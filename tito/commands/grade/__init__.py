@@ -9,6 +9,7 @@ from tito.commands.grade import (
     export,
     feedback,
     formgrade,
+    handing_out,
     release,
     report,
     roster,
@@ -16,7 +17,7 @@ from tito.commands.grade import (
 )
 
 app = typer.Typer(help="For instructors: release, collect, autograde, feedback, export, report, audit, selftest.")
-PARTS = (release, collect, roster, autograde, formgrade, feedback, export, report, audit, selftest)
+PARTS = (release, handing_out, collect, roster, autograde, formgrade, feedback, export, report, audit, selftest)
 
 
 def register(root):

@@ -1,0 +1,51 @@
+"""What help a student has taken, module by module: `.tito/help.json`, one versioned document, always written whole."""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from tito.services.files import atomic_write, backup
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class HelpUsed:
+    """gave_up: when the solution was asked for before the module was complete, ISO 8601, "" for never. hints: {grade_id
+    of an answer: how many of its hints were shown}.
+    """
+
+    gave_up: str = ""
+    hints: dict = field(default_factory=dict)
+
+
+def help_path(project):
+    return project.state / "help.json"
+
+
+def read_help(project):
+    """{module name: HelpUsed}. A file that cannot be read is kept aside in the backups, and the record starts anew."""
+    path = help_path(project)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise ValueError(f"schema {document['schema']!r}")
+        return {name: _used(entry) for name, entry in document["modules"].items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        backup(path, project.state / "backups")
+        path.unlink()
+        return {}
+
+
+def _used(entry):
+    used = HelpUsed(**entry)
+    if not isinstance(used.gave_up, str) or not all(type(count) is int for count in used.hints.values()):
+        raise TypeError(f"{entry}")
+    return used
+
+
+def write_help(project, used):
+    """used: {module name: HelpUsed}."""
+    document = {"schema": SCHEMA, "modules": {name: asdict(used[name]) for name in sorted(used)}}
+    atomic_write(help_path(project), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
