@@ -295,6 +295,15 @@ def test_a_run_writes_its_report(milestone, course):
     assert not list(folder.glob("*.npz")), "nothing is left to go on with"
 
 
+def test_a_report_says_which_modules_are_the_courses_own(milestone, course):
+    adopted = course / "tinytorch" / "core" / "alpha.py"
+    adopted.write_text("# Adopted: this is the course's own 01_alpha\n" + adopted.read_text(encoding="utf-8"), "utf-8")
+    outcome = milestone("run", "3")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert "adopted, so the course's own and not written here: alpha" in outcome.stdout
+    assert metrics(course, "03_1986_slow", "made-seed0")["setting"]["adopted modules"] == "alpha"
+
+
 def test_a_report_can_go_elsewhere(milestone, course, tmp_path):
     done = milestone("run", "1", "--report", tmp_path / "else where")
     assert done.exit_code == 0, done.stderr
