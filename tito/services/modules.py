@@ -171,7 +171,7 @@ def _examine_work(project, catalog, module, record):
         return standing("broken", record.broken)
     if record.adopted:
         return standing("adopted", f"the course's own, of version {record.adopted}", usable=True)
-    change = _change(project, module, record)
+    change = _change(project, module, record) or record.outdated
     return standing("stale" if change else "complete", change, usable=True)
 
 
@@ -394,6 +394,15 @@ def recheck(project, catalog, module, records, say):
             records[dependant.name] = replace(record, broken=message)
             write_progress(project, records)
     return rechecked, broken
+
+
+def test_again(project, catalog, module):
+    """Run the tests of the completed `module`, record the first failure and return it, "" for none."""
+    message = _first_failure(project, catalog, module)
+    records, _ = read_progress(project)
+    records[module.name] = replace(records[module.name], broken=message)
+    write_progress(project, records)
+    return message
 
 
 def _first_failure(project, catalog, module):

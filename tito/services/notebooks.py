@@ -78,9 +78,14 @@ def where(source, index, line=None):
 
 def write(node, path):
     """Write a notebook to `path` as .ipynb: atomic, with the same bytes for the same notebook everywhere."""
+    atomic_write(path, as_bytes(node))
+
+
+def as_bytes(node):
+    """A notebook as the bytes of its .ipynb file."""
     from nbformat import v4
 
-    atomic_write(path, (v4.writes(node).rstrip("\n") + "\n").encode("utf-8", "replace"))
+    return (v4.writes(node).rstrip("\n") + "\n").encode("utf-8", "replace")
 
 
 # What a cell is: the kinds of the course's conventions, read from the cell's metadata.

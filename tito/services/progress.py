@@ -15,7 +15,8 @@ class Record:
     completed_at: local time with its offset, ISO 8601. source_digest: of the exported cells of the notebook;
     export_digest: of the file that was put into the package. broken: the first failure of the module's tests after
     something that it depends on was replaced, "" where there is none. adopted: the version of the course whose own file
-    stands in the package instead of the student's, "" for the student's own.
+    stands in the package instead of the student's, "" for the student's own. outdated: why the module has to be
+    completed again although the student changed nothing, "" where it has not.
     """
 
     completed_at: str
@@ -25,6 +26,7 @@ class Record:
     export_digest: str
     broken: str = ""
     adopted: str = ""
+    outdated: str = ""
 
 
 def progress_path(project):
@@ -51,8 +53,13 @@ def read_progress(project):
 
 
 def write_progress(project, records):
+    atomic_write(progress_path(project), written(records))
+
+
+def written(records):
+    """The text of the document that holds `records`."""
     document = {"schema": SCHEMA, "modules": {name: asdict(records[name]) for name in sorted(records)}}
-    atomic_write(progress_path(project), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _parse(text):
