@@ -235,15 +235,20 @@ class Op:
     forward `function` is `op.forward`, the arguments are the inputs' arrays and what it returns is the
     output; on the way back it is `op.rule`, with (grad, out, *arrays), and returns the gradients. Around that
     call it can take the time.
+
+    `@Op(saves=True)` is for a function that returns (output, saved): `saved` is kept, and the rule gets it.
     """
 
     engine = None  # backward(tensor, grad), put here by module 05
     observer = None  # who watches operations and rules, put here by module 14
     recording = True  # switched off inside no_grad, in every thread
 
-    def __init__(self, forward):
+    def __new__(cls, forward=None, *, saves=False):
+        return functools.partial(cls, saves=saves) if forward is None else super().__new__(cls)
+
+    def __init__(self, forward, *, saves=False):
         functools.update_wrapper(self, forward)
-        self.forward = forward
+        self.forward, self.saves = forward, saves
         self.takes_none = None in (getattr(inspect.unwrap(forward), "__defaults__", None) or ())
         self.rule = None
         self.rule_takes_needs = False
@@ -254,7 +259,8 @@ class Op:
     def gradient(self, rule):
         """Decorator: make `rule(grad, out, *arrays, **settings)` this operation's gradient rule.
 
-        A rule with a parameter `needs` is told there, in a bool per input, which gradients are wanted.
+        A rule with a parameter `needs` is told there, in a bool per input, which gradients are wanted; that of
+        an operation that saves something gets it as `saved`.
         """
         self.rule = rule
         self.rule_takes_needs = "needs" in inspect.signature(rule).parameters
@@ -269,21 +275,21 @@ class Op:
         arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
         try:
             if Op.observer is None:
-                out = Tensor.wrap(self.forward(*arrays, **settings))
+                out = self.forward(*arrays, **settings)
             else:
-                out = Tensor.wrap(Op.observer(self, self.forward, arrays, settings))
+                out = Op.observer(self, self.forward, arrays, settings)
         except OverflowError as error:
-            raise OverflowError(
-                f"{self.__name__}: {error}; take a wider dtype first, as in x.long()"
-            ) from error
+            advice = "take a wider dtype first, as in x.long()"
+            raise OverflowError(f"{self.__name__}: {error}; {advice}") from error
+        if self.saves:  # for the rule, which gets it as one more setting
+            out, settings = out[0], {**settings, "saved": out[1]}
+        out = Tensor.wrap(out)
         if Op.recording and out.data.dtype.kind == "f":
             for x in inputs:
                 if isinstance(x, Tensor) and x.requires_grad:
-                    wanting = tuple(
-                        [x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs]
-                    )
+                    wanting = [x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs]
                     out.requires_grad = True
-                    out.node = Node(self, wanting, arrays, settings)
+                    out.node = Node(self, tuple(wanting), arrays, settings)
                     break
         return out
 
@@ -302,10 +308,8 @@ class Op:
             return x
         if x is None:
             raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?")
-        kind = type(x).__name__
-        raise TypeError(
-            f"{self.__name__} takes Tensors, arrays and numbers, not a {kind}; wrap it: Tensor(...)"
-        )
+        takes = f"{self.__name__} takes Tensors, arrays and numbers"
+        raise TypeError(f"{takes}, not a {type(x).__name__}; wrap it: Tensor(...)")
 
 # %% [markdown]
 r"""

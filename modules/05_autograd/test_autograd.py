@@ -19,7 +19,7 @@ from tinytorch.core.activations import GELU, ReLU, Sigmoid, Softmax, Tanh
 from tinytorch.core.autograd import gradcheck, no_grad, numeric_gradient, topological_order, unbroadcast
 from tinytorch.core.layers import Linear, Sequential, linear
 from tinytorch.core.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss, log_softmax, softplus
-from tinytorch.core.tensor import Op, Tensor, concatenate, manual_seed, maximum, minimum, stack, where
+from tinytorch.core.tensor import Op, Tensor, add, concatenate, manual_seed, maximum, minimum, stack, where
 from tinytorch.notebook import expect, expect_error
 
 
@@ -444,6 +444,32 @@ def test_rules_are_told_what_is_wanted():
 
 
 # ---------------------------------------------------------------- the walk
+
+
+def test_what_an_operation_saves_reaches_its_rule_and_nobody_else():
+    seen = []
+
+    @Op(saves=True)
+    def scaled_root(x, *, factor):
+        """factor · √x, and the root."""
+        root = np.sqrt(x)
+        return factor * root, root
+
+    @scaled_root.gradient
+    def rule(grad, out, x, *, factor, saved):
+        seen.append(saved)
+        return grad * factor / (2 * saved)
+
+    x = Tensor([4.0, 16.0], requires_grad=True)
+    out = scaled_root(x, factor=3)
+    expect(out, [6, 12], "the result is the output alone", dtype=np.float32)
+    expect(out.node.settings["saved"], [2, 4], "the node keeps what was saved")
+    out.sum().backward()
+    expect(x.grad, [0.75, 0.375], "the rule computes with it")
+    expect(len(seen), 1, "the rule was called once")
+    with no_grad():
+        expect(scaled_root(x, factor=3).node, None, "nothing is kept where nothing is recorded")
+    assert not add.saves and scaled_root.saves, "only who says so saves"
 
 
 def test_each_rule_runs_once_however_many_ways_lead_to_it():
