@@ -25,7 +25,7 @@ HEAVY = {
     "torch",
 }
 INSTALLED = {"packaging", "jinja2", "jupytext", "nbformat", "nbclient", "nbconvert", "nbdev", "nbgrader"}
-INSTALLED |= {"jupyter_client"}
+INSTALLED |= {"jupyter_client", "pygments"}
 # what nbgrader is made of: grading speaks its language
 JUPYTERLAB = {"jupyter_server", "jupyterlab", "traitlets"}  # of the two files that start it
 NBGRADERS = {"traitlets", "sqlalchemy", "alembic", "jupyter_server", "tornado", "jinja2", "bleach"}
@@ -248,6 +248,7 @@ ROOMS = {
     "bridge": (),
     "scoring": ("sandbox", "bridge", "intake", "book"),
     "reports": ("intake", "roster", "book"),
+    "similarity": ("scoring", "intake", "book"),
     "proof": ("scoring", "sandbox"),
     # all of grading, tried out
     "rehearsal": ("proof", "reports", "scoring", "sandbox", "intake", "roster", "book", "release"),

@@ -14,10 +14,12 @@ from tito.commands.grade import (
     report,
     roster,
     selftest,
+    similarity,
 )
 
-app = typer.Typer(help="For instructors: release, collect, autograde, feedback, export, report, audit, selftest.")
-PARTS = (release, handing_out, collect, roster, autograde, formgrade, feedback, export, report, audit, selftest)
+app = typer.Typer(help="For instructors: from release and collect over autograde to feedback, export and report.")
+WORK = (release, handing_out, collect, roster, autograde, formgrade, feedback, export, report, similarity)
+PARTS = (*WORK, audit, selftest)
 
 
 def register(root):
