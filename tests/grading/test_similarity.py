@@ -120,7 +120,7 @@ def test_a_renamed_and_reordered_copy_comes_first(small):
     assert ("dee", "eli") not in found, "what both share is the reference's"
     assert done.shares == {"Box": 0, "double": 0.4}
     page = done.path.read_text(encoding="utf-8")
-    assert "<mark>    s = s + w  # add</mark>" in page and "a place to look" in page.lower()
+    assert "<mark>        s = s + w  # add</mark>" in page and "a place to look" in page.lower()
     assert "40 %" in page
 
 

@@ -157,15 +157,18 @@ def _program(who, running, known, current):
 
 
 class _Printed:
-    """A program's fingerprints. places: {hash: [(cell, first token)]}; lines: {cell: [line of each token]}."""
+    """A program's fingerprints. places: {hash: [(cell, first token)]}; lines: {cell: [line of each token]}.
 
-    def __init__(self, program, known):
+    every: keep all of them, to show what is shared; else those that winnowing leaves, to find it.
+    """
+
+    def __init__(self, program, known, every=False):
         self.places, self.lines = defaultdict(list), {}
         for cell, (_, source) in enumerate(program.cells):
             found = fingerprints.tokens(source)
             self.lines[cell] = [token.line for token in found]
             hashes = fingerprints.grams(found)
-            for place in fingerprints.winnow(hashes):
+            for place in range(len(hashes)) if every else fingerprints.winnow(hashes):
                 if hashes[place] not in known.hashes:
                     self.places[hashes[place]].append((cell, place))
 
@@ -230,7 +233,7 @@ def _row(number, pair, done):
 
 
 def _shown(number, pair, known):
-    printed = [_Printed(program, known) for program in (pair.one, pair.other)]
+    printed = [_Printed(program, known, every=True) for program in (pair.one, pair.other)]
     shared = printed[0].places.keys() & printed[1].places.keys()
     sides = [
         {"who": program.who, "cells": _cells(program, one.marked(shared))}
