@@ -285,12 +285,12 @@ def measure_memory(framework):
     return {"resident_bytes": grown, "traced_bytes": traced}
 
 
-def child(setting, *arguments):
-    """Run this file again, in a process with that malloc setting, and return what it printed as JSON."""
+def child(setting, *arguments, program=__file__):
+    """Run a program (this one) again, in a process with that malloc setting; what it printed, from JSON."""
     environment = {name: value for name, value in os.environ.items() if name not in KEPT}
     environment |= KEPT if setting == "kept" else {}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
-    command = [sys.executable, str(Path(__file__).resolve()), "--child", *arguments]
+    command = [sys.executable, str(Path(program).resolve()), "--child", *arguments]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
     return json.loads(run.stdout.splitlines()[-1])
 

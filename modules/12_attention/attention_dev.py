@@ -518,7 +518,7 @@ def plain_weights(query, key, mask=None, *, scale):
     peak = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     scores -= np.where(peak == -np.inf, 0, peak)  # -inf - -inf would be nan
     np.exp(scores, out=scores)
-    total = scores.sum(axis=-1, keepdims=True)
+    total = scores @ np.ones((scores.shape[-1], 1), scores.dtype)  # their sum, faster as a product
     scores /= np.where(total == 0, 1, total)
     return scores
 
@@ -574,6 +574,13 @@ def joined_mask(attn_mask, key_padding_mask, is_causal, queries, keys, num_heads
     return first + second
 
 
+class Projection(Linear):
+    """A Linear that takes all rows of all sequences in one product."""
+
+    def forward(self, x):
+        return linear(x, self.weight, self.bias)
+
+
 def to_batch(x, batch_first):
     """(n, N, E), or (N, n, E) where batch_first, or (n, E) as (N, n, E)."""
     if x.ndim not in (2, 3):
@@ -606,7 +613,7 @@ class MultiheadAttention(Module):
         self.dropout, self.batch_first = dropout, batch_first
         self.in_proj_weight = Parameter(xavier_uniform_(zeros(3 * embed_dim, embed_dim, dtype=dtype)))
         self.in_proj_bias = Parameter(zeros(3 * embed_dim, dtype=dtype)) if bias else None
-        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype)
+        self.out_proj = Projection(embed_dim, embed_dim, bias, dtype=dtype)
         if bias:
             zeros_(self.out_proj.bias)
 

@@ -37,10 +37,10 @@ import math
 import numpy as np
 
 from tinytorch.core.activations import gelu
-from tinytorch.core.attention import MultiheadAttention
+from tinytorch.core.attention import MultiheadAttention, Projection
 from tinytorch.core.autograd import no_grad, unbroadcast
 from tinytorch.core.embeddings import Embedding, PositionalEmbedding, token_windows
-from tinytorch.core.layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_
+from tinytorch.core.layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_  # noqa: F401
 from tinytorch.core.losses import cross_entropy
 from tinytorch.core.optimizers import AdamW, LambdaLR, cosine_rate
 from tinytorch.core.tensor import Op, ones, random_generator, zeros
@@ -254,8 +254,8 @@ print("both constant:                 ", grad / 2)
 
 # %% [markdown]
 r"""
-A network with such a gradient still trains, only worse, and nothing says so. The layer is provided, with PyTorch's arguments; so is
-`Projection`, a `Linear` that takes all rows of all sequences in one product (module 03's operation `linear`).
+A network with such a gradient still trains, only worse, and nothing says so. The layer is provided, with PyTorch's arguments. The
+feed-forward network uses module 12's `Projection`, a `Linear` that takes all rows of all sequences in one product.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-LayerNorm", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -277,13 +277,6 @@ class LayerNorm(Module):
 
     def extra_repr(self):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
-
-
-class Projection(Linear):
-    """A Linear that takes all rows of all sequences in one product."""
-
-    def forward(self, x):
-        return linear(x, self.weight, self.bias)
 
 # %% nbgrader={"grade": false, "grade_id": "provided-waves", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
 def waves(model, size=0.8):

@@ -8,19 +8,19 @@ import math
 import numpy as np
 
 from .activations import gelu
-from .attention import MultiheadAttention
+from .attention import MultiheadAttention, Projection
 from .autograd import no_grad, unbroadcast
 from .embeddings import Embedding, PositionalEmbedding, token_windows
-from .layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_
+from .layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_  # noqa: F401
 from .losses import cross_entropy
 from .optimizers import AdamW, LambdaLR, cosine_rate
 from .tensor import Op, ones, random_generator, zeros
 from .training import training_step
 
 __all__ = [
-    "layer_norm", "layer_norm_gradient", "LayerNorm", "Projection", "TransformerBlock", "initialize", "GPT",
-    "next_token_loss", "overfit_batch", "check_sampling", "sample", "generate", "train_language_model",
-    "attention_maps", "NANOGPT_NAMES", "from_nanogpt",
+    "layer_norm", "layer_norm_gradient", "LayerNorm", "TransformerBlock", "initialize", "GPT", "next_token_loss",
+    "overfit_batch", "check_sampling", "sample", "generate", "train_language_model", "attention_maps", "NANOGPT_NAMES",
+    "from_nanogpt",
 ]
 
 
@@ -77,13 +77,6 @@ class LayerNorm(Module):
 
     def extra_repr(self):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}"
-
-
-class Projection(Linear):
-    """A Linear that takes all rows of all sequences in one product."""
-
-    def forward(self, x):
-        return linear(x, self.weight, self.bias)
 
 
 class TransformerBlock(Module):

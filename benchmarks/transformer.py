@@ -1,0 +1,197 @@
+"""Speed of a GPT's training step, TinyTorch beside PyTorch: python benchmarks/transformer.py
+
+A step is what milestone 05_2017_transformer takes: gradients to None, forward, cross-entropy, backward, gradients
+clipped to a norm of 1, AdamW. PyTorch's model is the same one, with its own layers and its fused attention, eager. Both
+run in one process on the same number of threads, in turns, and with the same setting of malloc; benchmarks/spatial.py
+says how and why. Ratios below 1 mean that TinyTorch is faster.
+
+With one thread (TINYTORCH_THREADS=1), --cpu counts processor time, which other programs on the machine hardly disturb.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from spatial import SETTINGS, child, in_turns, machine
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+OPTIMIZER = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}
+
+
+# --- The same model in both frameworks ----------------------------------------------------------------------------
+
+
+def tinytorch_step(model, inputs, targets):
+    """A function that takes one training step."""
+    from tinytorch import optim
+    from tinytorch.training import training_step
+    from tinytorch.transformers import next_token_loss
+
+    optimizer = optim.AdamW(model.parameters(), **OPTIMIZER)
+    return lambda: training_step(model, next_token_loss, optimizer, inputs, targets, clip_norm=1.0)
+
+
+def pytorch_gpt(vocab_size, block_size, n_layer, n_head, n_embd):
+    """tinytorch.transformers.GPT in PyTorch's layers; its tensors by the same names."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.in_proj, self.out_proj = nn.Linear(n_embd, 3 * n_embd), nn.Linear(n_embd, n_embd)
+
+        def forward(self, x):
+            batch, length, _ = x.shape
+            heads = (part.view(batch, length, n_head, -1).transpose(1, 2) for part in self.in_proj(x).chunk(3, dim=-1))
+            out = functional.scaled_dot_product_attention(*heads, is_causal=True)
+            return self.out_proj(out.transpose(1, 2).reshape(batch, length, n_embd))
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm1, self.attention, self.norm2 = nn.LayerNorm(n_embd), Attention(), nn.LayerNorm(n_embd)
+            self.up, self.down = nn.Linear(n_embd, 4 * n_embd), nn.Linear(4 * n_embd, n_embd)
+
+        def forward(self, x):
+            x = x + self.attention(self.norm1(x))
+            return x + self.down(functional.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+    class GPT(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.positions = nn.Embedding(vocab_size, n_embd), nn.Embedding(block_size, n_embd)
+            self.blocks = nn.Sequential(*[Block() for _ in range(n_layer)])
+            self.norm = nn.LayerNorm(n_embd)
+
+        def forward(self, ids):
+            x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
+            return functional.linear(self.norm(self.blocks(x)), self.tokens.weight)
+
+    return GPT(), torch
+
+
+def pytorch_step(model, torch, inputs, targets):
+    optimizer = torch.optim.AdamW(model.parameters(), **OPTIMIZER)
+    inputs, targets = torch.tensor(inputs), torch.tensor(targets)
+
+    def run():
+        optimizer.zero_grad()
+        logits = model(inputs)
+        loss = torch.nn.functional.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return loss.item(), logits.detach()
+
+    return run
+
+
+def gpt_step(*, batch, **sizes):
+    """Both steps, from the same parameters on the same random ids; checked to have the same first loss."""
+
+    def make():
+        import numpy as np
+
+        from tinytorch.transformers import GPT
+
+        ours = GPT(**sizes)
+        theirs, torch = pytorch_gpt(**sizes)
+        renamed = {name.replace("in_proj_", "in_proj."): array for name, array in ours.state_dict().items()}
+        theirs.load_state_dict({name: torch.from_numpy(array) for name, array in renamed.items()})
+        ids = np.random.default_rng(0).integers(0, sizes["vocab_size"], (batch, sizes["block_size"] + 1))
+        inputs, targets = ids[:, :-1].copy(), ids[:, 1:].copy()
+        first, second = tinytorch_step(ours, inputs, targets), pytorch_step(theirs, torch, inputs, targets)
+        for _ in range(2):
+            losses = first()[0], second()[0]
+            if abs(losses[0] - losses[1]) > 1e-4:
+                raise SystemExit(f"the two models disagree: losses {losses}")
+        return first, second
+
+    return make
+
+
+SMALL = {"vocab_size": 65, "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "batch": 12}
+MIDDLE = {"vocab_size": 4096, "block_size": 128, "n_layer": 4, "n_head": 8, "n_embd": 256, "batch": 8}
+LARGE = {"vocab_size": 65, "block_size": 256, "n_layer": 6, "n_head": 6, "n_embd": 384, "batch": 4}
+
+ROWS = {  # name: (what makes both functions, rounds, at most)
+    "GPT 4 × 128, block 64, batch 12": (gpt_step(**SMALL), 15, 1.0),
+    "GPT 4 × 256, block 128, batch 8, V 4,096": (gpt_step(**MIDDLE), 3, None),
+    "GPT 6 × 384, block 256, batch 4": (gpt_step(**LARGE), 3, None),
+}
+
+
+# --- Measuring and showing ----------------------------------------------------------------------------------------
+
+
+def measure_rows(chosen, clock):
+    import torch
+
+    from tinytorch.threads import one_blas_thread, thread_count
+
+    torch.set_num_threads(thread_count())
+    results = {}
+    with one_blas_thread() if thread_count() == 1 else contextlib.nullcontext():
+        for name, (make, rounds, at_most) in ROWS.items():
+            if chosen in name:
+                ours, theirs = in_turns(*make(), rounds, clock=getattr(time, clock))
+                results[name] = {
+                    "tinytorch_ms": statistics.median(ours), "pytorch_ms": statistics.median(theirs),
+                    "ratio": statistics.median(ours) / statistics.median(theirs),
+                    "ratio_of_best": min(ours) / min(theirs), "at_most": at_most,
+                }  # fmt: skip
+    return results
+
+
+def table(data):
+    """The lines of the printed table."""
+    clock = {"perf_counter": "time", "thread_time": "processor time"}[data["clock"]]
+    yield f"median {clock}, and TinyTorch's as a multiple of PyTorch's"
+    head = ("malloc", 9), ("TinyTorch", 12), ("PyTorch", 12), ("ratio", 8), ("of best", 9), ("at most", 9)
+    yield " " * 44 + "".join(f"{word:>{width}}" for word, width in head)
+    for setting, rows in data["rows"].items():
+        for name, row in rows.items():
+            bound = "–" if row["at_most"] is None else f"{row['at_most']:.1f}"
+            times = f"{row['tinytorch_ms']:9.2f} ms{row['pytorch_ms']:9.2f} ms"
+            yield f"{name:44}{setting:>9}{times}{row['ratio']:8.2f}{row['ratio_of_best']:9.2f}{bound:>9}"
+    here = data["machine"]
+    yield (
+        f"Python {here['python']}, NumPy {here['numpy']} ({here['blas']}), PyTorch {here['torch']} "
+        f"({here['torch_instructions']}), {here['threads']} threads, load {here['load']:.1f}"
+    )
+    if here["openblas_coretype"]:
+        yield f"OPENBLAS_CORETYPE={here['openblas_coretype']} is set, which PyTorch does not see."
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print everything that was measured")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only rows whose name contains TEXT")
+    parser.add_argument("--cpu", action="store_true", help="processor time instead of time; needs TINYTORCH_THREADS=1")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        kind, *rest = arguments.child
+        print(json.dumps({"rows": measure_rows, "machine": machine}[kind](*rest)))
+        return 0
+    if arguments.cpu and os.environ.get("TINYTORCH_THREADS") != "1":
+        parser.error("--cpu needs TINYTORCH_THREADS=1: a thread that waits for another one uses processor time too")
+    clock = "thread_time" if arguments.cpu else "perf_counter"
+    data = {"schema": 1, "clock": clock, "machine": child("default", "machine", program=__file__)}
+    data["rows"] = {kind: child(kind, "rows", arguments.only, clock, program=__file__) for kind in SETTINGS}
+    print(json.dumps(data, ensure_ascii=False) if arguments.json else "\n".join(table(data)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(encoding="utf-8")
+    sys.exit(main())
