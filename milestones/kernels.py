@@ -12,7 +12,7 @@ def kernel_times(model, loader, steps, count=5):
     from tinytorch import nn
     from tinytorch.training import training_step
 
-    (ran,) = {layer.kernels for layer in model.modules() if isinstance(layer, nn.Conv2d)}
+    (ran,) = {layer.kernels for layer in model.modules() if hasattr(layer, "kernels") and hasattr(layer, "weight")}
     batch = next(iter(loader))
     times = {name: [] for name in (ran, "product")}
     twins = {name: twin_with(model, name) for name in times}

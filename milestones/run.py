@@ -8,7 +8,8 @@
     run.result("test accuracy", accuracy)
     run.finish()                           # writes the report and says whether the result was reached
 
-Beside that: run.seed, run.progress for a loop without a Trainer, run.figure, run.table and run.note for the report.
+Beside that: run.seed, run.say for a line to whoever watches, run.progress for a loop without a Trainer, run.figure,
+run.table and run.note for the report.
 A milestone's `milestone.toml` says what it needs, which datasets it knows, and which results are expected on each.
 """
 
@@ -140,14 +141,20 @@ class Run:
         try:
             return name, self._load(name)
         except FileNotFoundError:
-            voice.tell("say", f"{name} is not here; get it with: tito data fetch {name}. Meanwhile: {names[-1]}")
+            images = self._images(name)
+            voice.tell("say", f"{images} is not here; get it with: tito data fetch {images}. Meanwhile: {names[-1]}")
         try:
             return names[-1], self._load(names[-1])
         except FileNotFoundError:
             self._fetch(names[-1])
             return names[-1], self._load(names[-1])
 
+    def _images(self, name):
+        """The dataset of a part that uses another one's."""
+        return self.facts["datasets"][name].get("images", name)
+
     def _load(self, name):
+        name = self._images(name)
         if name not in LOADERS:  # the milestone makes its data itself
             return None
         from tinytorch import datasets
@@ -296,6 +303,10 @@ class Run:
             self.drawn = time.monotonic()
             words = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
             voice.tell("progress", f"step {step}/{steps}  {words}", done=step, total=steps, values=values)
+
+    def say(self, text):
+        """A line for who is watching."""
+        voice.tell("say", text)
 
     def ended_after(self, epochs):
         """The training needed fewer epochs than it was given."""

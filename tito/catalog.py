@@ -196,6 +196,7 @@ class Result:
     data: str
     epochs: int
     asserts: tuple[str, ...]
+    images: str = ""  # the dataset that a part uses, where it is not `data` itself
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,7 @@ def _read_milestone(project, folder):
         raise ProjectError(f"{path}: there is no program {metadata['program']}", f"mend {path}")
     try:
         results = tuple(
-            Result(name, facts["epochs"], tuple(claim["words"] for claim in facts["asserts"]))
+            Result(name, facts["epochs"], tuple(claim["words"] for claim in facts["asserts"]), facts.get("images", ""))
             for name, facts in metadata["datasets"].items()
         )
     except (KeyError, TypeError, AttributeError):

@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from milestones.callbacks import RateByStep
 from milestones.kernels import kernel_times
 from milestones.pictures import bars, confusion, kernels, maps, training_curve, worst_mistakes
 from milestones.run import start
 from tinytorch import Tensor, accuracy, cat, nn, no_grad, optim
 from tinytorch.notebook import keep_trained
-from tinytorch.training import Callback, Trainer, confusion_matrix
+from tinytorch.training import Trainer, confusion_matrix
 from tinytorch.transforms import Compose, Normalize, RandomCrop, RandomHorizontalFlip, ToFloat
 from tinytorch.utils.data import DataLoader
 
@@ -37,20 +38,6 @@ def photo_network():
 def enlarged(images):
     """8 × 8 pixels as 28 × 28: each becomes 3 × 3, and the margin is 2 wide."""
     return np.pad(np.kron(images, np.ones((1, 1, 3, 3), np.float32)), [(0, 0), (0, 0), (2, 2), (2, 2)])
-
-
-class RateByStep(Callback):
-    """Sets the learning rate before every step; a Trainer's own schedule does so once an epoch."""
-
-    def __init__(self, schedule):
-        self.schedule = schedule
-
-    def on_epoch_start(self, trainer):
-        # computed from where the trainer stands, so that an interrupted run goes on with the rate it had
-        self.schedule.last_epoch = trainer.epoch * trainer.batch_count + trainer.position["step"] - 1
-        self.schedule.step()
-
-    on_batch_end = on_epoch_start
 
 
 run = start(__file__)

@@ -141,14 +141,14 @@ def test_the_readme_has_the_command_and_the_figures(milestone):
         assert f"| {seed} |" in text or f"seed {seed}" in text, "figures by seed"
 
 
-@pytest.mark.parametrize(("name", "least"), [("03", 0.95), ("04", 0.98)])
+@pytest.mark.parametrize(("name", "least"), [("03", 0.95), ("04", 0.98), ("07", 0.97)])
 def test_digits_are_read(root, name, least):
-    """Without MNIST, on the digits that are fetched from scikit-learn meanwhile."""
+    """Without a dataset of its own, on the digits that are fetched from scikit-learn meanwhile."""
     (root / "pyproject.toml").write_text("[tool.tito]\nrole = 'workspace'\n", encoding="utf-8")
     data = root / "data"
     done, metrics = run_program(root, name, data=data)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "tito data fetch mnist" in done.stdout
+    assert f"tito data fetch {MILESTONES.find(name).datasets[0]}" in done.stdout
     assert metrics["data"] == "digits"
     assert metrics["results"]["test accuracy"] >= least
     (matrix,) = [figure["caption"] for figure in metrics["figures"] if "taken for" in figure["name"]]
@@ -286,3 +286,76 @@ def test_a_transformer_goes_on_after_the_step_where_it_was_interrupted(root, int
     done, found = run_program(root, "transformer", *FEW)
     assert "going on after step" in done.stdout and "going on after step 0 " not in done.stdout
     assert found["results"] == intact["results"]
+
+
+DEPTHS = ("--part", "small")
+BLOCK = "return relu(branch + self.shortcut(x))"
+WITHOUT = {  # what is changed, the epochs, and the claim that has to fall; branches start at 0, without skips they stay
+    "no skips": ("residual", BLOCK, "return relu(branch)", 3, "gain by skips"),
+    "blocks that do nothing": ("residual", BLOCK, "return relu(self.shortcut(x))", 1, "share of the blocks"),
+    "a trainer that does nothing": (*KNOCKED_OUT["a trainer that does nothing"][:3], 1, "share of the blocks"),
+}
+
+
+def test_44_layers_learn_with_skips_and_hardly_without(root):
+    """On 750 photographs of 16 × 16 pixels, from three seeds."""
+    done, metrics = run_program(root, "resnet", *DEPTHS, data=ROOT / "tests" / "data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not fused" not in done.stderr
+    assert "750 photographs of 16 × 16 pixels" in metrics["about"][0]
+    ((_, *rows),) = [table["rows"] for table in metrics["tables"]]
+    losses = {name.removesuffix(" layers"): found for name, *found in rows}
+    gaps = {
+        kind: [b - a for a, b in zip(losses[f"{kind}, 20"], losses[f"{kind}, 44"], strict=True)]
+        for kind in ("plain", "with skips")
+    }
+    assert metrics["results"]["plain gap"] == pytest.approx(min(gaps["plain"]), abs=2e-3)
+    assert metrics["results"]["residual gap"] == pytest.approx(max(gaps["with skips"]), abs=2e-3)
+    assert all(len(steps) == 90 for steps in metrics["history"].values())
+
+
+@pytest.mark.parametrize("what", WITHOUT)
+def test_depth_does_not_pay_without_what_makes_it_train(root, what):
+    *change, epochs, claim = WITHOUT[what]
+    knock_out(root, *change)
+    done, metrics = run_program(root, "resnet", *DEPTHS, "--epochs", str(epochs), data=ROOT / "tests" / "data")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert ("ResidualBlock blocks.0" in done.stderr) == (change[0] == "residual"), "the student's own forward ran"
+    assert not {one["metric"]: one["reached"] for one in metrics["asserts"]}[claim]
+    found = metrics["results"][claim]
+    assert found < 0 if claim == "gain by skips" else found == 0
+
+
+def test_a_part_names_the_dataset_that_it_uses(root):
+    (root / "pyproject.toml").write_text("[tool.tito]\nrole = 'workspace'\n", encoding="utf-8")
+    done, metrics = run_program(root, "resnet", "--part", "depth", "--epochs", "1", data=root / "data")
+    assert "cifar10 is not here; get it with: tito data fetch cifar10. Meanwhile: digits" in done.stdout
+    assert metrics["data"] == "digits"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")
+def test_the_networks_go_on_where_they_were_interrupted(root):
+    """Within the training of the second of them; the first is not trained again."""
+    options, data = (*DEPTHS, "--epochs", "1"), ROOT / "tests" / "data"
+    _, expected = run_program(root, "resnet", *options, data=data)
+    milestone = MILESTONES.find("resnet")
+    process = subprocess.Popen(
+        [sys.executable, root / "milestones" / milestone.name / milestone.program.name, *options, "--events"],
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONUTF8": "1", "TINYTORCH_DATA": str(data)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    second = False
+    for line in process.stdout:
+        event = json.loads(line)
+        second |= event["text"] == "plain, 44 layers, seed 0"
+        if second and event["event"] == "progress":
+            break
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    done, found = run_program(root, "resnet", *options, data=data)
+    assert "going on after epoch 1, step 0\nplain, 44 layers, seed 0\ngoing on after epoch 0, step " in done.stdout
+    assert found["history"] == expected["history"]
+    assert found["results"] == expected["results"]

@@ -730,3 +730,14 @@ def test_the_parts_of_a_milestone_need_no_download():
     milestones = {one.short: one for one in read_milestones(read_project(REPOSITORY))}
     assert milestones["transformer"].has_parts and milestones["transformer"].unit == "steps"
     assert not milestones["lenet"].has_parts and milestones["lenet"].unit == "epochs"
+
+
+def test_a_part_counts_as_absent_by_the_dataset_that_it_uses(course, milestone, monkeypatch, tmp_path):
+    toml = course / "milestones" / "04_1998_images" / "milestone.toml"
+    text = toml.read_text(encoding="utf-8")
+    assert "[datasets.cifar10]\n" in text
+    put(toml, text.replace("[datasets.cifar10]\n", '[datasets.cifar10]\nimages = "mnist"\n'))
+    monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path / "nothing"))
+    text = milestone("list").stdout
+    assert "for mnist: tito data fetch mnist" in text
+    assert "fetch cifar10" not in text
