@@ -250,7 +250,8 @@ def gradients_of(model, images, labels):
         parameter.grad = None
     nn.CrossEntropyLoss()(model(Tensor(images)), Tensor(labels)).backward()
     inner = [conv for block in model.blocks for conv in (block.conv1, block.conv2)]
-    return [np.array(conv.weight.grad) for conv in (model.conv1, *inner)]
+    weights = [conv.weight for conv in (model.conv1, *inner)]
+    return [np.zeros(weight.shape) if weight.grad is None else np.array(weight.grad) for weight in weights]
 
 
 def depth_curves(curves):

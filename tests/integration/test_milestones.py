@@ -320,6 +320,7 @@ def test_depth_does_not_pay_without_what_makes_it_train(root, what):
     knock_out(root, *change)
     done, metrics = run_program(root, "resnet", *DEPTHS, "--epochs", str(epochs), data=ROOT / "tests" / "data")
     assert done.returncode == 1, done.stdout + done.stderr
+    assert metrics is not None, done.stdout + done.stderr
     assert ("ResidualBlock blocks.0" in done.stderr) == (change[0] == "residual"), "the student's own forward ran"
     assert not {one["metric"]: one["reached"] for one in metrics["asserts"]}[claim]
     found = metrics["results"][claim]
