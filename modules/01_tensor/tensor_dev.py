@@ -233,10 +233,7 @@ class Op:
     An `observer`, where there is one, runs every operation and every rule in their place: it is called as
     observer(op, function, arguments, settings) and returns function(*arguments, **settings). On the way
     forward `function` is `op.forward`, the arguments are the inputs' arrays and what it returns is the
-    output; on the way back it is `op.rule`, with (grad, out, *arrays), and returns the gradients. Around that
-    call it can take the time.
-
-    `@Op(saves=True)` is for a function that returns (output, saved): `saved` is kept, and the rule gets it.
+    output; on the way back it is `op.rule`, with (grad, out, *arrays), and returns the gradients.
     """
 
     engine = None  # backward(tensor, grad), put here by module 05
@@ -259,8 +256,8 @@ class Op:
     def gradient(self, rule):
         """Decorator: make `rule(grad, out, *arrays, **settings)` this operation's gradient rule.
 
-        A rule with a parameter `needs` is told there, in a bool per input, which gradients are wanted; that of
-        an operation that saves something gets it as `saved`.
+        A rule with a parameter `needs` is told there, in a bool per input, which gradients are wanted. With
+        `@Op(saves=True)` the function returns (output, saved), and the rule gets `saved` as a setting.
         """
         self.rule = rule
         self.rule_takes_needs = "needs" in inspect.signature(rule).parameters

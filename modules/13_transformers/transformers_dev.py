@@ -40,7 +40,7 @@ from tinytorch.core.activations import gelu
 from tinytorch.core.attention import MultiheadAttention, Projection
 from tinytorch.core.autograd import no_grad, unbroadcast
 from tinytorch.core.embeddings import Embedding, PositionalEmbedding, token_windows
-from tinytorch.core.layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_  # noqa: F401
+from tinytorch.core.layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_  # noqa
 from tinytorch.core.losses import cross_entropy
 from tinytorch.core.optimizers import AdamW, LambdaLR, cosine_rate
 from tinytorch.core.tensor import Op, ones, random_generator, zeros

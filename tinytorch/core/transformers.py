@@ -11,7 +11,7 @@ from .activations import gelu
 from .attention import MultiheadAttention, Projection
 from .autograd import no_grad, unbroadcast
 from .embeddings import Embedding, PositionalEmbedding, token_windows
-from .layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_  # noqa: F401
+from .layers import Dropout, Linear, Module, Parameter, Sequential, linear, normal_  # noqa
 from .losses import cross_entropy
 from .optimizers import AdamW, LambdaLR, cosine_rate
 from .tensor import Op, ones, random_generator, zeros
