@@ -6,6 +6,7 @@ import re
 import numpy as np
 
 FEW = 12  # entries of an array that a message shows one by one
+LONG = 140  # characters of a list that a message shows item by item
 # a number that stands for itself: not the 2 of conv2d, not the 3 of 13; 1,000 and 1000 are one
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+(?![\d,])|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
 BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
@@ -23,8 +24,8 @@ def difference_of(got, expected, atol, rtol):
         if not isinstance(got, list | tuple):
             return f"expected {short(expected)}, got {kind_of(got)}"
         return _of_items(list(got), expected, atol, rtol)
-    wanted = None if isinstance(expected, str | bytes | bool | type | np.dtype) else _numbers(expected)
-    return _of_others(got, expected) if wanted is None else _of_numbers(got, wanted, atol, rtol)
+    is_other = isinstance(expected, str | bytes | bool | type | np.dtype) or _numbers(expected) is None
+    return _of_others(got, expected) if is_other else _of_numbers(got, expected, atol, rtol)
 
 
 def _of_dictionaries(got, expected, atol, rtol):
@@ -60,15 +61,18 @@ def _of_others(got, expected):
     return "" if same else f"expected {short(expected)}, got {kind_of(got)}"
 
 
-def _of_numbers(got, expected, atol, rtol):
-    values = _numbers(got)
+def _of_numbers(got, wanted, atol, rtol):
+    values, expected = _numbers(got), _numbers(wanted)
     if values is None:
-        return f"expected {_values(expected)[0]}, got {kind_of(got)}"
+        return f"expected {_values(wanted)[0]}, got {kind_of(got)}"
     if values.shape != expected.shape:
+        texts = _values(wanted, got)
+        if _is_list(got) and _is_list(wanted) and max(map(len, texts)) <= LONG:  # a list has items, not a shape
+            return "expected {}, got {}".format(*texts)
         shown = f": {_values(values)[0]}" if values.size <= FEW else ""
         return f"expected shape {expected.shape}, got shape {values.shape}{shown}"
     if "b" in (kinds := values.dtype.kind + expected.dtype.kind) and kinds != "bb":
-        return f"expected {_values(expected)[0]}, got {_values(values)[0]} of dtype {values.dtype}"
+        return f"expected {_values(wanted)[0]}, got {_values(got)[0]} of dtype {values.dtype}"
     with np.errstate(all="ignore"):
         same = (values == expected) | ((values != values) & (expected != expected))
         if kinds != "bb" and (atol or rtol):
@@ -78,7 +82,7 @@ def _of_numbers(got, expected, atol, rtol):
     if same.all():
         return ""
     if values.size <= FEW:
-        return "expected {}, got {}".format(*_values(expected, values))
+        return "expected {}, got {}".format(*_values(wanted, got))
     place = tuple(int(number) for number in np.argwhere(~same)[0])
     wanted, came = _values(expected[place], values[place])
     count = int(np.count_nonzero(~same))
@@ -98,16 +102,23 @@ def _numbers(value):
     return array if array.dtype.kind in "biufc" else None
 
 
-def _values(*arrays):
-    """Each array in figures that are short, but show where they differ."""
+def _is_list(value):
+    return type(value) in (list, tuple)
+
+
+def _values(*things):
+    """Each array or list in figures that are short, but show where they differ; tuples stay tuples."""
+    plain = [thing if _is_list(thing) else np.asarray(thing).tolist() for thing in things]
     for digits in (6, 9, 17):
-        texts = [_figures(np.asarray(array).tolist(), digits) for array in arrays]
+        texts = [_figures(one, digits) for one in plain]
         if len(set(texts)) == len(texts):
             break
     return texts
 
 
 def _figures(value, digits):
+    if isinstance(value, tuple):
+        return f"({', '.join(_figures(item, digits) for item in value)}{',' * (len(value) == 1)})"
     if isinstance(value, list):
         return f"[{', '.join(_figures(item, digits) for item in value)}]"
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

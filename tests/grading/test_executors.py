@@ -3,6 +3,7 @@
 import pickle
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from one_notebook import HandedIn, box, notebook
@@ -14,6 +15,7 @@ from tito.services.grading.scoring import executors, kits, readers, scorer
 from tito.services.grading.scoring.executors import Inline, Processes, Threads
 from tito.services.grading.scoring.scorer import Task
 
+ROOT = Path(__file__).resolve().parents[2]
 WRONG = {"double": "def double(x):\n    return 3 * x"}
 
 
@@ -64,15 +66,25 @@ def test_a_kit_is_a_folder(kit):
     assert pickle.dumps(kit) == pickle.dumps(kit) and len(pickle.dumps(kit)) < 500
     again = pickle.loads(pickle.dumps(kit))
     assert again == replace(kit, sandbox=again.sandbox) and again.sandbox.kind == kit.sandbox.kind
-    assert {path.name for path in kit.folder.iterdir()} >= {"kit.json", "source.ipynb", "handed.ipynb", "view"}
+    assert {path.name for path in kit.folder.iterdir()} >= {"kit.json", "source.ipynb", "handed.ipynb", "shown"}
 
 
-def test_of_a_kit_a_sandbox_sees_the_view_and_the_fonts_only(kit):
+def test_of_a_kit_a_sandbox_sees_one_folder_only(kit):
     """The folder above holds the solutions."""
-    assert kit.view == kit.folder / "view" and kit.fonts in (None, kit.folder / "fonts")
-    below = [path for shown in (kit.view, kit.fonts) if shown for path in shown.rglob("*") if path.is_file()]
-    texts = [path.read_bytes() for path in below]
+    assert {path.name for path in kit.shown.iterdir()} in ({"view", "bridge"}, {"view", "bridge", "matplotlib"})
+    assert kit.view.parent == kit.shown == kit.folder / "shown" and kit.fonts in (None, kit.shown / "matplotlib")
+    texts = [path.read_bytes() for path in kit.shown.rglob("*") if path.is_file()]
     assert texts and not any(b"expected_secret" in text for text in texts)
+
+
+def test_what_every_sandbox_imports_is_compiled_once_and_names_no_folder_of_this_machine(kit):
+    sources = set(kit.shown.rglob("*.py"))
+    compiled = list(kit.shown.rglob("*.pyc"))
+    assert {path.parent.parent / (path.name.split(".")[0] + ".py") for path in compiled} == sources
+    for path in compiled:
+        data = path.read_bytes()
+        assert data[4:8] == b"\1\0\0\0", f"{path.name}: its source would be looked at again at each start"
+        assert str(kit.folder).encode() not in data and str(ROOT).encode() not in data, path.name
 
 
 def test_a_kit_of_a_run_that_ended_says_so(tmp_path):

@@ -335,3 +335,20 @@ def test_every_room_says_what_it_is_for(project):
     for room in filter(None, ROOMS):
         text = Path(project.root, "tito", "services", "grading", room, "__init__.py").read_text(encoding="utf-8")
         assert ast.get_docstring(ast.parse(text)), room
+
+
+def classes_of_one_name(trees_of):
+    """{name of a class: the files that have one} of those in more than one file."""
+    found = {}
+    for path, tree in trees_of:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path))
+    return {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_a_class_of_tito_has_its_name_for_itself(project):
+    """Whoever looks for a name finds one thing."""
+    files = [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in (project.root / "tito").rglob("*.py")]
+    assert classes_of_one_name(files) == {}
+    assert classes_of_one_name([("a.py", ast.parse("class A: pass")), ("b.py", ast.parse("class A: pass"))])

@@ -135,7 +135,7 @@ def test(
     everything: Annotated[
         bool, typer.Option("--all", help="Also run the cells that only measure, show what they print, and make a page.")
     ] = False,
-    cell_seconds: CellSeconds = 60,
+    cell_seconds: CellSeconds = 20,
     total_seconds: TotalSeconds = 600,
     measure_seconds: MeasureSeconds = 300,
 ):
@@ -222,7 +222,7 @@ def _print_warnings(warnings):
 @app.command()
 def complete(
     module: Name,
-    cell_seconds: CellSeconds = 60,
+    cell_seconds: CellSeconds = 20,
     total_seconds: TotalSeconds = 600,
 ):
     """Test the notebook, put what it exports into the package, and recheck the modules that depend on it."""

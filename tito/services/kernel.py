@@ -35,7 +35,7 @@ PUBLIC_NAMES = {"_IncompleteInputError": "SyntaxError"}
 class TimeLimits:
     """choose(number, outcomes so far): the seconds of a cell, where they are not the same for each."""
 
-    cell_seconds: float = 60
+    cell_seconds: float = 20
     total_seconds: float = 600
     choose: Callable | None = None
 

@@ -67,7 +67,7 @@ class Reset:
 
 
 @dataclass(frozen=True)
-class Broken:
+class BrokenModule:
     module: str
     message: str
 
@@ -283,7 +283,7 @@ def _backups(project):
     return project.state / "backups"
 
 
-def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_seconds=60, total_seconds=600):
+def complete(project, catalog, module, *, on_cell=None, on_report=None, cell_seconds=20, total_seconds=600):
     """Test the notebook of `module`, put what it exports into the package, and recheck what depends on it.
 
     on_cell(done, total, title): called before each cell, and before each of the steps after them. on_report(report):
@@ -389,7 +389,7 @@ def recheck(project, catalog, module, records, say):
         say(0, None, f"testing {dependant.name} again")
         message = _first_failure(project, catalog, dependant)
         if message:
-            broken.append(Broken(dependant.name, message))
+            broken.append(BrokenModule(dependant.name, message))
         if record and record.broken != message:
             records[dependant.name] = replace(record, broken=message)
             write_progress(project, records)

@@ -102,7 +102,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Change:
+class Deviation:
     """What was not as it was handed out. kind: of WORDS; index: of the cell in the student's file, None where it is
     not there.
     """
@@ -142,9 +142,7 @@ def write_manifest(project, modules):
     manifest = {
         "schema": SCHEMA,
         "course_version": project.version,
-        "notebooks": {
-            module.name: {"sha256": digest(stub_path(project, module).read_bytes())} for module in modules
-        },
+        "notebooks": {module.name: {"sha256": digest(stub_path(project, module).read_bytes())} for module in modules},
     }
     atomic_write(project.stubs / "manifest.json", json.dumps(manifest, indent=2) + "\n")
 
@@ -241,7 +239,7 @@ def _as_exported(cell, above):
 
 
 def restore(source, pristine):
-    """([Placed], [Change]): the cells of `source` as they are to run, and what was not as it was handed out.
+    """([Placed], [Deviation]): the cells of `source` as they are to run, and what was not as it was handed out.
 
     Locked cells always come from `pristine`; a copy of a locked cell after the first, and a graded cell that the
     notebook never had, do not count. An answer counts wherever it stands, as code: parts of cells that hold others
@@ -255,7 +253,7 @@ def _without_copies(source):
     for index, cell in enumerate(source.node.cells):
         name = notebooks.grade_id(cell)
         if name and notebooks.is_locked(cell) and name in seen:
-            changes.append(Change("copied", name, index))
+            changes.append(Deviation("copied", name, index))
             continue
         seen.add(name)
         placed.append(Placed(cell, index))
@@ -291,7 +289,7 @@ class _Restored:
         return placed, self.changes
 
     def _say(self, kind, name, index=None):
-        self.changes.append(Change(kind, name, index))
+        self.changes.append(Deviation(kind, name, index))
 
     def _placed(self, index, cell, name, how, seen):
         """The cell as it is to run, in a list; an empty one where it is left out."""

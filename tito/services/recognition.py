@@ -17,7 +17,7 @@ DEFINITION = re.compile(r"^(async def|def|class) +(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Part:
+class Piece:
     """Lines of a cell that belong to one answer. line: how many lines of the cell stand above the first of them."""
 
     grade_id: str
@@ -134,7 +134,7 @@ def _part(name, source, kept):
     if kept is not None:
         text = [line if number in kept else "" for number, line in enumerate(text, 1)]
     above = next((number for number, line in enumerate(text) if line.strip()), 0)
-    return Part(name, "\n".join(text[above:]).rstrip(), above)
+    return Piece(name, "\n".join(text[above:]).rstrip(), above)
 
 
 def cut(source, block):

@@ -77,7 +77,7 @@ def run(
     module,
     *,
     on_cell=None,
-    cell_seconds=60,
+    cell_seconds=20,
     total_seconds=600,
     measure=False,
     measure_seconds=MEASURE_SECONDS,

@@ -18,7 +18,7 @@ PORTS = 50
 
 
 @dataclass(frozen=True)
-class Server:
+class Formgrader:
     """A formgrader to run. url: its page, with the token that lets one in."""
 
     url: str
@@ -60,7 +60,7 @@ def server(project, *, port=None, open_browser=True):
         # the user's own extensions are no part of this
         "JUPYTER_NO_CONFIG": "1",
     }
-    return Server(f"http://127.0.0.1:{port}{PAGE}?token={token}", command, course.root, environment)
+    return Formgrader(f"http://127.0.0.1:{port}{PAGE}?token={token}", command, course.root, environment)
 
 
 def run(found):

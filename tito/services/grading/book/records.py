@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from tito.services.files import atomic_write
 from tito.services.grading.book.results import CellScore, SubmissionResult
-from tito.services.pristine import Change
+from tito.services.pristine import Deviation
 
 SCHEMA = 2
 
@@ -63,7 +63,7 @@ def _result(document):
     values = {name: value for name, value in document.items() if name in known}
     cells = (CellScore(**cell) for cell in values["cells"])
     values["cells"] = tuple(replace(cell, reference=tuple(cell.reference)) for cell in cells)
-    values["changes"] = tuple(Change(**change) for change in values["changes"])
+    values["changes"] = tuple(Deviation(**change) for change in values["changes"])
     values["outputs"] = {int(index): text for index, text in values["outputs"].items()}
     return SubmissionResult(**values)
 

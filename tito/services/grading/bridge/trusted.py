@@ -1,7 +1,11 @@
 """The program in which the graded test cells run: outside of the sandbox, on proxies of what is inside.
 
-Arguments: four file descriptors, two to read from and write to the sandbox, two for the scorer. The scorer sends
-commands as JSON and gets one answer to each. Nothing of a submission is ever executed here.
+It forks, see forks.py: a child gets five descriptors, two to read from and write to the sandbox, two for the scorer,
+one for errors. The scorer sends commands as JSON and gets one answer to each. Nothing of a submission is ever executed
+here, and nothing that a submission sends reaches another child.
+
+Arguments: the descriptor of the socket on which the program is told to fork, and as JSON the lines that import what
+the tests import.
 """
 
 import ast
@@ -9,6 +13,7 @@ import contextlib
 import importlib
 import json
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -20,7 +25,7 @@ if __name__ == "__main__":  # as a script: the folder above is the package's hom
     program.main()
     os._exit(0)
 
-from . import crossing
+from . import crossing, forks
 from .cells import MESSAGE, OUTPUT, Printed, frames_of, text_of
 from .proxies import Broken, Ended, Outer
 from .wire import Closed, Pipe
@@ -138,11 +143,21 @@ def _limit_memory():
 
 
 def main():
-    inward = [int(number) for number in sys.argv[1:5]]
+    control = socket.socket(fileno=int(sys.argv[1]))
     _limit_memory()
-    outer, printed = Outer(Pipe(*inward[:2])), Printed()
+    with contextlib.suppress(Exception):  # in a child it is raised again, and said
+        exec("\n".join(json.loads(sys.argv[2])), {})
+    forks.serve(control, 5, run)
+
+
+def run(inside_out, inside_in, control_in, control_out, errors):
+    """Answer one scorer, about one sandbox."""
+    os.dup2(errors, 2)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # its children would all draw the same
+    outer, printed = Outer(Pipe(inside_out, inside_in)), Printed()
     printed.install()
-    tests, control = Tests(outer, printed), Pipe(*inward[2:])
+    tests, control = Tests(outer, printed), Pipe(control_in, control_out)
     work = {"start": tests.start, "cell": tests.cell, "define": tests.define, "test": tests.test}
     while True:
         try:

@@ -78,7 +78,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class File:
+class ArchivedFile:
     """A file that came in. path: with the folders and archives that it came through, in NFC, with forward slashes.
 
     time: in UTC, None where nothing usable says so: of the file in the folder, or of the entry in the archive that was
@@ -94,7 +94,7 @@ class File:
 
 
 def walk(path, *, zone=None):
-    """Every File at or below `path`, a folder, a zip archive or a single file, in a stable order.
+    """Every ArchivedFile at or below `path`, a folder, a zip archive or a single file, in a stable order.
 
     zone: of times without one, this machine's where it is None. Litter of operating systems is left out.
     """
@@ -138,9 +138,9 @@ def _walk_folder(root, zone):
             if is_litter(_normal(path.relative_to(root).as_posix())):
                 continue
             if path.is_symlink():
-                yield File(label, None, None, "is a symbolic link")
+                yield ArchivedFile(label, None, None, "is a symbolic link")
             elif not path.is_file():
-                yield File(label, None, None, "is no ordinary file")
+                yield ArchivedFile(label, None, None, "is no ordinary file")
             else:
                 changed = _changed(path)
                 inside = _walk_file(path, label, zone, whole.part(_bytes(path)))
@@ -157,9 +157,9 @@ def _walk_file(path, label, zone, budget):
                 yield from _walk_zip(file, label, zone, budget)
             return
         reason = _too_large(size, ENTRY.file) if size > ENTRY.file else budget.spend(1, size)
-        yield File(label, time, None if reason else path.read_bytes(), reason)
+        yield ArchivedFile(label, time, None if reason else path.read_bytes(), reason)
     except OSError as error:
-        yield File(label, None, None, f"cannot be read: {error.strerror or error}")
+        yield ArchivedFile(label, None, None, f"cannot be read: {error.strerror or error}")
 
 
 def _is_zip(name):
@@ -188,13 +188,13 @@ def _walk_zip(file, label, zone, budget, depth=1):
             entries = [info for info in archive.infolist() if not info.is_dir() and not is_litter(_name(info))]
             reason = budget.spend(len(entries), sum(info.file_size for info in entries))
             if reason:
-                yield File(label, None, None, reason)
+                yield ArchivedFile(label, None, None, reason)
                 return
             for info in entries:
                 part = budget if budget.above else budget.part(info.compress_size)
                 yield from _walk_entry(archive, info, label, zone, part, depth)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error, EOFError) as error:
-        yield File(label, None, None, f"is not a zip archive that can be read: {error or type(error).__name__}")
+        yield ArchivedFile(label, None, None, f"is not a zip archive that can be read: {error or type(error).__name__}")
 
 
 def _walk_entry(archive, info, label, zone, budget, depth):
@@ -207,18 +207,18 @@ def _walk_entry(archive, info, label, zone, budget, depth):
     if not reason and info.file_size > ENTRY.file:
         reason = _too_large(info.file_size, ENTRY.file)
     if reason:
-        yield File(path if not _bad_name(info, name) else f"{label}: {name}", time, None, reason)
+        yield ArchivedFile(path if not _bad_name(info, name) else f"{label}: {name}", time, None, reason)
         return
     try:
         data = _read(archive, info, ENTRY.file)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
-        yield File(path, time, None, f"cannot be unpacked: {error or type(error).__name__}")
+        yield ArchivedFile(path, time, None, f"cannot be unpacked: {error or type(error).__name__}")
         return
     if nested:
         inside = _walk_zip(io.BytesIO(data), path, zone, budget, depth + 1)
         yield from (replace(file, time=time) for file in inside)
     else:
-        yield File(path, time, data)
+        yield ArchivedFile(path, time, data)
 
 
 def _read(archive, info, most):

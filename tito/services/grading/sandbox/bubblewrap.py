@@ -129,7 +129,10 @@ class Bubblewrap:
 
     def _reachable(self, source, target, staged, *, copied):
         """(source, target), with the source where NOBODY can reach it; what has to be done for it goes to `staged`."""
-        if not self.is_root or (_open_above(source) and (not copied or _open_below(source))):
+        if not self.is_root:
+            return source, target
+        copied = copied and not _open_below(source)
+        if _open_above(source) and not copied:
             return source, target
         name = str(len(staged))
         staged.append(("copy" if copied else "bind", source, name))
@@ -178,8 +181,8 @@ def _open_above(path):
 
 
 def _open_below(path):
-    """Whether anybody may read everything in `path`."""
-    return all(_is_open(below) for below in Path(path).rglob("*"))
+    """Whether anybody may read `path` and everything in it."""
+    return _is_open(Path(path).resolve()) and all(_is_open(below) for below in Path(path).rglob("*"))
 
 
 def _is_open(path):

@@ -3,11 +3,15 @@
 kit.json            the module, what its tests fetch and import, and where the project is
 source.ipynb        the notebook with solutions and hidden tests
 handed.ipynb        the notebook as it was handed out
-view/               tinytorch, with the exports that the module needs and no others: all of the kit that a sandbox shows
-fonts/              matplotlib's list of fonts, where it is installed: a sandbox shows it, too
+shown/              all of the kit that a sandbox shows, compiled
+    view/           tinytorch, with the exports that the module needs and no others
+    bridge/         the program that runs in the sandbox
+    matplotlib/     matplotlib's list of fonts, where it is installed
 """
 
+import compileall
 import json
+import py_compile
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,11 +22,13 @@ from tito.errors import ProjectError, WorkError
 from tito.project import read_project
 from tito.services import dependence, notebooks, strip, views
 from tito.services.files import atomic_write
+from tito.services.grading import bridge
 from tito.services.grading.sandbox import fonts
 from tito.services.grading.sandbox.find import Sandbox, find
-from tito.services.grading.scoring import plans, readers
+from tito.services.grading.scoring import forkers, plans, readers
 from tito.services.verdicts import question_of
 
+BRIDGE = Path(bridge.__file__).resolve().parent
 OPEN = 4  # kits that a process keeps in memory
 
 
@@ -33,7 +39,8 @@ class Kit:
     module: its name; notebook: the name of the file that students hand in; sandbox: what isolates where the kit was
     read. source: the notebook with solutions and hidden tests; handed: as it was handed out; tests: {grade_id: test
     cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; classes: names of the
-    course's classes; answers: {grade_id: source of the reference's answer}. readers: the processes that read.
+    course's classes; answers: {grade_id: source of the reference's answer}. readers: the processes that read;
+    testing: those that run tests.
     """
 
     folder: Path
@@ -48,14 +55,19 @@ class Kit:
     classes: tuple = ()
     answers: dict = field(repr=False, default_factory=dict)
     readers: object = field(repr=False, compare=False, default=None)
+    testing: object = field(repr=False, compare=False, default=None)
 
     @property
     def view(self):
-        return self.folder / "view"
+        return self.shown / "view"
+
+    @property
+    def shown(self):
+        return self.folder / "shown"
 
     @property
     def fonts(self):
-        return self.folder / "fonts" if (self.folder / "fonts").is_dir() else None
+        return self.shown / "matplotlib" if (self.shown / "matplotlib").is_dir() else None
 
     @cached_property
     def needed(self):
@@ -100,14 +112,17 @@ def make(project, catalog, module, *, sandbox, source=None):
         atomic_write(folder / "kit.json", json.dumps(about))
         notebooks.write(found.node, folder / "source.ipynb")
         notebooks.write(strip.strip(found.node, found), folder / "handed.ipynb")
-        views.fill(folder / "view", project, catalog.prerequisites(module), without_kernels_of=module)
+        views.fill(folder / "shown" / "view", project, catalog.prerequisites(module), without_kernels_of=module)
+        shutil.copytree(BRIDGE, folder / "shown" / "bridge", ignore=shutil.ignore_patterns("__pycache__"))
         if prepared := fonts.prepare(project):
-            shutil.copytree(prepared, folder / "fonts")
+            shutil.copytree(prepared, folder / "shown" / "matplotlib")
+        _compile(folder / "shown")
         made = load(folder, sandbox)
         try:
             yield made
         finally:
             made.readers.close()
+            made.testing.close()
 
 
 @lru_cache(OPEN)
@@ -128,9 +143,7 @@ def _about(folder):
 def load(folder, sandbox):
     """The Kit in `folder`, with what isolates where it is read; None for a process that runs nothing."""
     about = _about(folder)
-    source, handed = (
-        notebooks.parse((folder / name).read_bytes(), name) for name in ("source.ipynb", "handed.ipynb")
-    )
+    source, handed = (notebooks.parse((folder / name).read_bytes(), name) for name in ("source.ipynb", "handed.ipynb"))
     cells = [cell for _, cell in notebooks.code_cells(source.node)]
     return Kit(
         folder=folder,
@@ -145,6 +158,14 @@ def load(folder, sandbox):
         classes=tuple(about["classes"]),
         answers={notebooks.grade_id(cell): cell.source for cell in cells if notebooks.is_solution(cell)},
         readers=None if sandbox is None else readers.Readers(folder),
+        testing=None if sandbox is None else forkers.testing(folder / "shown" / "view", about["imports"]),
+    )
+
+
+def _compile(folder):
+    """Compile what every sandbox imports and none may write. Nothing in it says where the folder is."""
+    compileall.compile_dir(
+        folder, ddir="/grading", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tito.services import notebooks
-from tito.services.pristine import TAMPERING, Change, Placed, restore
+from tito.services.pristine import TAMPERING, Deviation, Placed, restore
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _is_tampering(change, tests):
 
 
 def _put_in_place(placed, handed, tests):
-    """Move the tests in `placed` that do not stand where they were handed out; a Change for each."""
+    """Move the tests in `placed` that do not stand where they were handed out; a Deviation for each."""
     changes = []
     names = [name for cell in handed.cells if (name := notebooks.grade_id(cell))]
     for number, test in enumerate(names):
@@ -54,5 +54,5 @@ def _put_in_place(placed, handed, tests):
             continue
         one = placed.pop(own)
         placed.insert(last + 1 - (own < last), one)
-        changes.append(Change("moved", test, one.index))
+        changes.append(Deviation("moved", test, one.index))
     return changes

@@ -5,22 +5,19 @@ import json
 import os
 import select
 import socket
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from pathlib import Path
 
-from tito.errors import ProjectError, WorkError
+from tito.errors import WorkError
 from tito.services.grading.bridge.wire import Closed, Pipe
 from tito.services.grading.scoring import reading
+from tito.services.grading.scoring.forkers import Forker
 from tito.services.grading.scoring.session import Cancelled
 
 PROGRAM = "tito.services.grading.scoring.reading_server"
 HOME = Path(__file__).resolve().parents[4]
 FILE_BYTES = 100 * 2**20
-START_SECONDS = 60
 CLOCK_SECONDS = 180  # by the clock, where the processor is busy; its time is limited over there
 TICK = 0.2
 
@@ -29,15 +26,17 @@ class Fault(Exception):
     """Reading or judging came to no end. The text says why, for people."""
 
 
-class Readers:
-    """The server of one kit, started when it is needed first. May be asked by several threads.
-
-    seconds: of processor time, for reading and for each question.
-    """
+class Readers(Forker):
+    """The server of one kit, which reads submissions. seconds: of processor time, for reading and for each question."""
 
     def __init__(self, folder, seconds=reading.SECONDS):
-        self.folder, self.seconds, self.lock = folder, seconds, threading.Lock()
-        self.control = self.process = None
+        self.folder, self.seconds = folder, seconds
+        paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+        super().__init__("reads submissions", self._command, {**os.environ, "PYTHONPATH": os.pathsep.join(paths)})
+
+    def _command(self, descriptor):
+        arguments = [str(descriptor), str(self.folder), str(self.seconds)]
+        return [sys.executable, "-P", "-s", "-m", PROGRAM, *arguments]
 
     def open(self, data, label, cancel=None):
         """An Opened for the notebook `data`. Raises WorkError where that cannot be read."""
@@ -46,8 +45,8 @@ class Readers:
             raise WorkError(f"{label} has {size}", "look at the file", code="unreadable")
         ours, theirs = socket.socketpair()
         with theirs:
-            self._hand_over(theirs)
-        opened = Opened(ours, cancel)
+            child = self.fork(theirs.fileno())
+        opened = Opened(ours, cancel, lambda: self.end(child))
         try:
             found = opened.exchange(data)
             if "ended" in found:
@@ -64,65 +63,14 @@ class Readers:
         opened.read = reading.read_from_json(found)
         return opened
 
-    def close(self):
-        """End the server. What it started ends when nobody asks any more."""
-        with self.lock:
-            if self.process is not None:
-                self.control.close()
-                self.process.kill()
-                self.process.wait()
-                self.control = self.process = None
-
-    def _hand_over(self, theirs):
-        with self.lock:
-            for _ in range(2):
-                if self.process is None:
-                    self._start()
-                try:
-                    socket.send_fds(self.control, [b"."], [theirs.fileno()])
-                    return
-                except OSError:  # it has ended: another one
-                    self.process.kill()
-                    self.process.wait()
-                    self.process = None
-        raise ProjectError("the process that reads submissions ends at once", "tito doctor", code="sandbox")
-
-    def _start(self):
-        self.control, theirs = socket.socketpair()
-        paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
-        with theirs, tempfile.TemporaryFile() as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-m", PROGRAM, str(theirs.fileno()), str(self.folder), str(self.seconds)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-                start_new_session=True,
-            )
-            theirs.close()
-            self.control.settimeout(START_SECONDS)
-            try:
-                ready = self.control.recv(1)
-            except TimeoutError:
-                ready = b""
-            self.control.settimeout(None)
-            if not ready:
-                self.process.kill()
-                self.process.wait()
-                self.process = None
-                said.seek(0)
-                lines = said.read(100_000).decode("utf-8", "replace").strip().splitlines() or ["it says nothing"]
-                raise ProjectError(f"the process that reads submissions does not start: {lines[-1]}", "tito doctor")
-
 
 class Opened:
     """A submission in its process. read: what was found in it, a reading.Read. A context manager, which ends it."""
 
     read = None
 
-    def __init__(self, ours, cancel):
-        self.socket, self.cancel = ours, cancel
+    def __init__(self, ours, cancel, end):
+        self.socket, self.cancel, self.end = ours, cancel, end
         self.pipe = Pipe(ours.fileno(), ours.fileno(), reading.FRAME_BYTES)
 
     def __enter__(self):
@@ -133,6 +81,7 @@ class Opened:
 
     def close(self):
         self.socket.close()
+        self.end()
 
     def waits(self, position, late, passed):
         """Whether the cell at `position` needs an answer for which those at `late` waited; False if nobody knows."""

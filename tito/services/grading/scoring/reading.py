@@ -13,7 +13,7 @@ from tito.errors import WorkError
 from tito.services import dependence, notebooks
 from tito.services.grading.scoring.placing import order
 from tito.services.outcomes import Outcome
-from tito.services.pristine import Change
+from tito.services.pristine import Deviation
 from tito.services.verdicts import Judge, Verdict
 
 MIB = 2**20
@@ -147,7 +147,7 @@ def read_from_json(data):
     running = (
         Running(name, test, place, node.cells[place].source, shows) for name, test, place, shows in data["running"]
     )
-    return Read(tuple(running), tuple(Change(*one) for one in data["changes"]), data["tampered"], node)
+    return Read(tuple(running), tuple(Deviation(*one) for one in data["changes"]), data["tampered"], node)
 
 
 def outcomes_as_json(outcomes):

@@ -1,7 +1,7 @@
 """The program that reads submissions and judges what became of their cells: a child of its own for each of them.
 
-It reads the kit, and then waits for sockets, one for each submission. A child inherits the kit, sets its limits,
-reads the one file and answers questions about it until the socket is closed. Nothing of a submission is executed here,
+It reads the kit, and then forks, see bridge/forks.py. A child inherits the kit, sets its limits, reads the one file
+that comes on its socket, and answers questions about it until that is closed. Nothing of a submission is executed here,
 but its JSON and its code are parsed, which can take any time and memory, or end the process: then one submission is
 unreadable, and no other notices.
 
@@ -11,14 +11,13 @@ seconds of processor time for reading and for each question.
 
 import contextlib
 import json
-import os
-import signal
 import socket
 import sys
 from pathlib import Path
 
 from tito.errors import WorkError
 from tito.services import uses
+from tito.services.grading.bridge import forks
 from tito.services.grading.bridge.wire import Closed, Pipe
 from tito.services.grading.scoring import kits, reading
 
@@ -28,28 +27,17 @@ def main():
     kit = kits.load(Path(sys.argv[2]), None)
     for cell in kit.source.node.cells:
         uses.read(cell.source)  # remembered, and inherited by every child
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a child
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is tito's: it closes what it does not need any more
-    control.sendall(b".")
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if not data:
-            return
-        if os.fork() == 0:
-            control.close()
-            with contextlib.suppress(Closed):
-                _serve(kit, Pipe(descriptors[0], descriptors[0], reading.FRAME_BYTES), seconds)
-            os._exit(0)
-        os.close(descriptors[0])
+    forks.serve(control, 1, lambda descriptor: _serve(kit, descriptor, seconds))
 
 
-def _serve(kit, pipe, seconds):
+def _serve(kit, descriptor, seconds):
     """Read the submission that comes first, then answer what is asked about it."""
     import resource  # not on Windows, where nothing is scored
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (reading.MEMORY, reading.MEMORY))
+    pipe = Pipe(descriptor, descriptor, reading.FRAME_BYTES)
     data = pipe.receive()
     _start_clock(seconds)
     try:
@@ -66,7 +54,10 @@ def _serve(kit, pipe, seconds):
         "verdicts": lambda outcomes: reading.verdicts_as_json(found.verdicts(reading.outcomes_from_json(outcomes))),
     }
     while True:
-        question = json.loads(pipe.receive())
+        try:
+            question = json.loads(pipe.receive())
+        except Closed:
+            return
         _start_clock(seconds)
         try:
             answer = {"answer": work[question.pop("do")](**question)}

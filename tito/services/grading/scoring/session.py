@@ -10,23 +10,16 @@ import contextlib
 import json
 import os
 import select
-import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 from tito.errors import ProjectError
-from tito.services import views
-from tito.services.grading import bridge
 from tito.services.grading.bridge.wire import Closed, Pipe, Unreadable
 from tito.services.outcomes import MESSAGE_LENGTH, Outcome
 
-BRIDGE = Path(bridge.__file__).resolve().parent
-INSIDE = "/grading/bridge"  # the same folder, in the sandbox
-VIEW = "/grading/view"
-FONTS = "/grading/matplotlib"
+SHOWN_AT = "/grading"  # what a kit shows, in the sandbox
 START_SECONDS = 60
 TICK = 0.2
 REASONS = {"memory": "it used up its memory", "processes": "it started too many processes"}
@@ -61,29 +54,19 @@ class Session:
         self.cancel = cancel
         if os.name != "posix":
             raise ProjectError("submissions are scored on Linux and macOS only", "use WSL on Windows", code="sandbox")
-        readable = {path: f"{INSIDE}/{path.name}" for path in sorted(BRIDGE.glob("*.py"))} | {kit.view: VIEW}
-        if kit.fonts:
-            readable[kit.fonts] = FONTS
-        program = [sys.executable, "-P", "-s", f"{INSIDE}/inside.py", VIEW, FONTS if kit.fonts else ""]
+        prepared = f"{SHOWN_AT}/matplotlib" if kit.fonts else ""
+        program = [sys.executable, "-P", "-s", f"{SHOWN_AT}/bridge/inside.py", f"{SHOWN_AT}/view", prepared]
+        readable = {kit.shown: SHOWN_AT}
         self.inside = kit.sandbox.start(program, readable=readable, limits=limits)
         self.said = tempfile.TemporaryFile()  # noqa: SIM115
+        self.testing = kit.testing
         descriptors = []
         try:
             theirs_in, self.writing = os.pipe()
             self.reading, theirs_out = os.pipe()
             descriptors = [theirs_in, theirs_out]
             ends = [self.inside.stdout.fileno(), self.inside.stdin.fileno(), theirs_in, theirs_out]
-            environment = views.child_environment(kit.view, is_view=True)
-            environment.update(OPENBLAS_NUM_THREADS="1")
-            self.outside = subprocess.Popen(
-                [sys.executable, "-P", "-s", str(BRIDGE / "trusted.py"), *map(str, ends)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self.said,
-                pass_fds=ends,
-                env=environment,
-                start_new_session=True,
-            )
+            self.outside = self.testing.fork(*ends, self.said.fileno())
         except BaseException:
             self.inside.kill()
             raise
@@ -134,8 +117,7 @@ class Session:
         return self.said.read(20_000).decode("utf-8", "replace")
 
     def close(self):
-        self.outside.kill()
-        self.outside.wait()
+        self.testing.end(self.outside)
         self.inside.kill()
         for number in (self.reading, self.writing):
             with contextlib.suppress(OSError):
