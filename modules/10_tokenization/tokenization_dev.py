@@ -960,9 +960,9 @@ have to learn by heart, symbol by symbol, how each is spelled.
 ## Measure: how large a vocabulary?
 
 A larger vocabulary makes texts shorter, and the table with a row for each symbol larger. To compare, the simplest model of all:
-it knows how often each symbol occurs, and is measured on the last tenth of Shakespeare. Merges are learned and symbols counted on
-the other nine. Its loss is given in **bits per byte**: −log₂ of the probability of each symbol, added up and divided by the bytes of the *text*. A loss per symbol
-would not compare, since a symbol of 4,096 holds more text.
+it knows how often each symbol occurs. Merges are learned and symbols counted on nine tenths of Shakespeare, and the last tenth
+measures. The loss is given in **bits per byte**: −log₂ of the probability of each symbol, added up and divided by the bytes of the
+*text*. A loss per symbol would not compare, since a symbol of 4,096 holds more text.
 
 **Predict**: with 256, 512, … 4,096 symbols, does a byte cost more bits or fewer? How many times fewer symbols does the text have
 with 4,096 than with 256? So how many times smaller is the table of all pairs of symbols of a text, n², which attention will
@@ -1028,9 +1028,9 @@ weighs more? (c) Your run printed how *strawberry* is cut. What would a model ha
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-vocabulary", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 r"""
 ### BEGIN SOLUTION
-For graders: (a) bits per byte times bytes per symbol, about 3.95 · 1.94 = 7.7 and 2.85 · 3.24 = 9.3: the smaller vocabulary looks
-better, 1 point; its symbols hold less text each, 1 point. (b) The table gains 3,584 · 128 = 458,752 numbers; a text has about 528
-and 316 symbols, so about 279,000 − 100,000 = 179,000 pairs less in each layer and text, times 128 that is 23 million: the pairs
+For graders: (a) bits per byte times bytes per symbol, about 3.98 · 1.94 = 7.7 and 3.12 · 3.22 = 10.1: the smaller vocabulary looks
+better, 1 point; its symbols hold less text each, 1 point. (b) The table gains 3,584 · 128 = 458,752 numbers; a text has about 529
+and 318 symbols, so about 280,000 − 101,000 = 179,000 pairs less in each layer and text, times 128 that is 23 million: the pairs
 weigh more, 1 point. (c) How each symbol is spelled, which no id says; it can only be learned from texts that spell words out, 1
 point, with the printed pieces.
 ### END SOLUTION

@@ -543,6 +543,25 @@ def test_what_measured_cells_print_is_shown_and_the_notebook_becomes_a_page(tmp_
     assert course.run().page is None and course.run().measured == ()
 
 
+def test_without_the_templates_of_nbconvert_the_points_stand_and_the_page_is_a_plain_one(tmp_path, monkeypatch):
+    import nbconvert
+
+    class WithoutTemplates(nbconvert.HTMLExporter):
+        template_name = "lab-that-is-not-there"
+
+    monkeypatch.setattr(nbconvert, "HTMLExporter", WithoutTemplates)
+    picture = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\n'<last>'"
+    text = code("# A title with <b>", kind="markdown")
+    measured = code("print('1 < 2')\n" + picture, tags=["measure"])
+    course = Course(tmp_path.resolve(), [text, check("a", "pass", 3), measured])
+    report = course.run(measure=True)
+    assert (report.points, report.passed) == (3, True) and report.measured[0][1].startswith("1 < 2")
+    assert "lab-that-is-not-there" in report.warnings[0] and "pip install" in report.warnings[0]
+    page = report.page.read_text(encoding="utf-8")
+    shown = ("A title with &lt;b&gt;", "1 &lt; 2", "data:image/png;base64,iVBOR", "&lt;last&gt;")
+    assert all(text in page for text in shown)
+
+
 def test_measured_cells_have_a_limit_of_their_own(tmp_path):
     sleep = "import time; time.sleep(1.2)"
     course = Course(tmp_path.resolve(), [check("a", "pass"), code(sleep, tags=["measure"])])

@@ -2,6 +2,7 @@
 
 import copy
 
+from tito.services import pages
 from tito.services.files import atomic_write
 
 
@@ -22,9 +23,10 @@ def page_path(project, module):
 
 
 def write_page(project, module, placed, running, outputs):
-    """Write the notebook as it ran as an HTML page, and return its path.
+    """Write the notebook as it ran as an HTML page; (its path, "" or what is missing on it).
 
-    placed: its cells; running: those that ran; outputs: {number among those: their outputs}.
+    placed: its cells; running: those that ran; outputs: {number among those: their outputs}. Where nbconvert cannot
+    make a page, without its templates for example, there is a plain one.
     """
     from nbformat import v4
 
@@ -34,9 +36,18 @@ def write_page(project, module, placed, running, outputs):
         if cell.cell_type == "code":
             cell.outputs = outputs.get(numbers.get(id(one)), [])
             cell.execution_count = numbers[id(one)] + 1 if id(one) in numbers else None
-    path = page_path(project, module)
-    atomic_write(path, page(node, module.name))
-    return path
+    path, missing = page_path(project, module), ""
+    try:
+        made = page(node, module.name)
+    except Exception as error:  # whatever it is, what the notebook earned stands
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        missing = (
+            f"the page is a plain one, because nbconvert does not make its own ({reason[:200]}): "
+            "pip install --force-reinstall nbconvert"
+        )
+        made = pages.render("executed.html", title=module.name, cells=[_plain(cell) for cell in node.cells])
+    atomic_write(path, made)
+    return path, missing
 
 
 def page(node, title):
@@ -45,3 +56,16 @@ def page(node, title):
 
     text, _ = HTMLExporter().from_notebook_node(node, resources={"metadata": {"name": title}})
     return text.encode("utf-8", "replace")
+
+
+def _plain(cell):
+    """A cell as the plain page shows it: its text, what it printed, and its pictures as PNG in Base64."""
+    own = cell.get("outputs", [])
+    errors = ["\n".join(one.traceback) for one in own if one.output_type == "error"]
+    pictures = [one.data["image/png"] for one in own if "image/png" in one.get("data", {})]
+    return {
+        "is_code": cell.cell_type == "code",
+        "source": cell.source,
+        "printed": "\n".join(filter(None, [text(own), *errors])),
+        "pictures": ["".join(one.split()) for one in pictures],
+    }

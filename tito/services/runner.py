@@ -123,6 +123,7 @@ def run(
             on_cell=on_cell and say,
             outputs=outputs,
         )
+    page, missing = executed.write_page(project, module, placed, running, outputs) if measure else (None, "")
     return Report(
         module=module.name,
         source=source.label,
@@ -130,12 +131,12 @@ def run(
         cells=tuple(_cell(running[number].cell, judge.verdict(number), outcomes[number]) for number in graded),
         withheld=_points(one.cell for one in placed if notebooks.is_withheld(one.cell)),
         written=_points(cell for cell in (pristine or source.node).cells if notebooks.is_written(cell)),
-        warnings=(*([warning] if warning else []), *in_words(changes), *left_behind),
+        warnings=(*filter(None, [warning, missing]), *in_words(changes), *left_behind),
         stopped=tuple(judge.stopped(set(graded))),
         seconds=(datetime.now() - start).total_seconds(),
         empty=notebooks.empty_answers(counted.node, pristine),
         measured=tuple((judge.places.cell(number), executed.text(outputs.get(number, ()))) for number in measuring),
-        page=executed.write_page(project, module, placed, running, outputs) if measure else None,
+        page=page,
     )
 
 
