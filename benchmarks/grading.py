@@ -7,13 +7,18 @@ written differently, and wrong answers. nbgrader runs as one process over all st
 nbgrader also executes the cells that only measure, which tito never does. So nbgrader is timed twice: with the
 submissions as they are, and with these cells taken out; the second ratio is the fair one.
 
-Peak memory is the sum over all processes of a run, watched ten times a second. --growth N grades N submissions more
-with tito, to see whether the cost grows in proportion. Processor seconds are of all processes of a run: they tell what
-a submission costs also where other programs run beside.
+Peak memory is the sum over all processes of a run, watched ten times a second: "RSS" counts a page that processes share
+for each of them, "PSS" once. --growth N grades N submissions more with tito, to see whether the cost grows in
+proportion. Processor seconds are of all processes of a run, also of those whose parent was killed before it could wait
+for them, as that of a sandbox is: they tell what a submission costs also where other programs run beside.
+
+--one-sandbox grades the class once more in a tito whose withheld tests run with the visible ones, in one sandbox: the
+difference is what a sandbox of their own costs.
 """
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import platform
@@ -99,21 +104,46 @@ def submissions(course, count, first=0):
 # --- What is measured -----------------------------------------------------------------------------------------------
 
 
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <sys/prctl.h>
+# withheld tests as if they were visible ones: without a sandbox of their own
+ONE_SANDBOX = """
+import sys
+from tito.services.grading.scoring import scorer
+scorer._Submission._is_hidden = lambda submission, number: False
+from tito.app import main
+sys.exit(main())
+"""
+
+
 class Watch:
-    """The largest sum of resident sets of a process and all its descendants; Linux only."""
+    """The largest sums of memory of a process and all its descendants; Linux only.
+
+    Whose parent was killed becomes a child of this program, which waits for it, so that its time is counted.
+    """
 
     def __init__(self, process):
-        self.process, self.peak, self.processes = process, 0, 0
+        self.process, self.peak, self.shared_once, self.processes = process, 0, 0, 0
         self.thread = threading.Thread(target=self._watch, daemon=True)
         self.thread.start()
 
     def _watch(self):
         while self.process.poll() is None:
             sizes = self._sizes()
-            self.peak, self.processes = max(self.peak, sum(sizes)), max(self.processes, len(sizes))
+            self.peak, self.processes = max(self.peak, sum(sizes.values())), max(self.processes, len(sizes))
+            self.shared_once = max(self.shared_once, sum(map(self._proportional, sizes)))
             time.sleep(0.1)
+        self._sizes()
+
+    @staticmethod
+    def _proportional(number):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{number}/smaps_rollup").read_text(encoding="utf-8").splitlines():
+                if line.startswith("Pss:"):
+                    return 1024 * int(line.split()[1])
+        return 0
 
     def _sizes(self):
+        """{number of a process: bytes of memory}"""
         parents, resident = {}, {}
         for status in Path("/proc").glob("[0-9]*/status"):
             with contextlib.suppress(OSError, KeyError):
@@ -121,10 +151,14 @@ class Watch:
                 number = int(status.parent.name)
                 parents[number] = int(lines["PPid"])
                 resident[number] = 1024 * int(lines.get("VmRSS", "0").split()[0])
-        ours = {self.process.pid}
+        orphans = {number for number, parent in parents.items() if parent == os.getpid()} - {self.process.pid}
+        for number in orphans:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(number, os.WNOHANG)
+        ours = {self.process.pid, *orphans}
         while more := {number for number, parent in parents.items() if parent in ours} - ours:
             ours |= more
-        return [resident[number] for number in ours if number in resident]
+        return {number: resident[number] for number in ours if number in resident}
 
 
 def run(command, folder, package):
@@ -134,11 +168,12 @@ def run(command, folder, package):
         process = subprocess.Popen(command, cwd=folder, env=package, stdout=output, stderr=subprocess.STDOUT)
         watch = Watch(process)
         code = process.wait()
-        found = {"seconds": time.perf_counter() - start, "processor": processor_seconds() - used}
+        seconds = time.perf_counter() - start
         watch.thread.join()
+        found = {"seconds": seconds, "processor": processor_seconds() - used}
         output.seek(0)
         said = output.read()
-    return {**found, "peak": watch.peak}, code, said
+    return {**found, "peak": watch.peak, "peak, shared once": watch.shared_once}, code, said
 
 
 def processor_seconds():
@@ -147,9 +182,11 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
-def time_tito(course, count, jobs):
+def time_tito(course, count, jobs, *, one_sandbox=False):
     # the first try alone is what nbgrader can be compared with; the second is run and kept all the same
-    command = [sys.executable, "-m", "tito", "grade", "autograde", MODULE, "--json", "--no-second-try"]
+    program = ["-c", ONE_SANDBOX] if one_sandbox else ["-m", "tito"]
+    command = [sys.executable, *program, "grade", "autograde", MODULE, "--json", "--no-second-try"]
+    command += ["--force"] if one_sandbox else []
     found, code, said = run([*command, "--jobs", str(jobs)], course, environment(course))
     assert code == 0, said[-3000:]
     data = json.loads(said[said.index("{") :])["data"]
@@ -235,9 +272,11 @@ def measure(options):
             "tito": time_tito(course, options.count, options.jobs),
         }  # fmt: skip
         ours = scores(course / "assignments" / "gradebook.db")
+        if options.one_sandbox:
+            data["one sandbox"] = time_tito(course, options.count, options.jobs, one_sandbox=True)
         variants = {"as they are": True, "without measure cells": False}
         for name, with_measure in variants.items():
-            if options.only and options.only != name.split()[0]:
+            if options.tito_only or options.only and options.only != name.split()[0]:
                 continue
             theirs = time_nbgrader(course, fresh, sample, measure=with_measure)
             compared = theirs.pop("scores")
@@ -256,11 +295,14 @@ def per_minute(found):
 
 def lines(data):
     yield f"{data['submissions']} submissions of {MODULE}, {data['machine']['cores']} cores"
-    head = ("seconds", 10), ("CPU s each", 12), ("graded", 8), ("a minute", 10), ("peak MB", 9), ("tito's speed", 14)
+    head = (("seconds", 10), ("CPU s each", 12), ("graded", 8), ("a minute", 10))
+    head += (("RSS MB", 9), ("PSS MB", 9), ("tito's speed", 14))
     yield " " * 46 + "".join(f"{word:>{width}}" for word, width in head)
     ours = data["tito"]
     name = f"tito, sandbox {ours['isolation']}, {ours['jobs']} jobs"
     yield row(name, ours)
+    if "one sandbox" in data:
+        yield row("tito, withheld tests with the others", data["one sandbox"])
     for name, theirs in data.get("nbgrader", {}).items():
         speed = per_minute(ours) / per_minute(theirs)
         yield f"{row(f'nbgrader, one process, {name}', theirs)}{speed:13.1f}x"
@@ -282,7 +324,7 @@ def lines(data):
 def row(name, found):
     each = found["processor"] / found["count"]
     numbers = f"{found['seconds']:10.1f}{each:12.2f}{found['count']:8}{per_minute(found):10.1f}"
-    return f"{name:46}{numbers}{found['peak'] / 1e6:9.0f}"
+    return f"{name:46}{numbers}{found['peak'] / 1e6:9.0f}{found['peak, shared once'] / 1e6:9.0f}"
 
 
 def main():
@@ -295,7 +337,11 @@ def main():
         "--only", choices=("as", "without"), help="nbgrader only on the submissions as they are/without"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
+    parser.add_argument("--one-sandbox", action="store_true", help="what a sandbox for withheld tests costs")
+    parser.add_argument("--tito-only", action="store_true", help="without nbgrader")
     options = parser.parse_args()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     data = measure(options)
     if options.json:
         options.json.write_text(json.dumps(data, indent=1), encoding="utf-8")

@@ -976,7 +976,7 @@ import matplotlib.pyplot as plt
 def analyze_vocabularies():
     """Bits per byte of the simplest model, bytes per symbol, and what tables cost, over the vocabulary."""
     sizes, cut, rows = [256, 512, 1024, 2048, 4096], len(shakespeare) * 9 // 10, []
-    learned = kernels.train_bpe(word_counts(shakespeare[:cut]), max(sizes))  # not from the text that it is measured on
+    learned = kernels.train_bpe(word_counts(shakespeare[:cut]), max(sizes))  # the last tenth stays unseen
     for size in sizes:
         tokenizer = BPETokenizer(learned[: size - 256])
         seen, unseen = (tokenizer.encode(part) for part in (shakespeare[:cut], shakespeare[cut:]))

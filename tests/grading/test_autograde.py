@@ -20,7 +20,7 @@ from tito.services.grading.book import gradebook, records
 from tito.services.grading.book.results import CellScore, SubmissionResult
 from tito.services.grading.scoring import keys
 from tito.services.grading.scoring.autograde import Options, autograde
-from tito.services.pristine import Change
+from tito.services.pristine import Deviation
 
 ROOT = Path(__file__).resolve().parents[2]
 WRONG_FIRST = "#| export\ndef double(number):\n    return 3 * number  # wrong, right at the second try\n"
@@ -172,7 +172,7 @@ def test_what_tells_a_score_is_no_part_of_the_key():
 
 def test_a_record_is_read_as_it_was_written(small):
     cells = (CellScore("test-double", "double", 1, 2, "passed", second=2), CellScore("test-x", None, 0, 1, "todo"))
-    changes = (Change("edited", "test-double", 3), Change("deleted", "test-x"))
+    changes = (Deviation("edited", "test-double", 3), Deviation("deleted", "test-x"))
     result = SubmissionResult("ada", small.module.name, "tampered", "why", cells, {3: "out"}, changes, "none", 1.5)
     record = records.ScoreRecord("key", "digest", "2026-01-01T00:00:00+00:00", result, "first")
     records.write_record(small.course, small.module, "ada", record)

@@ -14,7 +14,7 @@ from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 import tito.project
 from tito.services.grading.scoring import executors
-from tito.services.pristine import Change
+from tito.services.pristine import Deviation
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_table_says_what_a_person_should_look_at(small, grade, monkeypatch):
     }  # fmt: skip
     for student in changes:
         small.solved(student)
-    made = {student: (Change(kind, name, 3),) for student, (kind, name) in changes.items()}
+    made = {student: (Deviation(kind, name, 3),) for student, (kind, name) in changes.items()}
     monkeypatch.setattr(executors, "Threads", lambda: StandIn(changes=made))
     said = grade("autograde", "alpha")
     head, *rows = said.stdout.splitlines()

@@ -246,7 +246,7 @@ def test_a_provided_cell_that_was_edited_is_restored_and_no_tampering(kit):
     handed = copy.deepcopy(node)
     provided.source = "base = 2"
     ordered = placing.order(handed_in(node), handed, kit.tests)
-    assert not ordered.tampered and ordered.changes == (pristine.Change("edited", "provided-base", 1),)
+    assert not ordered.tampered and ordered.changes == (pristine.Deviation("edited", "provided-base", 1),)
     assert ordered.placed[1].cell.source == "base = 1"
 
 
