@@ -25,7 +25,7 @@ SHOWN = 25  # pairs whose texts are on the page
 
 
 @dataclass(frozen=True)
-class Program:
+class ComparedProgram:
     """What somebody wrote for a module. cells: [(grade_id or "", code)]; equal: the answers that are the course's own
     but for names, comments and layout. current: of this term.
     """
@@ -42,8 +42,8 @@ class Pair:
     the answers in which both are the course's own.
     """
 
-    one: Program
-    other: Program
+    one: ComparedProgram
+    other: ComparedProgram
     shared: int
     part: float
     equal: tuple
@@ -124,7 +124,7 @@ def _texts(source):
 
 
 def _read(project, catalog, module, files, others, on_done):
-    """([Program], {who: why not}, _Known). Reading goes on in a process with limits: the files are anybody's."""
+    """([ComparedProgram], {who: why not}, _Known). Reading goes on in a process with limits: the files are anybody's."""
     run, programs, unread = Inline(), [], {}
     everyone = [(who, path, True) for who, path in files.items()]
     everyone += [(who, path, False) for who, path in others.items()]
@@ -150,7 +150,7 @@ def _program(who, running, known, current):
         if one.test is None and (one.name in known.answers or not one.name) and one.source.strip() not in known.handed
     ]
     equal = {name for name, source in cells if name in known.answers and _texts(source) == known.answers[name]}
-    return Program(who, tuple(cells), frozenset(equal), current)
+    return ComparedProgram(who, tuple(cells), frozenset(equal), current)
 
 
 # Comparing.
