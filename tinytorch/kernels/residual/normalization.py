@@ -65,7 +65,7 @@ def channel_statistics(x):
         squares[number] = column_sums(np.multiply(centred, centred, out=centred))
 
     sum_over_blocks(look, blocks)
-    heights = np.array([min(place.stop, len(rows)) - place.start for _, place in blocks], float)[:, None, None]
+    heights = np.array([place.stop - place.start for _, place in blocks], float)[:, None, None]
     means = means.reshape(len(blocks), -1, channels).astype(float)
     count = x.size // channels
     mean = (heights * means).sum(axis=(0, 1)) / count
