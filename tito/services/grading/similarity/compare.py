@@ -124,7 +124,7 @@ def _texts(source):
 
 
 def _read(project, catalog, module, files, others, on_done):
-    """([ComparedProgram], {who: why not}, _Known). Reading goes on in a process with limits: the files are anybody's."""
+    """([ComparedProgram], {who: why not}, _Known). It is read in a process with limits: the files are anybody's."""
     run, programs, unread = Inline(), [], {}
     everyone = [(who, path, True) for who, path in files.items()]
     everyone += [(who, path, False) for who, path in others.items()]
