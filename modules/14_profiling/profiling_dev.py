@@ -2,23 +2,18 @@
 r"""
 # 14 Profiling
 
-Your CNN reads digits, and your GPT writes. How fast *could* they be on this machine, and what holds them back? Opinions about speed are mostly wrong, so
-this module replaces them by numbers of two kinds: what can be *counted* (arithmetic, bytes), the same on every machine, and what has to be
-*measured* (seconds). Divided by each other, they say how well an operation uses the machine.
-
-You have all operations (01 to 13), and in `Op` a slot for an observer that sees each of them on both ways. Missing are the counts, a timer
-that can be trusted, and a profile that puts both together.
+How fast could your CNN and your GPT be on this machine, and what holds them back? That takes what is *counted* (arithmetic, bytes) and what is *measured* (seconds).
 
 ## Three questions first
 
-**1.** (09) A kernel of 5×5 slides over 3 channels. How many multiplications make one output value?
-<details><summary>Answer</summary> 5 · 5 · 3 = 75, and about as many additions. </details>
+**1.** (09) A 5×5 kernel over 3 channels: how many multiplications for one output value?
+<details><summary>Answer</summary> 75. </details>
 
-**2.** (05) What keeps the arrays of a forward pass alive, and until when?
-<details><summary>Answer</summary> The nodes of the graph, for the rules; until `backward` releases them, or the result is dropped. </details>
+**2.** (05) What holds the arrays of a forward pass, and until when?
+<details><summary>Answer</summary> The graph's nodes, until `backward`. </details>
 
 **3.** (12) From 1,000 places to 2,000: what becomes of attention's arithmetic?
-<details><summary>Answer</summary> It quadruples: every place asks every place. </details>
+<details><summary>Answer</summary> It quadruples. </details>
 """
 
 # %%
@@ -57,12 +52,14 @@ from tinytorch.core.transformers import GPT, initialize, next_token_loss
 r"""
 ## Part 1 of 2 · about 4 hours: counting
 
-`calls_of` puts an observer into the slot while a function runs, and hands over what it saw: for each operation its name, its inputs, its result
-and its settings, as arrays and numbers.
+`calls_of` watches the operations of a function, by the observer's slot of `Op`:
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-calls_of", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
+PRODUCTS = ("matmul", "linear", "convolve", "attention")  # the operations that are products
+
+
 def calls_of(function):
     """The operations that `function()` runs forward, in order: tuples (name, arrays, out, settings)."""
     seen = []
@@ -88,32 +85,23 @@ for name, arrays, out, settings in calls_of(lambda: Linear(3, 2)(Tensor(np.ones(
 r"""
 ### Products
 
-Nearly all arithmetic of a network is in products, and their number follows from shapes alone. Each entry of `(n, k) @ (k, m)` is a sum of k products:
-k multiplications and, the first one into 0, k additions. So
+Nearly all arithmetic of a network is in products, and follows from shapes. Each entry of `(n, k) @ (k, m)` is a sum of k products: 2k *FLOPs*, floating-point operations.
 
-    (2, 3) @ (3, 4):    8 entries · 3 · 2 = 48 FLOPs
+    (2, 3) @ (3, 4):    8 entries · 2 · 3 = 48 FLOPs
 
-A *FLOP* is one floating-point operation. (FLOP/s, with the s, is a rate.) The four operations with products are
+- `matmul`, a (…, n, k), b (…, k, m): sums of k. Batches broadcast, either may be 1-D.
+- `linear`, x (…, k), weight (m, k), maybe a bias: sums of k.
+- `convolve`, x (N, C, H, W), weight (O, C, kh, kw), maybe a bias: sums of C·kh·kw.
+- `attention`, query (…, n, d), key (…, m, d), value (…, m, v), the same axes in front, maybe a mask: scores (…, n, m), sums of d, and a result of sums of m.
 
-| operation | arrays | sums of products |
-|---|---|---|
-| `matmul` | a (…, n, k), b (…, k, m) | one of k for each entry of the result; batches broadcast, and either operand may have one axis |
-| `linear` | x (…, k), weight (m, k), bias or None or nothing | one of k for each entry of the result |
-| `convolve` | x (N, C, H, W), weight (O, C, kh, kw), bias or None or nothing | one of C·kh·kw for each entry of the result |
-| `attention` | query (…, n, d), key (…, m, d), value (…, m, v), maybe a mask | one of d for each score (…, n, m), one of m for each entry of the result |
+As in PyTorch's `FlopCounterMode`, biases (may be None), scale and softmax do not count; what a mask hides does.
 
-Query, key and value have the same axes in front. A bias, the scale, softmax and a mask are left out, and what a mask hides is computed all the same: PyTorch's `FlopCounterMode` counts so,
-and you will compare.
-
-**Write `product_flops(name, arrays, out, settings)`**: an `int`, from the shapes of the input `arrays` and of the result `out`. No entry is looked at. Where a size is 0, nothing is
-multiplied. Any other name is a `ValueError` that holds the name.
+**Write `product_flops(name, arrays, out, settings)`**: an `int`, from the shapes of inputs and result; no entry is looked at, and a size of 0 makes 0. Any other name is a `ValueError` that
+holds it.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "product_flops", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Every case is a number of entries times the length of a sum times 2. Which array tells the number of entries, batches included?", "The last axis of the first operand is the length of the sum, in all cases but the convolution.", "Attention is two products: how many scores are there, and how long are their sums? The axes in front can be had from the query's size."], "minutes": 30, "objective": "operations"}
 #| export
-PRODUCTS = ("matmul", "linear", "convolve", "attention")
-
-
 def product_flops(name, arrays, out, settings):
     """FLOPs of the products in one call of the operation `name`, one of PRODUCTS, from shapes: an int.
 
@@ -174,7 +162,7 @@ test_unit_product_flops_images()
 ### BEGIN HIDDEN TESTS
 expect(flops_of_shapes("matmul", (4, 1, 2, 3), (5, 3, 6), (4, 5, 2, 6)), 1440, "batches that broadcast")
 expect(flops_of_shapes("matmul", (2, 0), (0, 4), (2, 4)), 0, "sums of nothing")
-expect(flops_of_shapes("convolve", (3, 2, 9, 7), (4, 2, 2, 5), (3, 4, 8, 3)), 11520, "288 sums of 20, no bias")
+expect(flops_of_shapes("convolve", (3, 2, 9, 7), (4, 2, 2, 5), (3, 4, 8, 3)), 11520, "288 sums of 20")
 expect(flops_of_shapes("attention", (9, 2), (4, 2), (4, 3), (9, 3)), 360, "36 sums of 2 and 27 sums of 4")
 for other in ("add", "embedding", "Linear", ""):
     expect_error(ValueError, other, product_flops, other, (np.ones((2, 2)),) * 2, np.ones((2, 2)), {})
@@ -200,11 +188,11 @@ attention, whose rule computes the scores again, has five for its two.
 
 # %% nbgrader={"grade": false, "grade_id": "provided-costs", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
 #| export
-# operation: (entries of what, operations for each of them, and in its gradient rule); new operations add theirs
-COSTS = {name: ("out", 0, 0) for name in ("reshape", "permute", "concat", "cast")}
-COSTS |= {name: ("out", 1, 0) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
-COSTS |= {name: ("out", 0, 0) for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")}
-COSTS |= {name: ("out", 0, 1) for name in ("index", "embedding")}
+# operation: (entries of what, operations for each, the same in its rule); new operations add their own
+COSTS = dict.fromkeys(("reshape", "permute", "concat", "cast"), ("out", 0, 0))
+COSTS |= dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), ("out", 1, 0))
+COSTS |= dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"), ("out", 0, 0))
+COSTS |= dict.fromkeys(("index", "embedding"), ("out", 0, 1))
 COSTS |= {
     "add": ("out", 1, 0), "sub": ("out", 1, 1), "mul": ("out", 1, 2), "div": ("out", 1, 4),
     "neg": ("out", 1, 1), "exp": ("out", 1, 1), "log": ("out", 1, 1), "sqrt": ("out", 1, 2),
@@ -225,7 +213,8 @@ def product_gradient_flops(name, arrays, out, settings):
     """
     if name == "attention":  # the scores again, two more of their size, and two of the result's
         return 2 * arrays[1].shape[-2] * (3 * arrays[0].size + 2 * out.size)
-    return sum(map(bool, settings.get("needs", (True, True))[:2])) * product_flops(name, arrays, out, settings)
+    wanted = settings.get("needs", (True, True))[:2]
+    return sum(map(bool, wanted)) * product_flops(name, arrays, out, settings)
 
 # %% [markdown]
 r"""
@@ -261,12 +250,12 @@ def test_unit_flops_of():
     expect(flops_of("sub", (1, rows), rows, {}), 12, "1 - x: the first input may be a number")
     expect(flops_of("softmax_along", (rows,), rows, {"axis": 1}), 60, "softmax: five")
     expect(flops_of("softmax_along", (rows,), rows, {"axis": 1}, backward=True), 48, "its rule: four")
-    expect(flops_of("reduce_sum", (rows,), np.ones(4), {"axis": 1}), 12, "a sum: one for each entry of the input")
+    expect(flops_of("reduce_sum", (rows,), np.ones(4), {}), 12, "a sum: one for each entry of the input")
     images = np.ones((2, 3, 8, 8)), np.ones((2, 3, 4, 4))
     expect(flops_of("pool_max", images[:1], images[1], pool), 384, "384 entries in all windows")
     for name in ("reshape", "embedding", "cast"):
         expect(flops_of(name, (rows,), rows, {}), 0, f"{name} computes nothing")
-    expect(flops_of("embedding", (np.ones((9, 3)),), rows, {}, backward=True), 12, "its rule adds 4 rows of 3")
+    expect(flops_of("embedding", (np.ones((9, 3)),), rows, {}, True), 12, "its rule adds 4 rows of 3")
     expect(type(flops_of("relu", (rows,), rows, {})), int, "the type")
     a, b, out = np.ones((2, 3)), np.ones((3, 4)), np.ones((2, 4))
     expect(flops_of("matmul", (a, b), out, {}), 48, "a product")
@@ -283,10 +272,11 @@ test_unit_flops_of()
 # Withheld: other rows of the table, and a network as it runs.
 ### BEGIN HIDDEN TESTS
 tall, flat = np.ones((5, 2, 7)), np.ones((5, 2))
-expect(flops_of("reduce_max", (tall,), flat, {}, backward=True), 280, "a maximum's rule: by the entries of its input")
+expect(flops_of("reduce_max", (tall,), flat, {}, backward=True), 280, "a maximum's rule, by its input")
 expect(flops_of("layer_norm", (tall, np.ones(7)), tall, {}), 490, "a normalization")
 settings = {"kernel_size": (3, 2), "stride": (1, 1), "padding": (0, 0), "kernels": "fast"}
-expect(flops_of("pool_avg", (np.ones((1, 1, 5, 5)),), np.ones((1, 1, 3, 4)), settings, True), 72, "windows of 3×2")
+means = np.ones((1, 1, 3, 4))
+expect(flops_of("pool_avg", (np.ones((1, 1, 5, 5)),), means, settings, True), 72, "windows of 3×2")
 expect_error(ValueError, "Linear", flops_of, "Linear", (tall,), flat, {})
 x, weight, bias = Tensor(np.ones((6, 5))), Tensor(np.ones((4, 5))), Tensor(np.ones(4))
 calls = calls_of(lambda: softmax(relu(linear(x, weight, bias)) - 1))
@@ -350,11 +340,13 @@ test_unit_bytes_of()
 # Withheld: other arrays, and operations as they run.
 ### BEGIN HIDDEN TESTS
 whole = np.zeros((6, 4))
-expect(bytes_of((whole, whole, None, 1), (whole + 1, whole[::2], whole > 0)), 192 + 192 + 24, "one of three is a view")
+three = whole + 1, whole[::2], whole > 0
+expect(bytes_of((whole, whole, None, 1), three), 192 + 192 + 24, "one of three is a view")
 equal = [np.ones(4), np.ones(4)]
 expect(bytes_of(equal, (np.ones(4),)), 96, "equal entries are not the same array")
 calls = calls_of(lambda: (Tensor(np.ones((3, 4))).T @ Tensor(np.ones((3, 2)))).reshape(8))
-expect([bytes_of(arrays, [out]) for _, arrays, out, _ in calls], [0, 104, 0], "a transpose, a product, a reshape")
+moved = [bytes_of(arrays, [out]) for _, arrays, out, _ in calls]
+expect(moved, [0, 104, 0], "a transpose, a product, a reshape")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -432,7 +424,7 @@ def test_unit_held_bytes_graphs():
     mask = np.ones(6, bool)
     expect(held_bytes(double[mask]), 48 + 6 + 48, "float64, and a mask among the arrays")
     table, ids = Tensor(np.ones((9, 2)), requires_grad=True), np.array([3, 3])
-    expect(held_bytes(embedding(table, ids=ids)), 72 + 16 + 16, "a table, two ids among the settings, two rows")
+    expect(held_bytes(embedding(table, ids=ids)), 72 + 16 + 16, "a table, the ids (a setting), two rows")
     long = Tensor(np.ones(10), requires_grad=True)
     for _ in range(200):
         long = long * 0.5
@@ -450,7 +442,8 @@ a = Tensor(np.ones((3, 4)), requires_grad=True)
 parts = [a[i] * float(i) for i in range(3)]
 expect(held_bytes(parts[0]), 48 + 16, "one part: all of a, and the part")
 expect(held_bytes(parts[0] + parts[1] * parts[2]), 48 + 5 * 16, "three parts, a product, a sum")
-expect(held_bytes(concatenate([a, a.T.reshape(3, 4)])), 48 + 48 + 96, "a copy in another order, and both together")
+both = concatenate([a, a.T.reshape(3, 4)])
+expect(held_bytes(both), 48 + 48 + 96, "a copy in another order, and both together")
 wide = Tensor(np.ones((2, 1)), requires_grad=True) + np.zeros((2, 500), np.float32)
 expect(held_bytes(wide.sum()), 8 + 4000 + 4000 + 4, "an array as operand")
 expect(held_bytes(wide.detach()), 4000, "detached")
@@ -460,7 +453,7 @@ expect(held_bytes(wide.detach()), 4000, "detached")
 r"""
 ### Find the fault
 
-The mean loss of held-out batches, as nearly every evaluation has it. `total` is one number, so 4 bytes should be enough for it. Which line is it?
+The mean loss of held-out batches. `total` is one number, so it should hold 4 bytes. Which line is it?
 """
 
 # %%
@@ -477,8 +470,8 @@ for batch in range(1, 5):
 r"""
 <details><summary>Answer</summary>
 
-`total = total + loss` adds Tensors: `total` is a graph of all losses so far, with the activations of every batch. Nothing fails until the memory is full. A number has no
-past: `total += loss.item()`. (`no_grad` around the loop helps, too: evaluation needs no graph.)
+`total = total + loss` adds Tensors: `total` is a graph of all losses so far, with the activations of every batch. A number has no past: `total += loss.item()`. (`no_grad` around
+the loop helps, too: evaluation needs no graph.)
 
 </details>
 
@@ -488,15 +481,13 @@ Here one could stop: everything so far is counted, and will be the same on any m
 
 ### A timer that can be trusted
 
-One run of a function says little. The first one loads libraries, asks for memory and fills caches; any other may be interrupted. So some runs go first and are
-thrown away (*warm-up*), then several count, and what is reported is not their mean, which one interruption can double, but their *median*, with the *quartiles* as the spread:
+One run says little. The first one asks for memory and fills caches; any other may be interrupted. So some runs go first and do not count (*warm-up*), and of those that do
+the *median* is reported, with the *quartiles* as the spread; one interruption can double a mean:
 
     runs    4, 1, 2, 3, 10 s        sorted 1, 2, 3, 4, 10
     median 3, quartiles 2 and 4     (the mean would be 4)
 
-Between two runs, quantiles lie on the line between them, as `np.quantile` has it: of 1, 2, 3, 4 the quartiles are 1.75 and 3.25.
-
-A test cannot rely on seconds. So the clock is an argument, and the tests bring one of their own.
+Between two runs, quantiles are interpolated, as by `np.quantile`: of 1, 2, 3, 4 the quartiles are 1.75 and 3.25. The clock is an argument, so that a test can bring its own.
 
 **Write `measure(function, clock=time.perf_counter, warmup=1, repeats=7)`**, a `Timing`: call `function()` `warmup` times, then `repeats` times, each of these between two
 readings of the clock; read it at no other time. `runs` are all differences, in order, as a tuple of floats. Fewer than one repeat or a negative warm-up are a `ValueError` with the number,
@@ -658,7 +649,8 @@ test_unit_growth()
 sizes = np.array([3.0, 7, 20, 55, 400])
 expect(growth(sizes, 0.02 * sizes**1.37), 1.37, "0.02 · size^1.37", atol=1e-12)
 noise = np.exp([0.1, -0.2, 0.05, 0.3, -0.1])
-expect(growth(sizes, sizes**3 * noise), np.polyfit(np.log(sizes), np.log(sizes**3 * noise), 1)[0], "noise", atol=1e-9)
+fitted = np.polyfit(np.log(sizes), np.log(sizes**3 * noise), 1)[0]
+expect(growth(sizes, sizes**3 * noise), fitted, "noise", atol=1e-9)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -721,17 +713,18 @@ def this_machine(size=1024, megabytes=64, clock=time.perf_counter):
     copy = np.empty_like(block)
     product = measure(lambda: np.matmul(a, b, out=out), clock)
     copied = measure(lambda: np.copyto(copy, block), clock)
-    return Machine(product_flops("matmul", (a, b), out, {}) / min(product.runs), 2 * block.nbytes / min(copied.runs))
+    flops = product_flops("matmul", (a, b), out, {})
+    return Machine(flops / min(product.runs), 2 * block.nbytes / min(copied.runs))
 
 
 def speedup(slow, fast, pairs=7, clock=time.perf_counter):
-    """How many times as long `slow()` takes as `fast()`: the Timing of the ratios of `pairs` of runs, in turns.
+    """How many times as long `slow()` takes as `fast()`: a Timing of ratios, of `pairs` of runs in turns.
 
-    What disturbs the machine for a while disturbs both of a pair. One run of each goes first and does not count.
+    What disturbs the machine for a while disturbs both of a pair. One run of each warms up.
     """
     slow(), fast()
-    runs = [tuple(measure(one, clock, warmup=0, repeats=1).median for one in (slow, fast)) for _ in range(pairs)]
-    ratios = [first / second for first, second in runs]
+    once = {"clock": clock, "warmup": 0, "repeats": 1}
+    ratios = [measure(slow, **once).median / measure(fast, **once).median for _ in range(pairs)]
     return Timing(float(np.median(ratios)), *np.quantile(ratios, (0.25, 0.75)).tolist(), tuple(ratios))
 
 # %% tags=["measure"]
@@ -755,8 +748,8 @@ tenth is missing. A block in which no operation ran is an error, and not a profi
 class Profile(Recorder):
     """What each operation in a block costs, forward and backward: `with Profile() as profile:`.
 
-    rows, seconds, total, by_operation, table, trace_events and save_trace are a Recorder's; the counts are flops_of and
-    bytes_of. Raises what a Recorder raises, and ValueError naming an operation that nobody has counted.
+    A Recorder (rows, seconds, total, by_operation, table, trace_events, save_trace) that counts by flops_of
+    and bytes_of. Raises what it raises, and ValueError naming an operation that nobody has counted.
     """
 
     def __init__(self, clock=time.perf_counter):
@@ -766,6 +759,7 @@ class Profile(Recorder):
 def profile_nothing():
     with Profile():
         sum([1, 2])
+
 
 def test_module():
     manual_seed(0)
@@ -777,12 +771,12 @@ def test_module():
     for name, flops in counts.items():  # the products by PyTorch 2.13's FlopCounterMode
         ways = [profile.total(name, way) for way in ("forward", "backward")]
         expect([int(way.flops) for way in ways], list(flops), f"{name}: FLOPs forward and backward")
-    expect(int(profile.total("convolve", "forward").bytes), 2256, "images, weight and bias read, maps written")
+    expect(int(profile.total("convolve", "forward").bytes), 2256, "images, weight, bias read, maps written")
     expect_error(RuntimeError, "operation", profile_nothing)
     loss = cross_entropy(model(Tensor(images)), labels)
-    before = held_bytes(loss)
+    before = int(held_bytes(loss))
     loss.backward()
-    expect([before > 1024 + 1152, held_bytes(loss)], [True, 4], "what a step holds, before and after backward")
+    expect([before > 2176, held_bytes(loss)], [True, 4], "held before and after backward")
     sizes = [10, 20, 40]
     medians = [timed_with([99, n * n, 0, 9 * n * n], repeats=3)[0].median for n in sizes]
     expect(growth(sizes, medians), 2, "three sizes, timed on a clock of the test's own", atol=1e-12)
@@ -860,9 +854,10 @@ def analyze_roofline(largest=6):
         rows = [row for row in profile.by_operation() if row.flops and row.bytes and row.seconds][:largest]
         for row, mark in zip(rows, "osD^vP", strict=False):
             intensity, rate = row.flops / row.bytes, row.flops / row.seconds
-            label = f"{row.name} {row.way}"
-            axes.plot(intensity, rate / 1e9, mark, markersize=8, label=label, fillstyle="none" if row.way == "backward" else "full")
-            print(f"📊 {name}, {label}: {intensity:.2f} FLOPs a byte, {rate / machine.roof(intensity):.0%} of its roof")
+            label, fill = f"{row.name} {row.way}", "none" if row.way == "backward" else "full"
+            axes.plot(intensity, rate / 1e9, mark, markersize=8, label=label, fillstyle=fill)
+            reached = rate / machine.roof(intensity)
+            print(f"📊 {name}, {label}: {intensity:.2f} FLOPs a byte, {reached:.0%} of its roof")
         axes.set(title=f"A step of the {name}", xlabel="FLOPs a byte", ylabel="GFLOP/s")
         part.legend(loc="outside lower center", ncols=2, fontsize="small")
     plt.show()
@@ -909,10 +904,12 @@ def analyze_memory():
     axes.plot(traced, color="0.2", label="traced")
     axes.axhline(held, linestyle="--", color="0.5", label="held_bytes before backward")
     axes.axvline(turn, linestyle=":", color="0.5", label="backward begins")
-    axes.set(xlabel="operations so far", ylabel="megabytes", title="Memory over a step of the GPT", ylim=(0, None))
+    axes.set(title="Memory over a step of the GPT", xlabel="operations so far", ylabel="megabytes")
+    axes.set_ylim(0, None)
     figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     plt.show()
-    print(f"📊 before backward: counted {held:.1f} MB, traced {seen:.1f} MB, a ratio of {held / seen:.3f}; peak {peak:.1f} MB")
+    ratio = f"a ratio of {held / seen:.3f}; peak {peak:.1f} MB"
+    print(f"📊 before backward: counted {held:.1f} MB, traced {seen:.1f} MB, {ratio}")
     print(f"📊 after backward: {left:.1f} MB, of which the gradients are {parameters / 1e6:.1f} MB")
 
 analyze_memory()
@@ -948,7 +945,8 @@ def analyze_gpt2(tokens=300e9, year=365 * 86400):
     ran = sum(step.total(name, "forward").flops for name in ("linear", "attention", "matmul"))
     print(f"📊 own GPT, forward: {12 * gpt_flops(4, 128, 4, 64, 65):,} FLOPs from shapes, {ran:,} as it ran")
     training = 3 * gpt_flops(12, 768, 12, 1024, 50257) / 1024
-    print(f"📊 GPT-2: {training / 1e9:.2f} GFLOP a token in training; 6 for each parameter would be {6 * 0.124:.2f}")
+    rule = f"6 for each parameter would be {6 * 0.124:.2f}"
+    print(f"📊 GPT-2: {training / 1e9:.2f} GFLOP a token in training; {rule}")
     rate = step.total().flops / step.seconds
     print(f"📊 at your step's {rate / 1e9:.0f} GFLOP/s {tokens * training / rate / year:.0f} years")
     print(f"📊 at this machine's peak {tokens * training / machine.flops / year:.0f} years")

@@ -4,21 +4,22 @@ this machine can do.
 Exported from module 14_profiling by tito export. Edit the notebook of that module, not this file.
 """
 
-import json
 import math
-import threading
 import time
 from typing import NamedTuple
 
 import numpy as np
 
+from ..profiles import Recorder
 from .autograd import topological_order
 from .tensor import Op
 
 __all__ = [
-    "calls_of", "PRODUCTS", "product_flops", "COSTS", "product_gradient_flops", "flops_of", "bytes_of", "held_bytes",
-    "Timing", "measure", "growth", "Machine", "this_machine", "speedup", "Row", "Profile",
+    "PRODUCTS", "calls_of", "product_flops", "COSTS", "product_gradient_flops", "flops_of", "bytes_of", "held_bytes",
+    "Timing", "measure", "growth", "Machine", "this_machine", "speedup", "Profile",
 ]
+
+PRODUCTS = ("matmul", "linear", "convolve", "attention")  # the operations that are products
 
 
 def calls_of(function):
@@ -39,9 +40,6 @@ def calls_of(function):
     return seen
 
 
-PRODUCTS = ("matmul", "linear", "convolve", "attention")
-
-
 def product_flops(name, arrays, out, settings):
     """FLOPs of the products in one call of the operation `name`, one of PRODUCTS, from shapes: an int.
 
@@ -58,11 +56,11 @@ def product_flops(name, arrays, out, settings):
     return 2 * out.size * first.shape[-1]
 
 
-# operation: (entries of what, operations for each of them, and in its gradient rule); new operations add theirs
-COSTS = {name: ("out", 0, 0) for name in ("reshape", "permute", "concat", "cast")}
-COSTS |= {name: ("out", 1, 0) for name in ("eq", "ne", "lt", "le", "gt", "ge")}
-COSTS |= {name: ("out", 0, 0) for name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")}
-COSTS |= {name: ("out", 0, 1) for name in ("index", "embedding")}
+# operation: (entries of what, operations for each, the same in its rule); new operations add their own
+COSTS = dict.fromkeys(("reshape", "permute", "concat", "cast"), ("out", 0, 0))
+COSTS |= dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), ("out", 1, 0))
+COSTS |= dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"), ("out", 0, 0))
+COSTS |= dict.fromkeys(("index", "embedding"), ("out", 0, 1))
 COSTS |= {
     "add": ("out", 1, 0), "sub": ("out", 1, 1), "mul": ("out", 1, 2), "div": ("out", 1, 4),
     "neg": ("out", 1, 1), "exp": ("out", 1, 1), "log": ("out", 1, 1), "sqrt": ("out", 1, 2),
@@ -83,7 +81,8 @@ def product_gradient_flops(name, arrays, out, settings):
     """
     if name == "attention":  # the scores again, two more of their size, and two of the result's
         return 2 * arrays[1].shape[-2] * (3 * arrays[0].size + 2 * out.size)
-    return sum(map(bool, settings.get("needs", (True, True))[:2])) * product_flops(name, arrays, out, settings)
+    wanted = settings.get("needs", (True, True))[:2]
+    return sum(map(bool, wanted)) * product_flops(name, arrays, out, settings)
 
 
 def flops_of(name, arrays, out, settings, backward=False):
@@ -213,119 +212,27 @@ def this_machine(size=1024, megabytes=64, clock=time.perf_counter):
     copy = np.empty_like(block)
     product = measure(lambda: np.matmul(a, b, out=out), clock)
     copied = measure(lambda: np.copyto(copy, block), clock)
-    return Machine(product_flops("matmul", (a, b), out, {}) / min(product.runs), 2 * block.nbytes / min(copied.runs))
+    flops = product_flops("matmul", (a, b), out, {})
+    return Machine(flops / min(product.runs), 2 * block.nbytes / min(copied.runs))
 
 
 def speedup(slow, fast, pairs=7, clock=time.perf_counter):
-    """How many times as long `slow()` takes as `fast()`: the Timing of the ratios of `pairs` of runs, in turns.
+    """How many times as long `slow()` takes as `fast()`: a Timing of ratios, of `pairs` of runs in turns.
 
-    What disturbs the machine for a while disturbs both of a pair. One run of each goes first and does not count.
+    What disturbs the machine for a while disturbs both of a pair. One run of each warms up.
     """
     slow(), fast()
-    runs = [tuple(measure(one, clock, warmup=0, repeats=1).median for one in (slow, fast)) for _ in range(pairs)]
-    ratios = [first / second for first, second in runs]
+    once = {"clock": clock, "warmup": 0, "repeats": 1}
+    ratios = [measure(slow, **once).median / measure(fast, **once).median for _ in range(pairs)]
     return Timing(float(np.median(ratios)), *np.quantile(ratios, (0.25, 0.75)).tolist(), tuple(ratios))
 
 
-class Row(NamedTuple):
-    """One call of an operation ("forward") or of its rule ("backward"), or the sum of several.
-
-    start, seconds: from the beginning of the block. shapes: of what it was given, None where it had none.
-    """
-
-    name: str
-    way: str
-    calls: int
-    start: float
-    seconds: float
-    flops: int
-    bytes: int
-    shapes: tuple = ()
-    thread: int = 0
-
-
-class Profile:
+class Profile(Recorder):
     """What each operation in a block costs, forward and backward: `with Profile() as profile:`.
 
-    rows: a Row for each call, in order. seconds: the time of the block, that of counting left out. Raises RuntimeError
-    where somebody else observes already, for a clock that stands still, and for a block in which no operation
-    ran; ValueError naming an operation that flops_of does not know.
+    A Recorder (rows, seconds, total, by_operation, table, trace_events, save_trace) that counts by flops_of
+    and bytes_of. Raises what it raises, and ValueError naming an operation that nobody has counted.
     """
 
     def __init__(self, clock=time.perf_counter):
-        self.clock, self.rows, self.seconds, self.counting = clock, [], 0.0, 0.0
-
-    def __enter__(self):
-        if Op.observer is not None:
-            raise RuntimeError("Profile: somebody observes the operations already")
-        self.rows, self.counting, self.start = [], 0.0, self.clock()
-        Op.observer = self.observe
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        Op.observer, self.seconds = None, self.clock() - self.start - self.counting
-        if kind is None and not self.rows:
-            raise RuntimeError("Profile: no operation ran in this block")
-        if kind is None and not self.seconds > 0:
-            raise RuntimeError(f"Profile: the clock stands still, {self.seconds} s for {len(self.rows)} operations")
-
-    def observe(self, op, function, arguments, settings):
-        begin = self.clock()
-        results = function(*arguments, **settings)
-        end = self.clock()
-        backward = function is op.rule
-        inputs, read = (arguments[2:], (arguments[0], *arguments[2:])) if backward else (arguments, arguments)
-        several = results if isinstance(results, (tuple, list)) else (results,)
-        outputs = [np.asarray(x) for x in several if x is not None]
-        flops = flops_of(op.__name__, inputs, arguments[1] if backward else outputs[0], settings, backward)
-        moved = bytes_of(read, outputs)
-        if op.__name__ in ("embedding", "index") and moved and not backward:
-            moved = 2 * bytes_of((), outputs)
-        shapes = tuple(None if x is None else np.shape(x) for x in inputs)
-        way, thread = "backward" if backward else "forward", threading.get_ident()
-        row = Row(op.__name__, way, 1, begin - self.start - self.counting, end - begin, flops, moved, shapes, thread)
-        self.rows.append(row)
-        self.counting += self.clock() - end
-        return results
-
-    def total(self, name=None, way=None):
-        """The Row that sums those of an operation and of a way, or of all."""
-        rows = [row for row in self.rows if name in (None, row.name) and way in (None, row.way)]
-        sums = [sum(column) for column in zip(*[(r.calls, r.seconds, r.flops, r.bytes) for r in rows], strict=True)]
-        calls, seconds, flops, moved = sums or (0, 0.0, 0, 0)
-        return Row(name or "all", way or "both", calls, rows[0].start if rows else 0.0, seconds, flops, moved)
-
-    def by_operation(self):
-        """A Row for each operation and way, those that took longest first."""
-        kinds = dict.fromkeys((row.name, row.way) for row in self.rows)
-        return sorted((self.total(*kind) for kind in kinds), key=lambda row: -row.seconds)
-
-    def table(self, limit=10):
-        """The operations that took longest, as text; its last line says how much of the block they all are."""
-        lines = [f"{'operation':18}{'way':10}{'calls':>6}{'ms':>9}{'share':>7}{'MFLOP':>10}{'GFLOP/s':>9}{'MB':>9}{'FLOP/B':>8}"]
-        for row in [*self.by_operation()[:limit], self.total()]:
-            rate = row.flops / row.seconds / 1e9 if row.seconds else math.nan
-            intensity = row.flops / row.bytes if row.bytes else math.nan
-            lines.append(
-                f"{row.name:18}{row.way:10}{row.calls:6}{row.seconds * 1e3:9.2f}{row.seconds / self.seconds:7.0%}"
-                f"{row.flops / 1e6:10.2f}{rate:9.2f}{row.bytes / 1e6:9.2f}{intensity:8.2f}"
-            )
-        share = self.total().seconds / self.seconds
-        only = f"only {share:.0%}, the rest is outside of operations (engine, optimizer, Python)"
-        said = f"{share:.0%}" if share >= 0.9 else only
-        return "\n".join([*lines, f"operations take {said} of {self.seconds * 1e3:.1f} ms"])
-
-    def trace_events(self):
-        """The rows as complete events of the trace-event format, in microseconds."""
-        return [
-            {
-                "name": row.name, "cat": row.way, "ph": "X", "ts": row.start * 1e6, "dur": row.seconds * 1e6,
-                "pid": 1, "tid": row.thread, "args": {"flops": row.flops, "bytes": row.bytes, "shapes": str(row.shapes)},
-            }
-            for row in self.rows
-        ]  # fmt: skip
-
-    def save_trace(self, path):
-        """Write the trace as JSON, for https://ui.perfetto.dev."""
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"traceEvents": self.trace_events(), "displayTimeUnit": "ms"}, file)
+        super().__init__(Op, flops_of, bytes_of, clock)

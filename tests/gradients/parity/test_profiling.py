@@ -1,0 +1,92 @@
+"""FLOPs of products beside PyTorch's counter, forward and backward; and every operation has been counted."""
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import tinytorch.core
+from tinytorch import Tensor, nn
+from tinytorch.core.attention import attention
+from tinytorch.core.losses import cross_entropy
+from tinytorch.core.profiling import COSTS, PRODUCTS, Profile
+from tinytorch.core.tensor import Op
+
+
+def drawn(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def theirs(function, *arrays, wants):
+    """(FLOPs forward, FLOPs of both) of PyTorch's function of these arrays."""
+    tensors = [torch.tensor(array, requires_grad=want) for array, want in zip(arrays, wants, strict=True)]
+    counts = []
+    for backward in (False, True):
+        with FlopCounterMode(display=False) as counter:
+            out = function(*tensors)
+            if backward:
+                out.sum().backward()
+        counts.append(counter.get_total_flops())
+    return counts
+
+
+def ours(function, *arrays, wants):
+    tensors = [Tensor(array, requires_grad=want) for array, want in zip(arrays, wants, strict=True)]
+    with Profile() as profile:
+        function(*tensors).sum().backward()
+    products = [row for row in profile.rows if row.name in PRODUCTS]
+    return [sum(r.flops for r in products if r.way == "forward"), sum(r.flops for r in products)]
+
+
+CASES = {
+    "matmul": (lambda a, b: a @ b, lambda a, b: a @ b, [(5, 3), (3, 4)], [True, True]),
+    "batches": (torch.matmul, lambda a, b: a @ b, [(2, 5, 3), (2, 3, 4)], [True, True]),
+    "linear": (torch.nn.functional.linear, nn.functional.linear, [(6, 5), (4, 5), (4,)], [True] * 3),
+    "a first layer": (torch.nn.functional.linear, nn.functional.linear, [(6, 5), (4, 5), (4,)], [False, True, True]),
+    "convolution": (torch.nn.functional.conv2d, nn.functional.conv2d, [(2, 3, 8, 7), (4, 3, 3, 2)], [True, True]),
+    "images": (torch.nn.functional.conv2d, nn.functional.conv2d, [(2, 3, 8, 7), (4, 3, 3, 2)], [False, True]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_products_count_what_pytorchs_counter_counts(case):
+    their_function, our_function, shapes, wants = CASES[case]
+    arrays = [drawn(*shape) for shape in shapes]
+    assert ours(our_function, *arrays, wants=wants) == theirs(their_function, *arrays, wants=wants)
+
+
+def test_attention_counts_two_products_and_five_on_the_way_back():
+    """PyTorch's formulas for a fused kernel; on a processor its counter sees whatever the kernel is made of."""
+    from torch.utils import flop_counter
+
+    query, key, value = (2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 6)
+    forward = flop_counter.sdpa_flop_count(query, key, value)
+    backward = flop_counter.sdpa_backward_flop_count((2, 3, 5, 6), query, key, value)
+    arrays = [drawn(*shape) for shape in (query, key, value)]
+    got = ours(lambda q, k, v: attention(q, k, v, scale=0.5), *arrays, wants=[True] * 3)
+    assert got == [forward, forward + backward]
+
+
+def test_a_network_counts_what_pytorchs_counter_counts():
+    images, labels = np.ones((4, 1, 8, 8), np.float32), np.array([0, 1, 2, 0])
+    layers = lambda made: [made.Conv2d(1, 2, 3), made.ReLU(), made.MaxPool2d(2), made.Flatten(), made.Linear(18, 3)]
+    model = torch.nn.Sequential(*layers(torch.nn))
+    with FlopCounterMode(display=False) as counter:
+        torch.nn.functional.cross_entropy(model(torch.tensor(images)), torch.tensor(labels)).backward()
+    with Profile() as profile:
+        cross_entropy(nn.Sequential(*layers(nn))(Tensor(images)), labels).backward()
+    found = sum(row.flops for row in profile.rows if row.name in PRODUCTS)
+    assert found == counter.get_total_flops() == 5184 * 2 + 432 * 3
+
+
+def test_every_operation_has_been_counted():
+    found = set()
+    for module in pkgutil.iter_modules(tinytorch.core.__path__):
+        values = vars(importlib.import_module(f"tinytorch.core.{module.name}")).values()
+        found |= {value.__name__ for value in values if isinstance(value, Op)}
+    named = {name for name in found if not name.startswith("_")}
+    assert len(named) > 40
+    assert named - set(PRODUCTS) - set(COSTS) == set()
