@@ -96,7 +96,7 @@ Nearly all arithmetic of a network is in products, and follows from shapes. Each
 
 As in PyTorch's `FlopCounterMode`, biases (may be None), scale and softmax do not count; what a mask hides does.
 
-**Write `product_flops(name, arrays, out, settings)`**: an `int`, from the shapes of inputs and result; no entry is looked at, and a size of 0 makes 0. Any other name is a `ValueError` that
+**Write `product_flops(name, arrays, out, settings)`**: an `int`, from the shapes of inputs and result; no entry is looked at; size 0 makes 0. Any other name is a `ValueError` that
 holds it.
 """
 
