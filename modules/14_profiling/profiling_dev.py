@@ -67,7 +67,8 @@ def calls_of(function):
     def observe(op, run, arguments, settings):
         results = run(*arguments, **settings)
         if run is op.forward:
-            seen.append((op.__name__, arguments, np.asarray(results), settings))
+            out = results[0] if op.saves else results
+            seen.append((op.__name__, arguments, np.asarray(out), settings))
         return results
 
     before, Op.observer = Op.observer, observe
