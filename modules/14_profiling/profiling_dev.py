@@ -97,7 +97,7 @@ Nearly all arithmetic of a network is in products, and follows from shapes. Each
 
 As in PyTorch's `FlopCounterMode`, biases (may be None), scale and softmax do not count; what a mask hides does.
 
-**Write `product_flops(name, arrays, out, settings)`**: an `int`, from the shapes of inputs and result; no entry is looked at; size 0 makes 0. Any other name is a `ValueError` that
+**Write `product_flops(name, arrays, out, settings)`**: an `int`, from the shapes of inputs and result; no entry is looked at; a size of 0 makes 0. Any other name is a `ValueError` that
 holds it.
 """
 
@@ -656,7 +656,7 @@ expect(growth(sizes, sizes**3 * noise), fitted, "noise", atol=1e-9)
 
 # %% [markdown]
 r"""
-**Predict** three exponents over the size n of a matrix n × n: its sum, a product of two of them, and an addition of two single numbers (n Tensors of shape ()).
+**Predict** three exponents over the size n of a matrix n × n: its sum, a product of two of them, and n additions of two single numbers.
 """
 
 # %% tags=["measure"]
@@ -681,7 +681,7 @@ By their counts: 2, 3 and 1. Measured exponents are often a little off: small pr
 
 ### What the machine can do
 
-Two numbers bound every operation: the *peak*, FLOP/s in a large matrix product, where everything is in cache and all lanes are busy; and the *bandwidth*, bytes a second in a copy of
+Two numbers bound every operation: the *peak*, FLOPs a second (FLOP/s) in a large matrix product, where everything is in cache and all lanes are busy; and the *bandwidth*, bytes a second in a copy of
 arrays that no cache holds. An operation of intensity i can at best reach min(peak, bandwidth · i): the *roofline* (Williams, Waterman and Patterson, 2009). Where both are equal, at
 peak / bandwidth, is the *ridge*: left of it an operation waits for memory, right of it for the processor. Neither is read off a data sheet here: `this_machine` measures both.
 """
@@ -873,7 +873,8 @@ what the operation *has to* move; one that makes temporary arrays moves more and
 
 ## Memory over a step
 
-**Predict**: is what `held_bytes` counts what the operating system sees? `tracemalloc` notes every array that NumPy asks memory for. Parameters were there before, and are subtracted.
+**Predict**: does `held_bytes` count what really is in memory? And where in a step is most of it? `tracemalloc` notes every array that NumPy asks memory for. Parameters were there before,
+and are left out of both.
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}
@@ -917,8 +918,8 @@ analyze_memory()
 
 # %% [markdown]
 r"""
-The count is nearly all that is traced; the rest is Python's objects and masks. The peak lies near the turn: activations shrink as gradients come. What limits a batch is this hill,
-and not the parameters.
+The count is nearly all that is traced; the rest is Python's own objects. The peak lies just behind the turn, where the first gradients stand beside all activations; then `backward` releases more than it
+makes. What limits a batch is this hill, and not the parameters.
 
 ## How long would GPT-2 take here?
 
@@ -964,14 +965,15 @@ machines at once are for.
 r"""
 ## A question
 
-(a) Take from your table of the GPT the operation that takes most time, and `add`: which intensity and which share of its roof has each (for `add` count both by hand from its row, or print more rows)? What would you change about each to
-make it faster? (b) What are the two ratios of backward to forward of your CNN? Name one reason why the ratio of FLOPs is not 2. (c) How many years did your run print for GPT-2, at your rate and at the peak? By which factor could better code at most shorten it here?
+(a) Which of the GPT's operations came closest to its roof in your run, and which stayed farthest below it? Give intensity and share of both, say on which side of your ridge they lie, and what you would
+change about each. (b) What are the two ratios of backward to forward of your CNN? Name one reason why the ratio of FLOPs is not 2. (c) How many years did your run print for GPT-2, at your rate and at the peak? By which factor could better code at most shorten it here?
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "written-roofline", "locked": false, "points": 3, "schema_version": 3, "solution": true, "task": false}
 r"""
 ### BEGIN SOLUTION
-For graders: (a) `linear`, dozens of FLOPs a byte, right of the ridge: a better product, larger batches; `add`, about 0.1, waits for memory: fuse it with its neighbours or do without it, 1 point. (b) The printed ratios; the first layer's
+For graders: (a) the printed numbers: closest a product (`linear`, dozens of FLOPs a byte, right of the ridge: a better kernel, larger batches); farthest one of many passes (`gelu`, `layer_norm`, near the
+ridge or left of it: it moves temporary arrays; fuse them), 1 point. (b) The printed ratios; the first layer's
 images want no gradient, attention computes its scores again, or elementwise rules of another number of operations, 1 point. (c) Both printed numbers; their quotient, peak over rate, is the factor, 1 point.
 ### END SOLUTION
 """
