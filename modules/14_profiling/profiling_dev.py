@@ -297,7 +297,7 @@ An array of 1,000,000 float32 numbers takes 4 MB, and `add` of two of them moves
 Memory delivers few numbers in the time that a processor computes many, so `add` waits for memory, and the product for the processor. That is what part 2 will draw.
 
 **Write `bytes_of(inputs, outputs)`**, both lists or tuples, an `int`: the bytes of each array among the inputs, once even if it is given twice (`x * x`), plus those of the outputs. What is no
-array (a number, None) costs nothing. An output that lies in the memory of an input was not computed: a view, as `x.T`, or the input itself (`np.may_share_memory(a, b)` tells). It does not
+array (a number, None) costs nothing in either. An output that lies in the memory of an input was not computed: a view, as `x.T`, or the input itself (`np.may_share_memory(a, b)` tells). It does not
 count; and if there are outputs and all are such, nothing has moved at all: 0.
 """
 
@@ -330,6 +330,8 @@ def test_unit_bytes_of():
     expect(bytes_of((x,), (x[2:4],)), 0, "a slice: nothing moves")
     expect(bytes_of((x, y), (out, x, y)), 420, "only one of three outputs is new")
     expect(bytes_of((y,), (y, y)), 0, "add's rule hands over grad twice")
+    expect(bytes_of((x,), (out, None)), 400, "None among the outputs: an input that wanted no gradient")
+    expect(bytes_of((x,), (None, x.T)), 0, "None and a view")
     expect(bytes_of((x[:0],), (y[:0].copy(),)), 0, "no entries")
     expect(bytes_of((), (out,)), 200, "zeros: only written")
     expect(bytes_of((x,), ()), 200, "no output: only read")
@@ -536,7 +538,7 @@ def measure(function, clock=time.perf_counter, warmup=1, repeats=7):
 # %% nbgrader={"grade": true, "grade_id": "test-measure", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def timed_with(durations, **settings):
     """(the Timing, calls, readings) of a function whose calls take these seconds, on a clock of its own."""
-    now, called, readings = [100.0], [], []
+    now, called, readings = [100], [], []
 
     def work():
         now[0] += durations[len(called)]
@@ -571,7 +573,7 @@ def test_unit_measure_errors():
         expect_error(ValueError, number, measure, lambda: calls.append(1), lambda: len(calls), **settings)
     expect(len(calls), 0, "nothing runs before the numbers are checked")
     expect_error(ValueError, "clock", measure, lambda: None, lambda: 5.0)
-    ticks = iter([0.0, 2.0, 3.0, 1.0, 4.0, 6.0])
+    ticks = iter([0.0, 2.0, 3.0, 2.5, 4.0, 6.0])
     expect_error(ValueError, "clock", measure, lambda: None, lambda: next(ticks), repeats=3)
     timing = timed_with([0, 0, 3], warmup=0, repeats=3)[0]
     expect(timing.runs, (0.0, 0.0, 3.0), "single runs may be too short for the clock")

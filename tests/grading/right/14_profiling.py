@@ -106,6 +106,7 @@ def bytes_of(inputs, outputs):
         if id(x) not in ids:
             ids.add(id(x))
             total += x.size * x.itemsize
+    outputs = [x for x in outputs if hasattr(x, "nbytes")]
     fresh = [out for out in outputs if all(not np.may_share_memory(out, x) for x in arrays)]
     if len(outputs) > 0 and len(fresh) == 0:
         return 0
@@ -113,7 +114,7 @@ def bytes_of(inputs, outputs):
 
 # %% bytes_of: returns early
 def bytes_of(inputs, outputs):
-    inputs = [x for x in inputs if type(x) is np.ndarray]
+    inputs, outputs = ([x for x in some if type(x) is np.ndarray] for some in (inputs, outputs))
     is_view = [any(np.may_share_memory(out, x) for x in inputs) for out in outputs]
     if is_view and all(is_view):
         return 0
