@@ -1,4 +1,4 @@
-"""The GPT of module 13 and what makes it write: `from tinytorch.transformers import GPT, generate`."""
+"""The GPT of module 13 and what makes it write, with the caches of 17: `from tinytorch.transformers import GPT, generate`."""
 
 from tinytorch._lazy import facade
 
@@ -8,6 +8,9 @@ __getattr__, __dir__, __all__ = facade(
         "transformers": (
             "GPT", "TransformerBlock", "attention_maps", "from_nanogpt", "generate", "initialize", "next_token_loss",
             "overfit_batch", "sample", "train_language_model",
+        ),
+        "memoization": (
+            "KVCache", "PrefixCache", "cache_for", "cached_attention", "forward_cached", "generate_cached",
         ),
     },
 )  # fmt: skip

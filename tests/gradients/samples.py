@@ -254,6 +254,20 @@ def torch_layer_norm(torch, x, weight, bias=None, *, eps=1e-5):
     return torch.nn.functional.layer_norm(x, weight.shape, weight, bias, eps)
 
 
+def twice_used(a, b):
+    """What the sample of `recomputed` runs again; `+` and `*` are those of either framework."""
+    return a * b + a * a
+
+
+@st.composite
+def reruns(draw):
+    from tinytorch.core.tensor import random_generator
+
+    left, right = draw(broadcastable())
+    state = random_generator().bit_generator.state
+    return (draw(arrays(left)), draw(arrays(right))), {"function": twice_used, "parameters": (), "state": state}
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -312,6 +326,8 @@ SAMPLES = {
     "attention": Sample(attentions(), torch_attention),
     # 13 transformers
     "layer_norm": Sample(layer_normalizations(), torch_layer_norm),
+    # 17 memoization
+    "recomputed": Sample(reruns(), lambda torch, a, b, **settings: twice_used(a, b)),
     # 21 residual
     "batch_norm": Sample(normalizations(), torch_batch_norm),
 }  # fmt: skip

@@ -1,1 +1,1 @@
-"""Helpers under PyTorch's names: `tinytorch.utils.data`."""
+"""Helpers under PyTorch's names: `tinytorch.utils.data`, `tinytorch.utils.checkpoint`."""
