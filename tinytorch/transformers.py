@@ -1,4 +1,4 @@
-"""The GPT of module 13 and what makes it write, with the caches of 17: `from tinytorch.transformers import GPT, generate`."""
+"""The GPT of module 13, what makes it write, and the caches of 17: `from tinytorch.transformers import GPT`."""
 
 from tinytorch._lazy import facade
 

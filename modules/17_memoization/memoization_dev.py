@@ -152,7 +152,9 @@ def test_unit_KVCache():
     expect(np.asarray(values)[0, 0], [[0, -1, -2], [-3, -4, -5], [18, 18, 18]], "and the values")
     expect(np.shares_memory(keys, cache.keys), True, "the keys are a view of cache.keys")
     expect(np.shares_memory(values, cache.values), True, "the values are a view of cache.values")
-    expect(np.asarray(cache.keys)[:, 0, 0, 3], np.zeros((2, 3)), "the last place is free in both layers")
+    for name in ("keys", "values"):
+        free = np.asarray(getattr(cache, name))[:, 0, 0, 3]
+        expect(free, np.zeros((2, 3)), f"the last place of both layers is free in {name}")
     none = np.zeros((1, 1, 0, 3))
     expect(cache.append(0, none, none)[0].shape, (1, 1, 0, 3), "no token")
     expect(KVCache(1, 2, 3, 4, 5, np.float64).values.dtype, np.float64, "the dtype")
@@ -167,9 +169,10 @@ def test_unit_KVCache_errors():
     expect_error(ValueError, [4, 3, 2], cache.append, 0, three[:, :, :2], three[:, :, :2])
     for shape in [(1, 2, 1, 3), (2, 1, 1, 3), (2, 2, 1, 1), (2, 1, 3), (2, 2, 1, 4)]:
         wrong, right = np.full(shape, 7.0), np.full((2, 2, 1, 3), 7.0)
-        expect_error(ValueError, [shape], cache.append, 0, wrong, wrong)
+        expect_error(ValueError, [shape], cache.append, 0, wrong, right)
         expect_error(ValueError, [shape], cache.append, 0, right, wrong)
-    expect(cache.lengths, [3], "the length after eleven errors")
+    expect_error(ValueError, [(2, 2, 2, 3)], cache.append, 0, three[:, :, :1], three[:, :, :2])
+    expect(cache.lengths, [3], "the length after twelve errors")
     expect(np.asarray(cache.keys).max(), 1, "nothing of them was stored in keys")
     expect(np.asarray(cache.values).max(), 1, "nor in values")
     last = three[:, :, :1] * 5
@@ -452,9 +455,10 @@ def test_unit_generate_cached():
                        for write in (generate_cached, generate))
         expect(got, wanted, f"22 tokens after 3, block 8, {settings}")
     expect(prompt, [[3, 1, 4], [15, 9, 2]], "the prompt stays as it is")
-    long = np.arange(11)[None]
-    wanted = generate(model, long, 5, temperature=0)
-    expect(generate_cached(model, long, 5, temperature=0), wanted, "a prompt longer than the block")
+    for other, n in [(model, 11), (small_gpt(1), 2)]:
+        wanted = generate(other, [range(n)], 5, temperature=0)
+        got = generate_cached(other, [range(n)], 5, temperature=0)
+        expect(got, wanted, f"a prompt of {n}, longer than the block")
     expect(generate_cached(model, prompt, 0), prompt, "no new tokens")
     expect((model.training, Op.recording), (True, True), "the model's mode afterwards, and recording")
     print("🔬 generate_cached: passed")
@@ -659,6 +663,7 @@ def test_unit_PrefixCache():
     cache = cache_for(model, 1)
     forward_cached(model, [poet], cache)
     store.keep(poet, cache)
+    cache.keys[...] = cache.values[...] = 100.0  # whose it is may write into it
     expect([store.tokens, store.nbytes], [6, 2 * 2 * 6 * 16 * 4], "tokens and bytes of one text")
     cases = [([3, 1, 4, 1, 5, 9, 2], 6), ([3, 1, 4, 8], 3), (poet, 5), ([1, 1, 4, 1], 0), ([3], 0)]
     for ids, shared in cases:
@@ -692,8 +697,10 @@ def test_unit_PrefixCache_bound():
     expect(list(store.entries), [(4, 4), (3, 3, 3), (6, 6, 6)], "1 1 1 1 goes; 3 3 3 was kept again")
     store.keep([7] * 11, cache)
     expect(store.tokens, 8, "11 tokens are more than the bound: nothing changes")
-    store.keep([8] * 16, cache_for(model, 1))
-    expect(store.tokens, 8, "an empty cache holds nothing of a text")
+    store.keep([8] * 10, cache)
+    expect(list(store.entries), [(8,) * 10], "10 are not")
+    store.keep([9] * 16, cache_for(model, 1))
+    expect(store.tokens, 10, "an empty cache holds nothing of a text")
     print("🔬 PrefixCache, bound: passed")
 
 test_unit_PrefixCache_bound()
@@ -901,8 +908,8 @@ def test_unit_checkpoint_parameters():
             "given twice": lambda x: checkpoint(layer.forward, x, parameters=2 * [*layer.parameters()])}
     found = {}
     for name, way in ways.items():
-        layer.zero_grad()
-        layer[0].bias.grad = np.array([1, 2, 3], np.float32)
+        for parameter in layer.parameters():
+            parameter.grad = np.ones(parameter.shape, np.float32)
         manual_seed(5)
         out = way(x)
         before = random_generator().random()
