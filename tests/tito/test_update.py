@@ -81,6 +81,7 @@ def test_answers_and_own_cells_stay_and_the_rest_is_new(workspace, course):
         ("assert double(4) == 8", "assert double(5) == 10"),
         ("expected 8, got {double(4)}", "expected 10, got {double(5)}"),
         ("UNIT = 1", "UNIT = 10"),
+        ("What do you get when", "And what do you get when"),
     )
     change(course, "modules/01_alpha/README.md", ("# Alpha", "# Alpha, again"))
     put(course / "tinytorch" / "extra.py", '"""New in the package."""\n')
@@ -101,6 +102,7 @@ def test_answers_and_own_cells_stay_and_the_rest_is_new(workspace, course):
     completed = workspace.tito("module", "complete", "1")
     assert completed.exit_code == 0, completed.stdout + completed.stderr
     assert workspace.tito("module", "status").stderr == "", "the stubs are those of the new version"
+    assert "1. And what do you get when" in workspace.tito("hint", "1", "double").stdout
 
 
 def test_a_changed_stub_stands_below_the_answer(workspace, course):

@@ -37,7 +37,7 @@ def test_a_workspace_holds_exactly_what_a_student_needs(tito, mini_course, dest)
     expected = {*WANTED, "README.md", ".gitignore", "pyproject.toml"}
     expected |= {"tinytorch/notebook.py", "tinytorch/core/__init__.py"}
     expected |= {path.relative_to(mini_course).as_posix() for path in (mini_course / "tinytorch").glob("_*.py")}
-    expected |= {".tito/stubs/manifest.json"}
+    expected |= {".tito/stubs/manifest.json", ".tito/hints.json"}
     for name in ("01_alpha", "02_beta", "03_gamma"):
         short = name.split("_")[1]
         parts = {*MODULE_FILES, f"test_{short}.py", f"{short}_dev.ipynb"}

@@ -99,6 +99,7 @@ def _standing_data(standing):
         "max_points": record.max_points if record and not record.adopted else None,
         "adopted": record.adopted if record and record.adopted else None,
         "gave_up": standing.helped.gave_up or None,
+        "hints": standing.helped.hints,
     }
 
 
@@ -114,6 +115,9 @@ def _print_status(found):
             console.line(f"{one.module}: {name} is still empty")
         if one.helped.gave_up:
             console.line(f"{one.module}: its solution was asked for on {one.helped.gave_up[:10]}")
+        if one.helped.hints:
+            each = ", ".join(f"{count} for {name}" for name, count in one.helped.hints.items())
+            console.line(f"{one.module}: hints shown: {each}")
     _print_next(found.next)
 
 
@@ -143,7 +147,7 @@ def test(
 
     -v adds the lines of the notebook, yours and the test's, that were running when a test failed.
     """
-    from tito.services import modules, runner
+    from tito.services import hints, modules, runner
 
     project, catalog = open_project()
     found = catalog.find(module)
@@ -159,6 +163,7 @@ def test(
             measure=everything,
             measure_seconds=measure_seconds,
         )
+    hints.remember(project, found, report)
     console.show(_report_data(project, report), lambda: _print_report(project, report))
     modules.require_passed(report)
 

@@ -1,5 +1,5 @@
 """Is an answer in what is handed out? Every statement of a solution or a hidden test, and every hint, is looked for in
-every text file.
+every text file; of the file of hints, where hints belong, the rest.
 
 Statements are compared without white space, line breaks, comment signs, parentheses, trailing commas and the kind of
 quotes, so that a formatter or a comment sign does not hide one. A statement of fewer than 25 characters, and one that
@@ -23,13 +23,15 @@ UNCOMPARED = r"\\\n|[\s#()]|,(?=\s*[)\]}])"
 COMPARED = re.compile(rf"(?!{UNCOMPARED})[\s\S]")
 UNCOMPARED = re.compile(UNCOMPARED)
 JSON_FILES = (".ipynb", ".json")
+HINTS = ".tito/hints.json"  # of a workspace
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """origins: {normalised statement: where the course has it}."""
+    """origins: {normalised statement: where the course has it}; hints: those of them that are hints."""
 
     origins: dict[str, str]
+    hints: frozenset = frozenset()
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,24 @@ def secrets(project, catalog):
     """What nothing handed to students may hold. Only the course repository knows it."""
     if not project.is_course:
         raise ProjectError("a workspace holds no solutions to look for", "run this in the course repository")
-    origins, provided = {}, []
+    origins, hinted, provided = {}, set(), []
     for module in catalog:
         source = load(project, module.source(project))
         for index, cell in enumerate(source.node.cells):
             found = _secret_regions(source, index)
             for line, text in _secret_texts(source, index, found):
                 origins.setdefault(normalised(text), where(source, index, line))
+                hinted.discard(normalised(text))
             for hint in hints(cell):
                 if len(normalised(hint)) >= SHORTEST:
+                    if normalised(hint) not in origins:  # what is also an answer is a secret everywhere
+                        hinted.add(normalised(hint))
                     origins.setdefault(normalised(hint), where(source, index))
             if cell.cell_type == "code":
                 provided.append(normalised("\n".join(syntax.lines_outside(cell.source, found))))
     given = "\n".join(provided)
-    return Secrets({statement: origin for statement, origin in origins.items() if statement not in given})
+    kept = {statement: origin for statement, origin in origins.items() if statement not in given}
+    return Secrets(kept, frozenset(hinted))
 
 
 def scan(folder, secrets):
@@ -69,9 +75,11 @@ def scan(folder, secrets):
         data = path.read_bytes() if path.is_file() else b"\0"
         if b"\0" in data:  # no text
             continue
+        name = path.relative_to(folder).as_posix()
+        allowed = secrets.hints if name == HINTS else ()
         for place, text in _texts(path, data.decode("utf-8", "replace")):
-            label = path.relative_to(folder).as_posix() + place
-            leaks += [Leak(label, *finding) for finding in _find(text, secrets)]
+            found = (finding for finding in _find(text, secrets) if finding[1] not in allowed)
+            leaks += [Leak(name + place, *finding) for finding in found]
     return leaks
 
 

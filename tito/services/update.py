@@ -20,7 +20,7 @@ from tito import recover
 from tito.catalog import read_catalog
 from tito.errors import ProjectError, UsageError, WorkError, changing
 from tito.project import read_project
-from tito.services import lock, merging, modules, notebooks, pristine
+from tito.services import hints, lock, merging, modules, notebooks, pristine
 from tito.services.files import atomic_write, digest, remove_tree
 from tito.services.progress import read_progress, written
 
@@ -281,6 +281,8 @@ class _Plan:
             with_old = json.loads(path.read_text(encoding="utf-8")).get("notebooks", {})
         manifest["notebooks"] = {**with_old, **manifest["notebooks"]}  # a module that the course dropped can stay
         self._put(".tito/stubs/manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
+        if (path := hints.path(self.new)).is_file():
+            self._put(".tito/hints.json", path.read_bytes())
 
     def put_ready(self):
         ready = self.project.root / recover.READY

@@ -11,7 +11,7 @@ from pathlib import Path
 from tito.catalog import read_catalog
 from tito.errors import ProjectError, UsageError, changing
 from tito.project import Project, enclosing_project, read_project, require_own_tito
-from tito.services import leaks, notebooks, pristine
+from tito.services import hints, leaks, notebooks, pristine
 from tito.services.files import atomic_write, remove_tree
 from tito.services.strip import strip
 
@@ -57,8 +57,7 @@ def init(project, dest):
     with _draft_beside(dest) as draft:
         workspace = Project(draft, "workspace", project.version)
         _copy_common(project, draft)
-        for module in catalog:
-            _copy_module(project, module, draft)
+        hints.write(workspace, {module.name: _copy_module(project, module, draft) for module in catalog})
         _write_stubs(workspace)
         _require_no_leaks(project, catalog, draft)
         with changing(f"look into {dest}"):
@@ -132,6 +131,7 @@ def _pyproject(project):
 
 
 def _copy_module(project, module, draft):
+    """Hand out a module; its notebook as the course has it, with answers and hints."""
     target = draft / "modules" / module.name
     target.mkdir()
     for name in ("README.md", "module.toml", module.tests.name):
@@ -142,6 +142,7 @@ def _copy_module(project, module, draft):
     if not project.stretch:
         notebooks.leave_stretch_uncounted(source.node)
     notebooks.write(strip(source.node, source), target / module.notebook.name)
+    return source.node
 
 
 def _write_stubs(workspace):
