@@ -35,6 +35,7 @@ class Recorder:
     op: the class Op with the observer's slot. flops_of(name, arrays, out, settings, backward) and
     bytes_of(inputs, outputs) count. rows: a Row for each call, in order. seconds: the time of the block, that of
     counting left out. On the way back the incoming gradient and the inputs are taken as read, the gradients as written.
+    An operation that runs others has only the time between them in its own row.
 
     Raises RuntimeError where somebody else observes already, for a clock that stands still and for a block in which no
     operation ran.
@@ -42,12 +43,13 @@ class Recorder:
 
     def __init__(self, op, flops_of, bytes_of, clock=time.perf_counter):
         self._op, self._flops_of, self._bytes_of, self._clock = op, flops_of, bytes_of, clock
-        self.rows, self.seconds, self._start, self._counting = [], 0.0, 0.0, 0.0
+        self.rows, self.seconds, self._start = [], 0.0, 0.0
+        self._counting = self._inside = 0.0  # seconds of counting so far, and of operations inside the present one
 
     def __enter__(self):
         if self._op.observer is not None:
             raise RuntimeError(f"{type(self).__name__}: somebody observes the operations already")
-        self.rows, self._counting, self._start = [], 0.0, self._clock()
+        self.rows, self._counting, self._inside, self._start = [], 0.0, 0.0, self._clock()
         self._op.observer = self._observe
         return self
 
@@ -60,12 +62,16 @@ class Recorder:
             raise RuntimeError(f"{type(self).__name__}: {clock}")
 
     def _observe(self, op, function, arguments, settings):
+        around, self._inside = self._inside, 0.0
         begin = self._clock()
+        start = begin - self._start - self._counting
         results = function(*arguments, **settings)
         end = self._clock()
-        start, seconds = begin - self._start - self._counting, end - begin
+        seconds = end - begin - self._inside
         self.rows.append(self._row(op.__name__, function is op.rule, arguments, results, settings, start, seconds))
-        self._counting += self._clock() - end
+        done = self._clock()
+        self._counting += done - end
+        self._inside = around + done - begin
         return results
 
     def _row(self, name, backward, arguments, results, settings, start, seconds):

@@ -269,6 +269,20 @@ def test_counting_is_left_out_of_the_time():
     assert profile.seconds == 5.0
 
 
+def test_an_operation_that_runs_others_has_only_its_own_time(monkeypatch):
+    @Op
+    def outer(x):
+        return (Tensor(x) * 2.0 + 1.0).numpy()
+
+    monkeypatch.setitem(COSTS, "outer", ("out", 0, 0))
+    with Profile(ticking()) as profile:
+        outer(numbers(3))
+        numbers(3) * 2.0
+    assert [(row.name, row.seconds) for row in profile.rows] == [("mul", 1), ("add", 1), ("outer", 3), ("mul", 1)]
+    assert profile.seconds == 9
+    assert profile.total().seconds <= profile.seconds
+
+
 def test_a_table_says_what_the_operations_do_not_explain():
     with Profile(ticking()) as profile:
         numbers(3) + 1.0
