@@ -260,6 +260,14 @@ def test_a_profile_sees_both_ways():
     assert Op.observer is None
 
 
+def test_a_way_back_that_never_ran_has_no_row():
+    with Profile() as profile:
+        relu(linear(numbers(6, 5), numbers(4, 5, grad=True)))
+    back = profile.total(way="backward")
+    assert (back.calls, back.seconds, back.flops, back.bytes) == (0, 0, 0, 0)
+    assert {row.way for row in profile.by_operation()} == {"forward"}
+
+
 def test_counting_is_left_out_of_the_time():
     with Profile(ticking()) as profile:
         numbers(3) + 1.0
