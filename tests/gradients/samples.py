@@ -268,6 +268,34 @@ def reruns(draw):
     return (draw(arrays(left)), draw(arrays(right))), {"function": twice_used, "parameters": (), "state": state}
 
 
+@st.composite
+def fused_poolings(draw):
+    """Images, kernels and biases whose convolution is of even size, and whose sums differ from each other and from 0."""
+    n, c, o = (draw(st.integers(1, 3)) for _ in range(3))
+    kernel, padding = (draw(st.tuples(st.integers(low, 3 - low), st.integers(low, 3 - low))) for low in (1, 0))
+    size = tuple(k + 1 + 2 * draw(st.integers(0, 2)) - 2 * min(p, (k + 1) // 3) for k, p in zip(kernel, padding))
+    padding = tuple(min(p, (k + 1) // 3) for k, p in zip(kernel, padding))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    weight, bias = generator.normal(size=(o, c, *kernel)), generator.normal(size=o)
+    return (generator.normal(size=(n, c, *size)), weight, bias), {"stride": (1, 1), "padding": padding}
+
+
+def torch_conv_relu_pool(torch, x, weight, bias, *, stride, padding):
+    out = torch.nn.functional.conv2d(x, weight, bias, stride, padding)
+    return torch.nn.functional.max_pool2d(torch.relu(out), 2)
+
+
+@st.composite
+def vocabularies(draw):
+    n, d, symbols = draw(NOT_EMPTY), draw(NOT_EMPTY), draw(NOT_EMPTY)
+    targets = np.array([draw(st.integers(0, symbols - 1)) for _ in range(n)])
+    return (draw(arrays((n, d))), draw(arrays((symbols, d)))), {"targets": targets, "chunk": draw(st.integers(1, 6))}
+
+
+def torch_linear_cross_entropy(torch, hidden, weight, *, targets, chunk):
+    return torch.nn.functional.cross_entropy(hidden @ weight.T, torch.tensor(targets))
+
+
 SAMPLES = {
     # 01 tensor
     "add": binary("add"),
@@ -328,6 +356,9 @@ SAMPLES = {
     "layer_norm": Sample(layer_normalizations(), torch_layer_norm),
     # 17 memoization
     "recomputed": Sample(reruns(), lambda torch, a, b, **settings: twice_used(a, b)),
+    # 18 acceleration
+    "conv_relu_pool": Sample(fused_poolings(), torch_conv_relu_pool),
+    "linear_cross_entropy": Sample(vocabularies(), torch_linear_cross_entropy),
     # 21 residual
     "batch_norm": Sample(normalizations(), torch_batch_norm),
 }  # fmt: skip

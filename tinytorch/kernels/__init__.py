@@ -9,9 +9,11 @@ module is tested or graded holds it no more: see `withheld`.
 import importlib
 from typing import NamedTuple
 
-__all__ = ["Engine", "Engines", "Withheld", "use_kernels", "withheld"]
+__all__ = ["Engine", "Engines", "Withheld", "rewrites", "use_kernels", "withheld"]
 
 FAST, YOURS = "fast", "yours"
+
+rewrites = {}  # {name of an engine: a function that gives a model the layers that know it}; module 18 adds "yours"
 
 
 class Engine(NamedTuple):
@@ -74,8 +76,10 @@ def use_kernels(model, name):
     """Let every layer of a model that has an engine of this name run by it; returns the model.
 
     A layer of that kind has its operation's Engines as `engines` and the name of the one that runs as `kernels`.
-    Raises ValueError where no layer knows the name.
+    "yours", of module 18, fuses layers of a Sequential into one. Raises ValueError where no layer knows the name.
     """
+    if _is_there(name) and name in rewrites:
+        rewrites[name](model)
     layers = [layer for layer in model.modules() if isinstance(getattr(layer, "engines", None), Engines)]
     if not layers:
         raise ValueError("no layer of this model lets its kernels be chosen")
@@ -88,9 +92,23 @@ def use_kernels(model, name):
     return model
 
 
+def _is_there(name):
+    """Import module 18 where its engine is asked for; whether an engine of that name may be registered."""
+    if name != YOURS or name in rewrites:
+        return True
+    try:
+        importlib.import_module("tinytorch.core.acceleration")
+    except ModuleNotFoundError as error:
+        if error.name != "tinytorch.core.acceleration":
+            raise
+    return name in rewrites
+
+
 def _hint(name):
     if name != YOURS:
         return ""
+    if _is_there(name):
+        return "; yours run where a Conv2d, a ReLU and a MaxPool2d(2) follow each other in a Sequential"
     return "; those are what you write and register in module 18 (18_acceleration), which has not done so yet"
 
 

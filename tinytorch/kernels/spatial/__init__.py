@@ -5,7 +5,10 @@ multiplications; the notebook shows each trick and its gain. Arrays in, arrays o
 are pairs.
 """
 
-from tinytorch.kernels.spatial.convolution import convolve, convolve_gradient
+from tinytorch.kernels.spatial.convolution import ConvolutionOfSome, convolve, convolve_gradient
 from tinytorch.kernels.spatial.pooling import pool_avg, pool_avg_gradient, pool_max, pool_max_gradient
 
-__all__ = ["convolve", "convolve_gradient", "pool_avg", "pool_avg_gradient", "pool_max", "pool_max_gradient"]
+__all__ = [
+    "ConvolutionOfSome", "convolve", "convolve_gradient", "pool_avg", "pool_avg_gradient", "pool_max",
+    "pool_max_gradient",
+]  # fmt: skip

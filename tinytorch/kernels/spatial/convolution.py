@@ -1,8 +1,14 @@
 """Which way a convolution and its gradients are computed: decided by shapes, and by nothing else."""
 
+import math
+import threading
+
 import numpy as np
 
+from tinytorch.kernels.blocks import Scratch
 from tinytorch.kernels.spatial.products import (
+    fill_by_columns,
+    fill_by_planes,
     forward_by_columns,
     forward_by_planes,
     input_gradient_by_planes,
@@ -10,7 +16,13 @@ from tinytorch.kernels.spatial.products import (
     weight_gradient_by_planes,
 )
 from tinytorch.kernels.spatial.windows import Geometry, window_geometry
-from tinytorch.kernels.spatial.winograd import forward_by_winograd, weight_gradient_by_winograd, winograd_pays
+from tinytorch.kernels.spatial.winograd import (
+    fill_by_winograd,
+    forward_by_winograd,
+    transformed_kernels,
+    weight_gradient_by_winograd,
+    winograd_pays,
+)
 
 FEW_CHANNELS = 4  # measured: with more, columns are faster than planes
 
@@ -26,6 +38,33 @@ def convolve_blocks(x, weight, bias, geometry):
     else:
         forward_by_columns(x, weight, bias, geometry, out)
     return out.transpose(0, 3, 1, 2)
+
+
+class ConvolutionOfSome:
+    """A convolution without bias that is asked for a few images at a time: some(images) is (n, OH, OW, O).
+
+    What does not depend on the images (Winograd's transformed kernels) is computed once, and each thread keeps its
+    work memory and its result, which the thread's next call overwrites.
+    """
+
+    def __init__(self, weight, *, stride, padding):
+        self.weight, self.stride, self.padding = weight, stride, padding
+        self.kernels, self.own = None, threading.local()
+
+    def __call__(self, images):
+        weight, scratch = self.weight, self.own.__dict__.setdefault("scratch", Scratch())
+        (o, c), geometry = weight.shape[:2], window_geometry(images, weight.shape[2:], self.stride, self.padding)
+        out = scratch("result", (len(images), *geometry.out_size, o), images.dtype)
+        everything = slice(0, len(images)), slice(0, geometry.out_size[0])
+        if winograd_pays(images, c, o, geometry):
+            if self.kernels is None:  # two threads may both do it, with the same result
+                self.kernels = transformed_kernels(weight)
+            fill = fill_by_winograd(images, weight, 0, geometry, out, self.kernels)
+            everything = slice(0, len(images)), slice(0, math.ceil(geometry.out_size[0] / 4))  # rows of tiles
+        else:
+            fill = (fill_by_planes if c <= FEW_CHANNELS else fill_by_columns)(images, weight, 0, geometry, out)
+        fill(everything, scratch)
+        return out
 
 
 def input_gradient(grad, weight, geometry, x):

@@ -23,8 +23,8 @@ def forward_by_columns(x, weight, bias, geometry, out):
     sum_over_blocks(fill_by_columns(x, weight, bias, geometry, out), geometry.blocks(x, weight[0].size))
 
 
-def forward_by_planes(x, weight, bias, geometry, out):
-    """Fill out (N, OH, OW, O) with one matrix product per image."""
+def fill_by_planes(x, weight, bias, geometry, out):
+    """A function (block, scratch) that fills this block of out (N, OH, OW, O) with one matrix product per image."""
     matrix = weight.reshape(len(weight), -1).T
 
     def fill(block, scratch):
@@ -33,7 +33,12 @@ def forward_by_planes(x, weight, bias, geometry, out):
         np.matmul(planes.transpose(0, 2, 1), matrix, out=pixels)
         pixels += bias
 
-    sum_over_blocks(fill, geometry.blocks(x, len(matrix)))
+    return fill
+
+
+def forward_by_planes(x, weight, bias, geometry, out):
+    """Fill out (N, OH, OW, O) with one matrix product per image."""
+    sum_over_blocks(fill_by_planes(x, weight, bias, geometry, out), geometry.blocks(x, weight[0].size))
 
 
 def weight_gradient_by_columns(grad, x, geometry, shape, blocks=None):

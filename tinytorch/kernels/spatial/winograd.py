@@ -93,11 +93,23 @@ def on_both_axes(matrix, tiles, scratch, name):
     return np.matmul(matrix, half.reshape(b, a, -1), out=whole).reshape(b, b, *tiles.shape[2:])
 
 
+def transformed_kernels(weight):
+    """weight (O, C, 3, 3) as the 36 matrices (C, O) that tiles are multiplied by."""
+    to_kernel = np.array(TO_KERNEL, weight.dtype)
+    kernels = on_both_axes(to_kernel, weight.transpose(2, 3, 1, 0), Scratch(), "kernels")
+    return kernels.reshape(36, *weight.shape[1::-1])
+
+
 def forward_by_winograd(x, weight, bias, geometry, out):
     """Fill out (N, OH, OW, O)."""
+    fill = fill_by_winograd(x, weight, bias, geometry, out, transformed_kernels(weight))
+    sum_over_blocks(fill, tile_blocks(x, geometry, sum(weight.shape[:2])))
+
+
+def fill_by_winograd(x, weight, bias, geometry, out, kernels):
+    """A function (block of tiles, scratch) that fills this block of out (N, OH, OW, O)."""
     (o, c), wide = weight.shape[:2], math.ceil(geometry.out_size[1] / 4)
-    to_input, to_kernel, to_out = (np.array(matrix, x.dtype) for matrix in (TO_INPUT, TO_KERNEL, TO_OUT))
-    kernels = on_both_axes(to_kernel, weight.transpose(2, 3, 1, 0), Scratch(), "kernels").reshape(36, c, o)
+    to_input, to_out = (np.array(matrix, x.dtype) for matrix in (TO_INPUT, TO_OUT))
     fill_plainly = fill_by_columns(x, weight, bias, geometry, out)
 
     def fill(block, scratch):
@@ -118,7 +130,7 @@ def forward_by_winograd(x, weight, bias, geometry, out):
         else:  # tiles at the edge reach over it
             target[...] = results.reshape(-1, 4 * high, 4 * wide, o)[:, : target.shape[1], : target.shape[2]]
 
-    sum_over_blocks(fill, tile_blocks(x, geometry, c + o))
+    return fill
 
 
 def weight_gradient_by_winograd(grad, x, geometry, shape):
