@@ -94,7 +94,9 @@ class Run:
         expected = self.facts["datasets"][self.data]
         self.epochs, self.asserts = options.epochs or expected["epochs"], expected["asserts"]
         usual = self.epochs == expected["epochs"]
+        self.kernels = os.environ.get("TINYTORCH_KERNELS", "")
         name = f"{self.data}-seed{self.seed}" + ("" if usual else f"-epochs{self.epochs}")
+        name += f"-{self.kernels}" if self.kernels else ""
         self.records = self.root / ".tito" / "milestones" / self.home.name
         self.folder = Path(options.report or self.records / name).resolve()
         self.elsewhere = options.report
@@ -215,8 +217,11 @@ class Run:
         test: in place of validation, data by which nothing is chosen: what is measured on them after each epoch is
         called so ("test_loss"). A program that trains several models gives each another `name`.
         """
+        from tinytorch.kernels import use_kernels
         from tinytorch.training import Checkpoint, ProgressBar
 
+        if self.kernels:  # before a checkpoint is loaded: names and Parameters stay the same
+            use_kernels(trainer.model, self.kernels)
         path = self.folder / f"{name}.npz"
         self.checkpoints.append(path)
         trainer.callbacks = [one for one in trainer.callbacks if not isinstance(one, ProgressBar)]

@@ -67,11 +67,12 @@ for epoch, claim in expected:
 
 # the report
 
+whose = "the fused kernels of your module 18" if run.kernels == "yours" else "the convolutions of your module 09"
 what = "A network of two convolutions and two dense layers" if run.data == "cifar10" else "LeNet-5"
 shown = {"cifar10": "photographs, mirrored and shifted at random", "digits": "digits, enlarged and shifted at random"}
 run.about(
     f"{what} learned from {len(train):,} training images ({shown.get(run.data, 'digits')}) in {run.epochs} epochs, "
-    f"with the convolutions of your module 09. After every epoch it read {len(test):,} test images, from which it does "
+    f"with {whose}. After every epoch it read {len(test):,} test images, from which it does "
     "not learn. Nothing was chosen by them: the result is that of the last epoch."
 )
 if run.data == "mnist":

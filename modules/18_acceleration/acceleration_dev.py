@@ -2,12 +2,12 @@
 r"""
 # 18 Acceleration
 
-ReLU and pooling take a third of a CNN's step (14), though they compute next to nothing: they walk through memory. Here you get the same results in another order: in blocks that stay
-in the cache, in fewer passes, on both cores.
+ReLU and pooling take a third of a CNN's step (14), though they compute next to nothing. Here you get the same results in another order: in blocks that stay in the cache,
+in fewer passes, on both cores.
 
 ## Three questions first
 
-**1.** (09) How many multiply-adds is a product of (n, m) with (m, p)?
+**1.** (09) How many multiply-adds is (n, m) times (m, p)?
 <details><summary>Answer</summary> n·m·p, in any order. </details>
 
 **2.** (12) Why does attention in blocks shrink its sum when a larger score comes?
@@ -48,7 +48,7 @@ r"""
 
 ### A product in blocks
 
-A processor computes on what lies in its *cache*, and waits long for the rest. The triple loop loads two numbers for each multiplication. In blocks of `s` × `s` a loaded number
+A processor waits for what is not in its *cache*. The triple loop loads two numbers for each multiplication. In blocks of `s` × `s` a loaded number
 takes part in `s` of them:
 
     n = m = p = 4                       numbers loaded
@@ -56,10 +56,10 @@ takes part in `s` of them:
     block 2:  8 products of 2×2 by 2×2        8 · (4 + 4)  =  64
     block 4:  1 product                       1 · (16 + 16) =  32
 
-`a` is loaded once for each column of blocks of the result, `b` once for each row. 
+`a` is loaded once for each column of blocks of the result, `b` once for each row.
 
 **Write `block_loads(n, m, p, block)`**, the numbers loaded for (n, m) times (m, p), an int, and **`matmul_in_blocks(a, b, block)`**: for each block of the result and each place on
-the inner axis, load one block of `a` and one of `b`, by `a[rows, columns]` with two slices, and add their product. The result has the common dtype of `a.dtype` and `b.dtype`, and zeros
+the inner axis, load one block of `a` and one of `b`, as `a[rows, columns]`, two slices, and add their product. The result has their common `dtype`, and zeros
 for an empty inner axis. A block below 1 and unequal inner sizes are a `ValueError` naming it, or both shapes.
 """
 
@@ -94,7 +94,7 @@ def matmul_in_blocks(a, b, block):
 
 # %% [markdown]
 r"""
-The tests hand in matrices that count:
+These matrices count:
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-Recorded", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
@@ -172,7 +172,7 @@ for n, m, p, block in [(7, 5, 3, 3), (1, 8, 6, 4), (5, 5, 5, 2), (4, 0, 2, 3)]:
 # %% [markdown]
 r"""
 Fewer loads help if a block stays in the cache while it is used. This simulated one holds 256 numbers in lines of 8; the line that was not used for longest goes.
-**Predict**: for 32 × 32 matrices, which block gives the fewest *misses*, loads of a new line?
+**Predict**: for 32 × 32 matrices, which block gives the fewest *misses*?
 """
 
 # %% tags=["measure"]
@@ -208,8 +208,8 @@ for block in (1, 2, 4, 8, 16, 32):
 r"""
 The misses fall as the loads do, until three blocks no longer fit: 3 · 8² = 192 numbers do, 3 · 16² = 768 do not. So a block is chosen for a cache.
 
-In Python the loop costs more than the misses. Where one NumPy call does a block's work, the effect can be seen.
-**Predict**: how much faster is a transposed copy in blocks of 64 × 64?
+In Python the loop costs more than the misses, unless one NumPy call does a block's work.
+**Predict** the gain of a transposed copy in blocks of 64 × 64:
 """
 
 # %% tags=["measure"]
@@ -308,8 +308,7 @@ class Watched(np.lib.mixins.NDArrayOperatorsMixin):
         self.data[key] = value.data if isinstance(value, Watched) else value
 
 
-def doubled(x, out):
-    np.multiply(x, 2, out=out)
+doubled = lambda x, out: np.multiply(x, 2, out=out)
 
 
 def watched_pair(numbers, dtype=np.float64):
@@ -693,8 +692,9 @@ def fuse(model):
     """Put a ConvReLUPool for each Conv2d, ReLU, MaxPool2d(2) in a row of a Sequential; returns the model."""
     for sequence in [one for one in model.modules() if isinstance(one, Sequential)]:
         layers = list(sequence)
-        for i, (conv, activation, pool) in enumerate(zip(layers, layers[1:], layers[2:], strict=False)):
-            if (type(conv), type(activation), type(pool)) != (Conv2d, ReLU, MaxPool2d):
+        for i, three in enumerate(zip(layers, layers[1:], layers[2:], strict=False)):
+            conv, pool = three[0], three[2]
+            if isinstance(conv, ConvReLUPool) or not all(map(isinstance, three, (Conv2d, ReLU, MaxPool2d))):
                 continue
             settings = pool.kernel_size, pool.stride, pool.padding
             if [pair(one) for one in settings] == [(2, 2), (2, 2), (0, 0)]:

@@ -1,5 +1,8 @@
 """The table of engines, and use_kernels, which switches a model."""
 
+import subprocess
+import sys
+
 import pytest
 
 from tinytorch import kernels, nn
@@ -26,8 +29,10 @@ def test_an_unknown_name_is_refused_and_the_known_ones_are_said():
         table().register("fast", max, min)
 
 
-def test_ones_own_kernels_are_named_with_their_module_until_they_are_registered():
+def test_ones_own_kernels_are_named_with_their_module_until_they_are_registered(monkeypatch):
     model = nn.Conv2d(1, 1, 3)
+    monkeypatch.setattr(kernels, "rewrites", {})
+    monkeypatch.setitem(sys.modules, "tinytorch.core.acceleration", None)  # as if it were not built
     with pytest.raises(ValueError, match="18_acceleration"):
         use_kernels(model, "yours")
     with pytest.raises(ValueError, match="18_acceleration"):
@@ -37,6 +42,14 @@ def test_ones_own_kernels_are_named_with_their_module_until_they_are_registered(
         assert use_kernels(model, "yours").kernels == "yours"
     finally:
         del spatial.convolve_engines.registered["yours"]
+
+
+def test_ones_own_kernels_are_found_when_they_are_asked_for():
+    code = "from tinytorch import nn; from tinytorch.kernels import use_kernels; "
+    code += "model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU(), nn.MaxPool2d(2)); "
+    code += "print(use_kernels(model, 'yours')[0].kernels)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert run.stdout == "yours\n"
 
 
 def test_a_model_is_switched_where_its_layers_know_the_name():

@@ -141,6 +141,18 @@ def test_the_readme_has_the_command_and_the_figures(milestone):
         assert f"| {seed} |" in text or f"seed {seed}" in text, "figures by seed"
 
 
+def test_a_network_on_the_kernels_of_module_18_reads_the_digits_as_well(root, monkeypatch):
+    monkeypatch.setenv("TINYTORCH_KERNELS", "yours")
+    (root / "pyproject.toml").write_text("[tool.tito]\nrole = 'workspace'\n", encoding="utf-8")
+    done, metrics = run_program(root, "04", data=root / "data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics["results"]["test accuracy"] >= 0.98
+    assert metrics["setting"]["kernels"] == "yours"
+    assert "the fused kernels of your module 18" in metrics["about"][0]
+    (table,) = [one for one in metrics["tables"] if one["name"] == "The kernels"] if "tables" in metrics else [None]
+    assert table is None or "yours, which ran" in str(table)
+
+
 @pytest.mark.parametrize(("name", "least"), [("03", 0.95), ("04", 0.98), ("07", 0.97)])
 def test_digits_are_read(root, name, least):
     """Without a dataset of its own, on the digits that are fetched from scikit-learn meanwhile."""

@@ -198,8 +198,9 @@ def fuse(model):
     """Put a ConvReLUPool for each Conv2d, ReLU, MaxPool2d(2) in a row of a Sequential; returns the model."""
     for sequence in [one for one in model.modules() if isinstance(one, Sequential)]:
         layers = list(sequence)
-        for i, (conv, activation, pool) in enumerate(zip(layers, layers[1:], layers[2:], strict=False)):
-            if (type(conv), type(activation), type(pool)) != (Conv2d, ReLU, MaxPool2d):
+        for i, three in enumerate(zip(layers, layers[1:], layers[2:], strict=False)):
+            conv, pool = three[0], three[2]
+            if isinstance(conv, ConvReLUPool) or not all(map(isinstance, three, (Conv2d, ReLU, MaxPool2d))):
                 continue
             settings = pool.kernel_size, pool.stride, pool.padding
             if [pair(one) for one in settings] == [(2, 2), (2, 2), (0, 0)]:
