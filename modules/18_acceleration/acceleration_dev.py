@@ -29,7 +29,6 @@ check_home()
 #| export
 import copy
 import math
-import threading
 
 import numpy as np
 
@@ -40,7 +39,7 @@ from tinytorch.core.tensor import Op, Tensor, result_dtype
 from tinytorch.kernels import Engines, rewrites
 from tinytorch.kernels.spatial import ConvolutionOfSome
 from tinytorch.kernels.spatial import convolve_gradient as fast_gradient
-from tinytorch.threads import map_blocks, thread_count
+from tinytorch.threads import map_blocks
 
 # %% [markdown]
 r"""
@@ -126,11 +125,10 @@ class Counted:
 
 # %% nbgrader={"grade": true, "grade_id": "test-matmul_in_blocks", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def test_unit_matmul_in_blocks():
-    for block, loads in [(1, 128), (2, 64), (4, 32), (9, 32)]:
-        expect(block_loads(4, 4, 4, block), loads, f"numbers loaded, 4 × 4, block {block}")
     expect(block_loads(2, 3, 5, 2), 2 * 3 * 3 + 3 * 5 * 1, "(2, 3) times (3, 5) in blocks of 2")
     left, right = np.arange(16.0).reshape(4, 4), np.arange(16.0)[::-1].reshape(4, 4)
     for block, loads in [(1, 128), (2, 64), (4, 32), (9, 32)]:
+        expect(block_loads(4, 4, 4, block), loads, f"numbers loaded, 4 × 4, block {block}")
         a, b = Recorded(left), Recorded(right)
         expect(matmul_in_blocks(a, b, block), left @ right, f"4 × 4 in blocks of {block}", rtol=1e-12)
         expect(a.loads + b.loads, loads, f"what was loaded, block {block}")
@@ -145,8 +143,10 @@ def test_unit_matmul_in_blocks_edges():
     a, b = Recorded(left), Recorded(right)
     expect(matmul_in_blocks(a, b, 2), left @ right, "(2, 3) times (3, 5) in blocks of 2", rtol=1e-12)
     expect([a.loads, b.loads, a.largest, b.largest], [18, 15, 4, 4], "loaded of a and of b; largest blocks")
-    small = Recorded(np.ones((2, 2), np.float32))
+    small, ones = Recorded(np.ones((2, 2), np.float32)), Recorded(np.ones((2, 2)))
     expect(matmul_in_blocks(small, small, 1), [[2, 2], [2, 2]], "float32 stays", dtype=np.float32)
+    for a, b in ((small, ones), (ones, small)):
+        expect(matmul_in_blocks(a, b, 1), [[2, 2], [2, 2]], "float32 and float64", dtype=np.float64)
     a, b = Recorded(np.ones((2, 0))), Recorded(np.ones((0, 3)))
     expect(matmul_in_blocks(a, b, 2), np.zeros((2, 3)), "an empty inner axis")
     expect_error(ValueError, 0, matmul_in_blocks, small, small, 0)
@@ -214,6 +214,7 @@ In Python the loop costs more than the misses, unless one NumPy call does a bloc
 
 # %% tags=["measure"]
 from tinytorch.core.profiling import measure, speedup
+from tinytorch.threads import thread_count
 
 
 def analyze_transposed_copy(n=4096, block=64):
@@ -340,6 +341,7 @@ def test_unit_chain_in_blocks():
     chain = Counted(doubled)
     expect(chain_in_blocks(chain, np.ones(3, np.float32), 7), [2, 2, 2], "one block", dtype=np.float32)
     expect(chain.calls, [[[3], [3]]], "it is as long as the array")
+    expect(chain_in_blocks(Counted(doubled), np.ones(3), 1), [2, 2, 2], "blocks of one entry")
     expect(chain_in_blocks(chain, np.ones((0, 2)), 7).shape, (0, 2), "nothing")
     expect(chain_in_blocks(chain, np.array(4.0), 7), 8, "an array of shape ()")
     expect_error(ValueError, 0, chain_in_blocks, chain, numbers, 0)
@@ -518,6 +520,9 @@ def relu_pool(convolution, images, bias, size):
     ### END SOLUTION
 
 # %% nbgrader={"grade": false, "grade_id": "provided-Reused", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+import threading
+
+
 class Reused:
     """A "convolution" that only copies, into memory of the thread that its next call there overwrites."""
 
@@ -584,7 +589,7 @@ def spread(grad, places):
     return out.reshape(n, 2 * h, 2 * w, c)
     ### END SOLUTION
 
-# %% nbgrader={"grade": true, "grade_id": "test-spread", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-spread", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
 def test_unit_spread():
     for place in range(5):
         got = np.asarray(spread(np.full((1, 1, 1, 1), 10.0), np.full((1, 1, 1, 1), place, np.uint8)))
@@ -599,7 +604,7 @@ def test_unit_spread():
 
 test_unit_spread()
 
-# %% nbgrader={"grade": true, "grade_id": "test-spread-hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+# %% nbgrader={"grade": true, "grade_id": "test-spread-hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Withheld: several images, place by place.
 ### BEGIN HIDDEN TESTS
 drawn = np.random.default_rng(184)
@@ -782,9 +787,12 @@ def test_unit_chunked_cross_entropy():
     expect(type(got[0]), float, "the type of the loss")
     large = chunked_cross_entropy(Overwritten([[900.0, -900, 900]], [1, 2]), np.array([0]))
     expect(large, (ln(2), [900 + ln(2)]), "logits of 900 and -900", atol=1e-9)
+    for logits_of, target, loss in [([-900.0, -900], 0, ln(2)), ([-900.0, 900], 1, 0), ([-900.0, 0], 0, 900)]:
+        got = chunked_cross_entropy(Overwritten([logits_of], [2]), np.array([target]))[0]
+        expect(got, loss, f"logits {logits_of} in one chunk, target {target}", atol=1e-9)
     small = chunked_cross_entropy(Overwritten(np.zeros((1, 4), np.float32), [2, 2]), np.array([3]))
     expect(small[1], [ln(4)], "float32 stays", atol=1e-6, dtype=np.float32)
-    expect_error(ValueError, 7, chunked_cross_entropy, Overwritten(logits, [2, 1]), np.array([7]))
+    expect_error(ValueError, 3, chunked_cross_entropy, Overwritten(logits, [2, 1]), np.array([3]))
     expect_error(ValueError, -1, chunked_cross_entropy, Overwritten(logits, [2, 1]), np.array([-1]))
     print("🔬 chunked_cross_entropy: passed")
 
@@ -830,10 +838,12 @@ def test_unit_chunked_gradients():
     logits, sums = np.log([[1.0, 2, 5]]), np.log([8.0])
     got = list(chunked_gradients(Overwritten(logits, [2, 1]), np.array([1]), sums))
     expect(got, [[[1 / 8, -6 / 8]], [[5 / 8]]], "the worked example", atol=1e-12)
+    got = list(chunked_gradients(Overwritten(logits, [3]), np.array([1]), sums))
+    expect(got, [[[1 / 8, -6 / 8, 5 / 8]]], "one chunk", atol=1e-12)
     two, sums = np.log([[1.0, 2, 5], [4, 4, 8]]), np.log([8.0, 16.0])
-    got = list(chunked_gradients(Overwritten(two, [1, 2]), np.array([2, 0]), sums))
-    wanted = [[[1 / 16], [-6 / 16]], [[2 / 16, -3 / 16], [2 / 16, 4 / 16]]]
-    expect(got, wanted, "two rows: halves", atol=1e-12)
+    got = list(chunked_gradients(Overwritten(two, [1, 1, 1]), np.array([2, 1]), sums))
+    wanted = [[[1 / 16], [2 / 16]], [[2 / 16], [-6 / 16]], [[-3 / 16], [4 / 16]]]
+    expect(got, wanted, "two rows, three chunks", atol=1e-12)
     chunks = Overwritten(two, [1, 1, 1])
     grads = chunked_gradients(chunks, np.array([2, 0]), sums)
     next(grads)

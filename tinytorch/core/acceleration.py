@@ -6,14 +6,13 @@ Exported from module 18_acceleration by tito export. Edit the notebook of that m
 
 import copy
 import math
-import threading
 
 import numpy as np
 
 from ..kernels import Engines, rewrites
 from ..kernels.spatial import ConvolutionOfSome
 from ..kernels.spatial import convolve_gradient as fast_gradient
-from ..threads import map_blocks, thread_count
+from ..threads import map_blocks
 from .activations import ReLU, relu
 from .layers import Module, Sequential
 from .spatial import Conv2d, MaxPool2d, check_fit, conv2d, convolve_engines, max_pool2d, pair
