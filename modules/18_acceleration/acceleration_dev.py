@@ -91,11 +91,6 @@ def matmul_in_blocks(a, b, block):
     return out
     ### END SOLUTION
 
-# %% [markdown]
-r"""
-These matrices count:
-"""
-
 # %% nbgrader={"grade": false, "grade_id": "provided-Recorded", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
 class Recorded:
     """A matrix that is read in blocks, `a[rows, columns]` with two slices, and counts what it gave away."""
@@ -845,8 +840,7 @@ def test_unit_chunked_gradients():
     wanted = [[[1 / 16], [2 / 16]], [[2 / 16], [-6 / 16]], [[-3 / 16], [4 / 16]]]
     expect(got, wanted, "two rows, three chunks", atol=1e-12)
     chunks = Overwritten(two, [1, 1, 1])
-    grads = chunked_gradients(chunks, np.array([2, 0]), sums)
-    next(grads)
+    next(chunked_gradients(chunks, np.array([2, 0]), sums))
     expect(chunks.read, 1, "chunks that were read for the first gradient")
     chunks = Overwritten(np.zeros((1, 2), np.float32), [2])
     small = chunked_gradients(chunks, np.array([0]), np.log(np.float32([2])))
