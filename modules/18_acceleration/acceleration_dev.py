@@ -1051,7 +1051,7 @@ Layers that look at the whole batch (batch normalization) see only their part he
 A small CNN, as three layers and fused, as a whole and in two parts:
 """
 
-# %%
+# %% nbgrader={"grade": false, "grade_id": "provided-parts", "locked": true, "schema_version": 3, "solution": false, "task": false}
 from tinytorch.core.losses import CrossEntropyLoss
 from tinytorch.core.spatial import Flatten
 from tinytorch.core.tensor import manual_seed
