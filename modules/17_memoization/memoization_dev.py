@@ -873,7 +873,7 @@ def recomputed_gradient(grad, out, *arrays, function, parameters, state, needs):
 
 # %% nbgrader={"grade": true, "grade_id": "test-checkpoint", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_checkpoint():
-    calls, held = [], lambda out: [a.shape for t in topological_order(out) if t.node for a in t.node.arrays]
+    calls, nodes = [], lambda out: [t.node for t in topological_order(out) if t.node is not None]
 
     def chain(a, b):
         calls.append(1)
@@ -882,7 +882,7 @@ def test_unit_checkpoint():
     inputs, found = [Tensor(x, True, np.float64) for x in ([[0.5, -1.0], [2.0, 0.25]], [1.0, 3.0])], []
     for run in (chain, lambda a, b: checkpoint(chain, a, b)):
         before, out = len(calls), run(*inputs)
-        kept, once = held(out), len(calls) - before
+        kept, once = [a.shape for node in nodes(out) for a in node.arrays], len(calls) - before
         out.backward(np.ones((2, 2)))
         found.append([out.numpy(), *[x.grad for x in inputs]])
         for x in inputs:
