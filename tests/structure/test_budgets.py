@@ -106,6 +106,10 @@ LISTED = {
         tests=413,
         wordy=("layer_norm",),
     ),
+    "15_quantization": Listed(
+        provided=316,
+        tests=383,
+    ),
     "21_residual": Listed(
         provided=249,
         tests=394,

@@ -78,8 +78,8 @@ def decibels(x, approximation):
 def quantize_channels(weight, axis=0, bits=8):
     """(codes, scales) of `weight`, symmetric, with a scale of its own for each place along `axis`.
 
-    codes: int8, of weight's shape. scales: float32, positive, of size 1 along the other axes; 1 where a channel
-    holds nothing but zeros. Raises ValueError for nan, and for bits that are not 2 to 8.
+    codes: int8, of weight's shape. scales: float32, positive, of size 1 along the other axes; 1 where a
+    channel holds nothing but zeros. Raises ValueError for nan, and for bits that are not 2 to 8.
     """
     weight = np.asarray(weight, np.float32)
     others = tuple(i for i in range(weight.ndim) if i != axis % weight.ndim)
@@ -95,7 +95,7 @@ def exact_length(largest_a, largest_b):
     Raises ValueError for a largest number below 1.
     """
     if largest_a < 1 or largest_b < 1:
-        raise ValueError(f"exact_length: the largest integers are at least 1, not {largest_a} and {largest_b}")
+        raise ValueError(f"exact_length: largest integers are at least 1, not {largest_a} and {largest_b}")
     return 2**24 // (largest_a * largest_b)
 
 
@@ -151,10 +151,10 @@ def calibrate(samples, method="extremes", bits=8):
 
 @Op
 def quantized_linear(x, codes, scale, bias=None, *, input_range=None):
-    """x (…, in) times the transpose of int8 codes (out, in) with their scale (out, 1), plus bias: float32 (…, out).
+    """x (…, in) times the transpose of codes (out, in) with scale (out, 1), plus bias: float32 (…, out).
 
-    input_range: (scale, zero_point) of x, which is then quantized to 8 bits too and multiplied in integers; or
-    None, for weights only. It has no gradient.
+    input_range: (scale, zero_point) of x, which is then quantized to 8 bits too and multiplied in integers;
+    or None, for weights only. It has no gradient.
     """
     if input_range is None:
         out = x.astype(np.float32, copy=False) @ dequantize(codes, scale).T
@@ -300,7 +300,7 @@ def linear_layers(model):
 
 @no_grad()
 def inputs_of(model, samples):
-    """{path: list of input arrays} of the linear_layers, while `model` runs over `samples`, arrays or Tensors."""
+    """{path: list of input arrays} of the linear_layers while `model` runs over `samples`."""
     watched = {path: Watched(layer) for path, layer in linear_layers(model).items()}
     for one in watched.values():
         model = replace_layer(model, one.layer, one)
@@ -340,7 +340,7 @@ def file_bytes(model):
 
 @Op
 def fake_quantize(x, *, scale, zero_point=0, bits=8):
-    """x to codes and back, in x's dtype; the gradient passes where no code was cut off (Bengio and others, 2013)."""
+    """x to codes and back, in x's dtype; the gradient passes where no code was cut off (Bengio, 2013)."""
     return dequantize(quantize(x, scale, zero_point, bits), scale, zero_point).astype(x.dtype)
 
 
@@ -351,7 +351,7 @@ def fake_quantize_gradient(grad, out, x, *, scale, zero_point=0, bits=8):
 
 
 def pack_groups(weight, group=32):
-    """(packed, scales) of `weight` in 4 bits: uint8 with two codes each, and a float16 for each `group` of weights.
+    """(packed, scales) of `weight` in 4 bits: uint8 of two codes each, and a float16 for each `group`.
 
     Raises ValueError for a group that is not even and positive, and for weights without a finite scale.
     """
