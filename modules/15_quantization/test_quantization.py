@@ -166,7 +166,7 @@ def test_what_the_product_refuses():
         with pytest.raises(TypeError, match=str(wrong.dtype)):
             int8_matmul(codes, wrong.T)
     for k, other in [(1024, 1500), (1500, 1024), (0, 3)]:
-        with pytest.raises(ValueError, match=r"(?s)(?=.*\(1, {}\))(?=.*\({}, 1\))".format(k, other)):
+        with pytest.raises(ValueError, match=rf"(?s)(?=.*\(1, {k}\))(?=.*\({other}, 1\))"):
             int8_matmul(np.ones((1, k), np.int8), np.ones((other, 1), np.int8))
 
 

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 import tinytorch.core.autograd  # noqa: F401 - gives every Tensor its backward
-from tinytorch import Tensor
+from tinytorch import Tensor, manual_seed, nn
+from tinytorch.checkpoints import save_checkpoint
 from tinytorch.core.attention import repeat_heads
 from tinytorch.core.embeddings import rotate
+from tinytorch.core.quantization import decibels, fake_quantize, file_bytes, pack_groups, unpack_groups
+from tinytorch.core.spatial import Conv2d, Flatten, MaxPool2d
+from tinytorch.core.transformers import GPT
 
 
 def test_turned_rows_meet_by_their_distance():
@@ -27,3 +31,43 @@ def test_a_group_serves_its_heads():
     np.testing.assert_allclose(x.grad, expected)
     with pytest.raises(ValueError, match=r"(?s)(?=.*5)(?=.*2)"):
         repeat_heads(x, 5)
+
+
+def test_a_straight_through_gradient_stops_where_codes_are_cut_off():
+    x = Tensor(np.linspace(-2, 2, 81), True, np.float64)
+    out = fake_quantize(x, scale=0.25, zero_point=2, bits=4)
+    assert len(np.unique(out.numpy())) <= 15
+    out.backward(np.full(81, 3.0))
+    inside = (np.rint(x.numpy() / 0.25) + 2 >= -7) & (np.rint(x.numpy() / 0.25) + 2 <= 7)
+    np.testing.assert_array_equal(x.grad, 3.0 * inside)
+    assert 0 < inside.sum() < 81
+
+
+@pytest.mark.parametrize("group", [2, 6, 32, 128])
+@pytest.mark.parametrize("shape", [(1,), (7, 33), (3, 4, 5, 2)])
+def test_packed_weights_come_back_within_half_a_scale(group, shape):
+    weight = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    packed, scales = pack_groups(weight, group)
+    assert packed.dtype == np.uint8
+    assert scales.dtype == np.float16
+    assert len(packed) * 2 == len(scales) * group
+    back = unpack_groups(packed, scales, shape)
+    each = np.repeat(scales.astype(np.float32), group)[: weight.size].reshape(shape)
+    assert (np.abs(back - weight) <= 0.505 * each).all()
+
+
+def test_a_file_of_four_bits_is_as_small_as_promised(tmp_path):
+    manual_seed(0)
+    eyes = nn.Conv2d(1, 6, 5, padding=2), MaxPool2d(2), nn.Conv2d(6, 16, 5), MaxPool2d(2), Flatten()
+    reader = nn.Sequential(*eyes, nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10))
+    eyes = Conv2d(3, 32, 3, padding=1), MaxPool2d(2), Conv2d(32, 64, 3, padding=1), MaxPool2d(2), Flatten()
+    photos = nn.Sequential(*eyes, nn.Linear(4096, 128), nn.Linear(128, 10))
+    for name, model in {"LeNet-5": reader, "GPT": GPT(65, 64, 4, 4, 128), "photos": photos}.items():
+        state = model.state_dict()
+        packed = {path: pack_groups(array) if array.ndim > 1 else array for path, array in state.items()}
+        save_checkpoint(tmp_path / name, packed)
+        share = (tmp_path / name).stat().st_size / file_bytes(model)
+        assert share <= 0.17, f"{name}: {share:.3f}"
+        for path, array in state.items():
+            if array.ndim > 1:
+                assert 15 < decibels(array, unpack_groups(*packed[path], array.shape)) < 30
