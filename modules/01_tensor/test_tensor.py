@@ -730,3 +730,9 @@ def test_a_network_in_float32(generator):
     expected = np.maximum(x @ w + 0.5, 0) @ v
     assert got.dtype == np.float32
     np.testing.assert_allclose(got.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_operation_is_copied_and_pickled_like_a_function():
+    assert copy.deepcopy([add]) == [add]
+    assert copy.copy(add) is add
+    assert pickle.loads(pickle.dumps(add)) is add

@@ -123,6 +123,7 @@ def test_unit_quantization_range_edges():
     expect_error(ValueError, "nan", quantization_range, -1, math.nan)
     expect_error(ValueError, "nan", quantization_range, math.nan, 1, 8, False)
     expect_error(ValueError, "inf", quantization_range, -1, math.inf)
+    expect_error(ValueError, "inf", quantization_range, -math.inf, 1)
     print("🔬 quantization_range, edges: passed")
 
 test_unit_quantization_range_edges()
@@ -138,7 +139,7 @@ for bits in range(2, 9):
     expect(float(scale), (high - low) / 2 / top, f"{bits} bits: the scale", rtol=1e-9)
     expect(int(zero_point), int(np.rint(-top - low / float(scale))), f"{bits} bits: the zero point")
     expect(quantization_range(low, high, bits), (max(-low, high) / top, 0), "symmetric", rtol=1e-9)
-expect_error(ValueError, "inf", quantization_range, -math.inf, 1, 8, False)
+expect_error(ValueError, "inf", quantization_range, -math.inf, -1, 8, False)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -417,6 +418,7 @@ def test_unit_exact_length():
     expect(exact_length(5000, 4000), 0, "one product is too large already")
     expect(type(exact_length(3, 5)), int, "the type")
     expect_error(ValueError, [0, 5], exact_length, 0, 5)
+    expect_error(ValueError, [3, 0], exact_length, 3, 0)
     expect_error(ValueError, [5, -1], exact_length, 5, -1)
     print("🔬 exact_length: passed")
 
@@ -599,12 +601,18 @@ def test_unit_calibrate():
     expect(calibrate(iter(batches), "extremes"), (-2.0, 4.0), "from an iterator")
     expect(calibrate([[3, 3]]), (3.0, 3.0), "a constant")
     thousand = [np.arange(500), np.arange(1000, 499, -1)]
-    expect(calibrate(thousand, "percentile"), (1.0, 999.0), "0 to 1000: one off on each side", rtol=1e-6)
+    found = calibrate(thousand, "percentile")
+    expect(found, (1.0, 999.0), "0 to 1000: one off on each side", rtol=1e-6)
+    expect([type(end) for end in found], [float, float], "the types")
     spread = [np.ones(100), [10.0]]
     expect(calibrate(iter(spread), "least_squares", bits=2), (0.25, 2.5), "the worked example", rtol=1e-6)
+    negative = [-np.ones(100), [-10.0]]
+    expect(calibrate(negative, "least_squares", bits=2), (-2.5, -0.25), "and its negative", rtol=1e-6)
+    crowd = [np.ones(2000), [40.0]]
+    expect(calibrate(crowd, "least_squares", bits=2), (0.05, 2.0), "the narrowest share", rtol=1e-6)
     expect(calibrate(spread, "least_squares"), (1.0, 10.0), "8 bits: the widest is best", rtol=1e-6)
-    low, high = calibrate([np.zeros(5)], "least_squares")
-    expect((low, high, type(low)), (0.0, 0.0, float), "zeros: all are equal")
+    expect(calibrate([np.zeros(5)], "least_squares"), (0.0, 0.0), "zeros: all are equal")
+    expect(type(calibrate([[1, 2]])[1]), float, "the type of an extreme")
     print("🔬 calibrate: passed")
 
 test_unit_calibrate()
@@ -1364,9 +1372,10 @@ def test_unit_pack_groups():
     expect((packed.nbytes, scales.nbytes), (512, 64), "bytes of 1,000 weights, 32 in a group")
     expect((packed.nbytes + scales.nbytes) / 4000 <= 0.17, True, "of float32's 4,000 at most 0.17")
     expect(unpack_groups(*pack_groups(np.zeros(5)), (5,)), [0] * 5, "zeros")
+    expect(pack_groups([0, 0, 0.7, -0.35], 2)[1], np.array([1, 0.1], np.float16), "a group of zeros")
     for group in (0, 3, -2):
         expect_error(ValueError, group, pack_groups, weight, group)
-    expect_error(ValueError, "finite", pack_groups, [1e9, 1])
+    expect_error(ValueError, "finite", pack_groups, [1e9, 1, 1, 1], 2)
     expect_error(ValueError, "finite", pack_groups, [math.nan, 1])
     print("🔬 pack_groups and unpack_groups: passed")
 

@@ -88,8 +88,8 @@ class Op:
         self.rule = None
         self.rule_takes_needs = False
 
-    def __repr__(self):
-        return f"Op({self.__name__})"
+    def __repr__(self): return f"Op({self.__name__})"
+    def __reduce__(self): return self.__name__  # copied and pickled by name, like a function
 
     def gradient(self, rule):
         """Decorator: make `rule(grad, out, *arrays, **settings)` this operation's gradient rule.
