@@ -676,7 +676,7 @@ float32 would be float64: make the sums float32 first.)
 No float32 weight may stay. There is no gradient rule: quantized layers are for inference, and `backward` says so.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "QuantizedLinear", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["In the operation: which of the two sums needs x, and which one could be computed once?", "The zero point times the sum of a row's codes: sum in int32, or 8 bits wrap around.", "scale is a column, and outputs lie along the last axis: turn it before you multiply.", "Tensor(array) keeps int8 and float32; register_buffer takes None as well."], "minutes": 60, "objective": "layers"}
+# %% nbgrader={"grade": false, "grade_id": "QuantizedLinear", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["In the operation: which of the two sums needs x, and which one could be computed once?", "The zero point counts with the sum of a row's codes, summed in int32; scale is a column, and outputs lie along the last axis.", "Tensor(array) keeps int8 and float32; register_buffer takes None as well."], "minutes": 60, "objective": "layers"}
 #| export
 @Op
 def quantized_linear(x, codes, scale, bias=None, *, input_range=None):
