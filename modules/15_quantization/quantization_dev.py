@@ -1251,7 +1251,7 @@ def test_module():
     expect(again(images), small(images), "loaded into another one")
     ranges = quantization_range(*calibrate([images], "least_squares"), symmetric=False)
     rows = int8_matmul(quantize(images, *ranges).reshape(3, 36), quantize_channels(np.eye(36))[0])
-    back = dequantize(rows / 127, *ranges).reshape(3, 1, 6, 6)
+    back = dequantize(np.asarray(rows) / 127, *ranges).reshape(3, 1, 6, 6)
     expect(decibels(images, back) > 45, True, "a round trip of the images, over 45 dB")
     print("🧪 module 15, a quantized network beside PyTorch: passed")
 
