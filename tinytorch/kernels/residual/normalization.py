@@ -81,8 +81,8 @@ def norm_relu(x, weight, bias, skip=None, *, eps=1e-5, statistics=None):
     """
     kept = x.dtype
     x, weight, bias, skip = to_float32([x, weight, bias, skip])
-    mean, variance = channel_statistics(x) if statistics is None else statistics
-    scale = 1 / np.sqrt(variance + eps) * (1 if weight is None else weight)
+    mean, var = channel_statistics(x) if statistics is None else statistics
+    scale = 1 / np.sqrt(var + eps) * (1 if weight is None else weight)
     out, out_rows = empty_rows(x)
     rows, skip_rows = rows_of(x), None if skip is None else rows_of(skip)
     mean, scale, shift = (in_a_row(one, rows) for one in (mean, scale, 0 * scale if bias is None else bias))
@@ -102,8 +102,8 @@ def norm_relu(x, weight, bias, skip=None, *, eps=1e-5, statistics=None):
 
 def norm_relu_gradient(grad, out, x, weight, bias, skip=None, *, eps=1e-5, statistics=None, needs):
     """The gradients of x, weight, bias and skip, those of x and skip only if the bool in `needs` asks for it."""
-    mean, variance = channel_statistics(x) if statistics is None else statistics
-    inverse = 1 / np.sqrt(variance + eps)
+    mean, var = channel_statistics(x) if statistics is None else statistics
+    inverse = 1 / np.sqrt(var + eps)
     rows, grads, outs = (rows_of(array) for array in (x, grad, out))
     passed, passed_rows = empty_rows(x)  # the gradient of y, and of skip
     means = in_a_row(mean, rows)
