@@ -110,6 +110,10 @@ LISTED = {
         provided=316,
         tests=392,
     ),
+    "16_compression": Listed(
+        provided=326,
+        tests=387,
+    ),
     "21_residual": Listed(
         provided=249,
         tests=394,
