@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.grading.proof import complete, forks
-from tito.services.grading.proof.mutants import A_CELL, Mutant, mutants, sample, unchanged
+from tito.services.grading.proof.mutants import A_CELL, Mutant, mutants, sample, without_comments
 
 REQUIRED = 0.95  # of the mutants that are not equivalent to the reference
 KINDS = ("equivalent", "accepted")
@@ -153,7 +153,7 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
         for mutant in sample(found, a_cell, always={*explained, *waiting})
     ]
     # each answer as it is, in the way in which mutants are run: it has to keep its points
-    controls = [forks.Version(number, unchanged(cells[number]["source"]), reach="decided") for number in made]
+    controls = [forks.Version(number, without_comments(cells[number]["source"]), reach="decided") for number in made]
     versions = [forks.Version(number, mutant.code, reach="decided") for number, mutant in run]
     whole, findings = forks.run(
         project,

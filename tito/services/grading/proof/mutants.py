@@ -96,7 +96,7 @@ def mutants(code, grade_id):
     return sorted(found, key=lambda mutant: mutant.line)
 
 
-def unchanged(code):
+def without_comments(code):
     """The cell `code` as mutants are written: without comments."""
     return ast.unparse(syntax.parse(code))
 
