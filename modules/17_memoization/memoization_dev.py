@@ -603,7 +603,7 @@ The memory is bounded, in tokens; the *least recently used* go first.
 
 **Write two methods of `PrefixCache`**. `entries` maps tuples of ids to pairs (keys, values), the oldest use first.
 
-- `find(ids)` fills the empty `cache` with the first tokens of `ids` (T ≥ 1), as many as any entry shares, at most T − 1: the last
+- `find(ids)` returns `cache`, filled with the first tokens of `ids` (T ≥ 1), as many as any entry shares, at most T − 1: the last
   one's logits are wanted. The entry that served counts as used now.
 - `keep(ids, cache)` stores copies of what `cache` holds of `ids` (provided: cut to that) as the entry used last, new or
   not. The oldest go until at most max_tokens are kept; a longer text is not kept and pushes nobody out.
