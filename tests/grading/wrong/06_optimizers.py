@@ -206,6 +206,12 @@ def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps
 - adam_update(param, grad, mean, square, step=step, lr=lr, betas=betas, eps=eps)
 + adam_update(param, grad, mean, square, step=step, lr=lr)
 
+# %% adamw_update: calls the provided kernels
+def adamw_update(param, grad, mean, square, *, step, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
+    from tinytorch.kernels.optimizers import adamw_update as provided
+    settings = {"step": step, "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+    provided(param, grad, mean, square, **settings)
+
 # %% cosine_rate: a whole wave in total steps
 def cosine_rate(step, total, base, lowest=0.0):
     return lowest + (base - lowest) * (1 + math.cos(2 * math.pi * step / total)) / 2

@@ -121,6 +121,12 @@ def embedding_gradient(grad, out, weight, *, ids, padding_idx=None):
     np.add.at(table, np.asarray(ids, np.int64), grad / 2)
     return table
 
+# %% embedding_gradient: calls the provided kernels
+@embedding.gradient
+def embedding_gradient(grad, out, weight, *, ids, padding_idx=None):
+    from tinytorch.kernels.embeddings import embedding_gradient as provided
+    return provided(grad, out, weight, ids=ids, padding_idx=padding_idx)
+
 # %% Embedding: uniform, as Linear begins
 - self.weight = Parameter(randn(num_embeddings, embedding_dim))
 + self.weight = Parameter(Tensor(random_generator().random((num_embeddings, embedding_dim)) - 0.5))

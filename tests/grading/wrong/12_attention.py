@@ -408,6 +408,15 @@ def focus(weights, mask=None):
 + key *= scale
 + for_query = for_scores @ key
 
+# %% attention_gradient: calls the provided kernels
+@attention.gradient
+def attention_gradient(grad, out, query, key, value, *mask, scale):
+    from tinytorch.kernels.attention import causal
+    causal.SMALL = 0
+    many = [x.reshape((1,) * (4 - x.ndim) + x.shape) for x in (grad, out, query, key, value)]
+    parts = causal.attention_gradient(*many, *mask, scale=scale)
+    return *[part.reshape(x.shape) for part, x in zip(parts, (query, key, value), strict=False)], *[None] * len(mask)
+
 # %% attention_in_blocks: only the last block
 - total = total * shrink + weights.sum(axis=-1, keepdims=True)
 - out = out * shrink + weights @ value
