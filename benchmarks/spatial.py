@@ -204,6 +204,19 @@ def recorded_add(f):
     return run
 
 
+def chain_of_adds(f):
+    """2000 additions of (4, 4) Tensors, each to the sum before, and one backward through all of them."""
+    a, b, grad = f.tensor(numbers(4, 4), True), f.tensor(numbers(4, 4), True), f.gradient(numbers(4, 4))
+
+    def run():
+        total = a
+        for _ in range(2000):
+            total = total + b
+        total.backward(grad)
+
+    return run
+
+
 ROWS = {  # name: (what to run, rounds, at most, aim)
     "conv 3→32 3×3 pad 1, (128, 3, 32, 32)": (convolution(3, 32, 128, 3, 32, 32), 9, 1.6, 1.2),
     "conv 32→64 3×3 pad 1, (128, 32, 16, 16)": (convolution(32, 64, 128, 32, 16, 16), 9, 1.6, 1.3),
@@ -216,6 +229,7 @@ ROWS = {  # name: (what to run, rounds, at most, aim)
     "student's kernels, PyTorch channels-last": (channels_last_step, 9, 1.25, 1.0),
     "training step, ResNet-20, batch 128": (resnet_step, 3, 1.8, 1.3),
     "1,000 recorded adds of (4, 4)": (recorded_add, 15, 1.3, 1.0),
+    "a chain of 2,000 adds (4, 4), one backward": (chain_of_adds, 15, 1.4, 1.0),
 }
 MEMORY_ROW, MEMORY_LIMITS = "peak extra memory, conv 64→64", (1.0, 0.5)
 LOOPS_ROW, TIMES_FASTER = "fast convolution against loops, (8, 3, 32, 32)→16", 500

@@ -1,9 +1,12 @@
-"""Speed of a GPT's training step, TinyTorch beside PyTorch: python benchmarks/transformer.py
+"""Speed of a GPT's training step and of its parts, TinyTorch beside PyTorch: python benchmarks/transformer.py
 
 A step is what milestone 05_2017_transformer takes: gradients to None, forward, cross-entropy, backward, gradients
 clipped to a norm of 1, AdamW. PyTorch's model is the same one, with its own layers and its fused attention, eager. Both
 run in one process on the same number of threads, in turns, and with the same setting of malloc; benchmarks/spatial.py
 says how and why. Ratios below 1 mean that TinyTorch is faster.
+
+Rows named "student's" run on the operations of modules 05, 06 and 11 to 13, as milestones do; all others on the
+provided kernels (tinytorch.kernels.operations).
 
 With one thread (TINYTORCH_THREADS=1), --cpu counts processor time, which other programs on the machine hardly disturb.
 """
@@ -17,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from spatial import SETTINGS, child, in_turns, machine
+from spatial import SETTINGS, child, in_turns, machine, resident
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -28,14 +31,29 @@ OPTIMIZER = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}
 # --- The same model in both frameworks ----------------------------------------------------------------------------
 
 
-def tinytorch_step(model, inputs, targets):
-    """A function that takes one training step."""
+def on_kernels(function):
+    """The function with the provided operations."""
+    from tinytorch.kernels.operations import provided_operations
+
+    def run(*arguments):
+        with provided_operations():
+            return function(*arguments)
+
+    return run
+
+
+def tinytorch_step(model, inputs, targets, provided):
+    """A function that takes one training step. provided: on the provided kernels."""
     from tinytorch import optim
+    from tinytorch.kernels.optimizers import use_adamw_kernel
     from tinytorch.training import training_step
     from tinytorch.transformers import next_token_loss
 
     optimizer = optim.AdamW(model.parameters(), **OPTIMIZER)
-    return lambda: training_step(model, next_token_loss, optimizer, inputs, targets, clip_norm=1.0)
+    if provided:
+        use_adamw_kernel(optimizer)
+    step = lambda: training_step(model, next_token_loss, optimizer, inputs, targets, clip_norm=1.0)
+    return on_kernels(step) if provided else step
 
 
 def pytorch_gpt(vocab_size, block_size, n_layer, n_head, n_embd):
@@ -95,7 +113,7 @@ def pytorch_step(model, torch, inputs, targets):
     return run
 
 
-def gpt_step(*, batch, **sizes):
+def gpt_step(*, batch, provided=False, **sizes):
     """Both steps, from the same parameters on the same random ids; checked to have the same first loss."""
 
     def make():
@@ -109,7 +127,8 @@ def gpt_step(*, batch, **sizes):
         theirs.load_state_dict({name: torch.from_numpy(array) for name, array in renamed.items()})
         ids = np.random.default_rng(0).integers(0, sizes["vocab_size"], (batch, sizes["block_size"] + 1))
         inputs, targets = ids[:, :-1].copy(), ids[:, 1:].copy()
-        first, second = tinytorch_step(ours, inputs, targets), pytorch_step(theirs, torch, inputs, targets)
+        first = tinytorch_step(ours, inputs, targets, provided)
+        second = pytorch_step(theirs, torch, inputs, targets)
         for _ in range(2):
             losses = first()[0], second()[0]
             if abs(losses[0] - losses[1]) > 1e-4:
@@ -119,15 +138,131 @@ def gpt_step(*, batch, **sizes):
     return make
 
 
+# --- Parts of it: forward and backward of one operation, all gradients wanted --------------------------------------
+
+
+def numbers(*shape, seed=0):
+    import numpy as np
+
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def both_ways(mine, its, *shapes, lay_out=lambda array: array):
+    """mine, its: functions (of Tensors, of PyTorch's tensors) to run forward and backward on the same numbers."""
+
+    def make():
+        import torch
+
+        from tinytorch import Tensor
+
+        def passes(function, inputs, wrap):
+            grad = wrap(numbers(*shapes[0], seed=9))
+
+            def run():
+                for x in inputs:
+                    x.grad = None
+                function(*inputs).backward(grad)
+
+            return run
+
+        arrays = [lay_out(numbers(*shape, seed=i)) for i, shape in enumerate(shapes)]
+        tensors = [Tensor(array, requires_grad=True) for array in arrays]
+        for tensor, array in zip(tensors, arrays, strict=True):
+            tensor.data = array  # as it lies in memory
+        peers = [torch.from_numpy(array).requires_grad_() for array in arrays]
+        return on_kernels(passes(mine, tensors, lambda array: array)), passes(its, peers, torch.from_numpy)
+
+    return make
+
+
+def layer_norm_here(x, weight, bias):
+    from tinytorch.core.transformers import layer_norm
+
+    return layer_norm(x, weight, bias)
+
+
+def layer_norm_there(x, weight, bias):
+    import torch
+
+    return torch.nn.functional.layer_norm(x, weight.shape, weight, bias)
+
+
+def gelu_here(x):
+    from tinytorch.nn.functional import gelu
+
+    return gelu(x, approximate="tanh")
+
+
+def gelu_there(x):
+    import torch
+
+    return torch.nn.functional.gelu(x, approximate="tanh")
+
+
+def attention_here(query, key, value):
+    from tinytorch.core.attention import attention_and_weights
+
+    return attention_and_weights(query, key, value, is_causal=True)[0]
+
+
+def attention_there(query, key, value):
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+
+
+def embedding_backward():
+    """The gradient of looking 16,384 ids up in a table (4096, 384), random ones, which on average come four times."""
+    import numpy as np
+    import torch
+
+    from tinytorch.core.embeddings import embedding
+
+    ids = np.random.default_rng(0).integers(0, 4096, 16384)
+    table, grad = numbers(4096, 384), numbers(16384, 384, seed=1)
+    weight, their_ids, their_grad = (torch.from_numpy(array) for array in (table, ids, grad))
+    mine = lambda: embedding.rule(grad, None, table, ids=ids)
+    its = lambda: torch.ops.aten.embedding_dense_backward(their_grad, their_ids, len(weight), -1, False)
+    return on_kernels(mine), its
+
+
+def adamw():
+    import torch
+
+    from tinytorch import Tensor, optim
+    from tinytorch.kernels.optimizers import use_adamw_kernel
+
+    values, grad = numbers(10_000_000), numbers(10_000_000, seed=1)
+    mine, its = Tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
+    mine.grad, its.grad = grad, torch.tensor(grad)
+    return use_adamw_kernel(optim.AdamW([mine], **OPTIMIZER)).step, torch.optim.AdamW([its], **OPTIMIZER).step
+
+
+layer_norm_passes = both_ways(layer_norm_here, layer_norm_there, (3072, 384), (384,), (384,))
+gelu_passes = both_ways(gelu_here, gelu_there, (3072, 1536))
+HEADS = (8, 6, 512, 64)
+attention_passes = both_ways(
+    attention_here, attention_there, HEADS, HEADS, HEADS,
+    lay_out=lambda array: array.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3),  # as split_heads gives it
+)  # fmt: skip
+
 SMALL = {"vocab_size": 65, "block_size": 64, "n_layer": 4, "n_head": 4, "n_embd": 128, "batch": 12}
 MIDDLE = {"vocab_size": 4096, "block_size": 128, "n_layer": 4, "n_head": 8, "n_embd": 256, "batch": 8}
 LARGE = {"vocab_size": 65, "block_size": 256, "n_layer": 6, "n_head": 6, "n_embd": 384, "batch": 4}
 
-ROWS = {  # name: (what makes both functions, rounds, at most)
-    "GPT 4 × 128, block 64, batch 12": (gpt_step(**SMALL), 15, 1.0),
-    "GPT 4 × 256, block 128, batch 8, V 4,096": (gpt_step(**MIDDLE), 3, None),
-    "GPT 6 × 384, block 256, batch 4": (gpt_step(**LARGE), 3, None),
+ROWS = {  # name: (what makes both functions, rounds, at most, aim)
+    "student's GPT 4 × 128, block 64, batch 12": (gpt_step(**SMALL), 15, 1.0, None),
+    "student's GPT 4 × 256, block 128, V 4,096": (gpt_step(**MIDDLE), 3, None, None),
+    "student's GPT 6 × 384, block 256, batch 4": (gpt_step(**LARGE), 3, None, None),
+    "GPT 4 × 128, block 64, batch 12": (gpt_step(provided=True, **SMALL), 15, 0.8, 0.65),
+    "GPT 6 × 384, block 256, batch 4": (gpt_step(provided=True, **LARGE), 3, 1.2, 0.9),
+    "layer_norm, (3072, 384)": (layer_norm_passes, 15, 4.0, 2.5),
+    "GELU by tanh, (3072, 1536)": (gelu_passes, 9, 1.1, 0.85),
+    "embedding, backward, 16,384 of (4096, 384)": (embedding_backward, 9, 3.0, 2.0),
+    "attention, (8, 6, 512, 64), causal": (attention_passes, 5, 1.6, 1.0),
+    "AdamW, 10,000,000 parameters": (adamw, 9, 1.3, 0.8),
 }
+MEMORY_ROW, MEMORY_LIMITS = "peak extra memory, attention", (1.0, 0.5)
 
 
 # --- Measuring and showing ----------------------------------------------------------------------------------------
@@ -141,28 +276,52 @@ def measure_rows(chosen, clock):
     torch.set_num_threads(thread_count())
     results = {}
     with one_blas_thread() if thread_count() == 1 else contextlib.nullcontext():
-        for name, (make, rounds, at_most) in ROWS.items():
+        for name, (make, rounds, at_most, aim) in ROWS.items():
             if chosen in name:
                 ours, theirs = in_turns(*make(), rounds, clock=getattr(time, clock))
                 results[name] = {
                     "tinytorch_ms": statistics.median(ours), "pytorch_ms": statistics.median(theirs),
                     "ratio": statistics.median(ours) / statistics.median(theirs),
-                    "ratio_of_best": min(ours) / min(theirs), "at_most": at_most,
+                    "ratio_of_best": min(ours) / min(theirs), "at_most": at_most, "aim": aim,
                 }  # fmt: skip
     return results
+
+
+def measure_memory(framework):
+    """The bytes by which forward and backward of attention make the process grow, beyond what is given."""
+    import torch
+
+    from tinytorch.threads import thread_count
+
+    torch.set_num_threads(thread_count())
+    warm_up = both_ways(attention_here, attention_there, *[(1, 2, 512, 8)] * 3)
+    which = 0 if framework == "TinyTorch" else 1
+    warm_up()[which]()  # libraries load, threads start
+    run = attention_passes()[which]
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # start VmHWM again from here
+    before = resident("VmRSS")
+    run()
+    return resident("VmHWM") - before
 
 
 def table(data):
     """The lines of the printed table."""
     clock = {"perf_counter": "time", "thread_time": "processor time"}[data["clock"]]
     yield f"median {clock}, and TinyTorch's as a multiple of PyTorch's"
-    head = ("malloc", 9), ("TinyTorch", 12), ("PyTorch", 12), ("ratio", 8), ("of best", 9), ("at most", 9)
+    head = ("malloc", 9), ("TinyTorch", 12), ("PyTorch", 12), ("ratio", 8), ("of best", 9), ("at most", 9), ("aim", 6)
+    said = lambda bound: "–" if bound is None else f"{bound:.2f}".removesuffix("0")
     yield " " * 44 + "".join(f"{word:>{width}}" for word, width in head)
     for setting, rows in data["rows"].items():
         for name, row in rows.items():
-            bound = "–" if row["at_most"] is None else f"{row['at_most']:.1f}"
             times = f"{row['tinytorch_ms']:9.2f} ms{row['pytorch_ms']:9.2f} ms"
-            yield f"{name:44}{setting:>9}{times}{row['ratio']:8.2f}{row['ratio_of_best']:9.2f}{bound:>9}"
+            yield (
+                f"{name:44}{setting:>9}{times}{row['ratio']:8.2f}{row['ratio_of_best']:9.2f}"
+                f"{said(row['at_most']):>9}{said(row['aim']):>6}"
+            )
+    if "memory" in data:
+        own, other = (data["memory"][name] / 1e6 for name in ("TinyTorch", "PyTorch"))
+        limits = "".join(f"{said(limit):>{width}}" for limit, width in zip(MEMORY_LIMITS, (9, 6), strict=True))
+        yield f"{MEMORY_ROW:44}{'default':>9}{own:9.1f} MB{other:9.1f} MB{own / other:8.2f}{'':9}{limits}"
     here = data["machine"]
     yield (
         f"Python {here['python']}, NumPy {here['numpy']} ({here['blas']}), PyTorch {here['torch']} "
@@ -181,13 +340,16 @@ def main():
     arguments = parser.parse_args()
     if arguments.child:
         kind, *rest = arguments.child
-        print(json.dumps({"rows": measure_rows, "machine": machine}[kind](*rest)))
+        print(json.dumps({"rows": measure_rows, "memory": measure_memory, "machine": machine}[kind](*rest)))
         return 0
     if arguments.cpu and os.environ.get("TINYTORCH_THREADS") != "1":
         parser.error("--cpu needs TINYTORCH_THREADS=1: a thread that waits for another one uses processor time too")
     clock = "thread_time" if arguments.cpu else "perf_counter"
     data = {"schema": 1, "clock": clock, "machine": child("default", "machine", program=__file__)}
     data["rows"] = {kind: child(kind, "rows", arguments.only, clock, program=__file__) for kind in SETTINGS}
+    if arguments.only in MEMORY_ROW and Path("/proc/self/clear_refs").exists():
+        sides = ("TinyTorch", "PyTorch")
+        data["memory"] = {side: child("default", "memory", side, program=__file__) for side in sides}
     print(json.dumps(data, ensure_ascii=False) if arguments.json else "\n".join(table(data)))
     return 0
 
