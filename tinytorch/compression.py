@@ -6,8 +6,8 @@ __getattr__, __dir__, __all__ = facade(
     __name__,
     {
         "compression": (
-            "MaskedOptimizer", "Parallel", "compression_ratio", "cubic_sparsity", "distillation_loss", "factorize",
-            "file_bytes", "low_rank_adapter", "magnitude_mask", "rank_for", "remove_channels", "sensitivity",
+            "MaskedOptimizer", "Parallel", "bytes_on_disk", "compression_ratio", "cubic_sparsity", "distillation_loss",
+            "factorize", "low_rank_adapter", "magnitude_mask", "rank_for", "remove_channels", "sensitivity",
             "strongest_channels", "weights_of",
         ),
     },

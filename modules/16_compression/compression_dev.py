@@ -55,9 +55,9 @@ r"""
 Two functions judge everything: the bytes of a file that was really written, and their ratio, an error where nothing got smaller.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "provided-file_bytes", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
+# %% nbgrader={"grade": false, "grade_id": "provided-bytes_on_disk", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
 #| export
-def file_bytes(arrays):
+def bytes_on_disk(arrays):
     """The size of a file with the arrays of a dictionary, such as a `state_dict`: it is written and
     deleted."""
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def compression_ratio(before, after):
 
     Raises ValueError with both sizes where it is not smaller.
     """
-    large, small = file_bytes(before), file_bytes(after)
+    large, small = bytes_on_disk(before), bytes_on_disk(after)
     if small >= large:
         raise ValueError(f"compression_ratio: nothing was saved, {large:,} bytes before and {small:,} after")
     return large / small
@@ -484,7 +484,7 @@ def copy_of(model):
 
 
 analyze_control()
-print(f"📊 file: {file_bytes(readers[0].state_dict()):,} bytes, whatever the sparsity")
+print(f"📊 file: {bytes_on_disk(readers[0].state_dict()):,} bytes, whatever the sparsity")
 
 # %% [markdown]
 r"""
@@ -998,7 +998,7 @@ def analyze_adapter(steps=60, rank=4):
         state = {path: one.data for path, one in model.named_parameters() if one.requires_grad}
         loss = evaluate(model, next_token_loss, pairs)["loss"]
         many = sum(one.size for one in state.values())
-        print(f"📊 {name:<15} loss {loss:.2f}, {many:>7,} numbers, {file_bytes(state):>9,} bytes")
+        print(f"📊 {name:<15} loss {loss:.2f}, {many:>7,} numbers, {bytes_on_disk(state):>9,} bytes")
 
 
 analyze_adapter()
@@ -1202,7 +1202,7 @@ def state_of(model):
     """Bytes on disk, wrong images of 360 and milliseconds for all of them."""
     x = Tensor(images[1437:])
     with no_grad():
-        return file_bytes(model.state_dict()), wrong(model), measure(lambda: model(x)).median * 1e3
+        return bytes_on_disk(model.state_dict()), wrong(model), measure(lambda: model(x)).median * 1e3
 
 
 def analyze_pipeline():

@@ -8,11 +8,11 @@ from tinytorch.core.autograd import gradcheck, no_grad
 from tinytorch.core.compression import (
     MaskedOptimizer,
     Parallel,
+    bytes_on_disk,
     compression_ratio,
     cubic_sparsity,
     distillation_loss,
     factorize,
-    file_bytes,
     low_rank_adapter,
     magnitude_mask,
     rank_for,
@@ -252,7 +252,7 @@ def test_a_loss_with_settings_that_make_no_sense_is_refused(temperature, alpha):
 def test_bytes_are_those_of_a_file_and_a_compression_without_effect_is_an_error(tmp_path):
     state = cnn().state_dict()
     np.savez(tmp_path / "own.npz", **{f"state.{name}": array for name, array in state.items()})
-    assert file_bytes(state) == (tmp_path / "own.npz").stat().st_size
+    assert bytes_on_disk(state) == (tmp_path / "own.npz").stat().st_size
     masks = magnitude_mask(list(state.values()), 0.9)
     pruned = {name: state[name] * mask for name, mask in zip(state, masks, strict=True)}
     for after in (state, pruned):

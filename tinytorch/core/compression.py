@@ -17,13 +17,13 @@ from .spatial import AvgPool2d, Conv2d, Flatten, MaxPool2d
 from .tensor import Tensor
 
 __all__ = [
-    "file_bytes", "compression_ratio", "magnitude_mask", "weights_of", "sensitivity", "MaskedOptimizer",
+    "bytes_on_disk", "compression_ratio", "magnitude_mask", "weights_of", "sensitivity", "MaskedOptimizer",
     "cubic_sparsity", "rebuilt", "check_keep", "remove_channels", "strongest_channels", "rank_for", "check_rank",
     "factorize", "Parallel", "low_rank_adapter", "distillation_loss", "CompressedRows",
 ]
 
 
-def file_bytes(arrays):
+def bytes_on_disk(arrays):
     """The size of a file with the arrays of a dictionary, such as a `state_dict`: it is written and
     deleted."""
     with tempfile.TemporaryDirectory() as folder:
@@ -37,7 +37,7 @@ def compression_ratio(before, after):
 
     Raises ValueError with both sizes where it is not smaller.
     """
-    large, small = file_bytes(before), file_bytes(after)
+    large, small = bytes_on_disk(before), bytes_on_disk(after)
     if small >= large:
         raise ValueError(f"compression_ratio: nothing was saved, {large:,} bytes before and {small:,} after")
     return large / small
