@@ -1228,7 +1228,7 @@ analyze_pipeline()
 
 # %% [markdown]
 r"""
-Pruning alone saves nothing. Channels save bytes and time, factors and eight bits bytes. Ratios multiply, until names and headers are much of the file.
+Pruning alone saves nothing. Channels save bytes and, on a quiet machine, time; factors and eight bits save bytes. Ratios multiply, until names and headers are much of the file.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "question-steps", "locked": true, "schema_version": 3, "solution": false, "task": false}
