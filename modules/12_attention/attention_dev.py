@@ -87,7 +87,7 @@ and key, over √d:
     scores   2/√4 = 1,  0
     weights  e/(e + 1) = 0.731,  1/(e + 1) = 0.269      →      [7.31, 2.69]
 
-**Write `attend(query, keys, values)`** with loops: an array of floats from lists or arrays, which do not change. Values may be wider than keys. Large scores
+**Write `attend(query, keys, values)`** with loops: lists or arrays in, an array of floats out; arguments stay. Values may be wider than keys. Large scores
 must not overflow.
 """
 
@@ -202,7 +202,8 @@ A mask acts on the scores. Boolean: False makes a score −∞, whose weight is 
                      mask [0, ln 3]       →  e : 3 = [0.475, 0.525]
 
 A row with nothing but −∞ may attend to nothing: softmax gives 0/0 = nan, and the gradient is nan too. Its weights are to be 0, and no nan may come up
-on the way to a gradient. Put harmless scores in before softmax, and zeros in behind it.
+on the way to a gradient. Replace lost rows' scores by 0 before softmax, their weights by 0 after it: `where(condition, a, b)` takes Tensors, arrays and
+numbers.
 
 `one_mask` makes one mask of `attn_mask` and `is_causal`, and refuses what contradicts itself:
 """
@@ -423,7 +424,7 @@ for d in (4, 64, 1024):
 
 # %% [markdown]
 r"""
-Divided, the weights do not depend on the width. Undivided, at 1024 nearly all weight is on one key: softmax is flat there, and learns nothing.
+Divided, the weights do not depend on the width. Undivided, at 1024 nearly all weight is on one key: there the slope of softmax is nearly 0, and nothing is learned.
 
 Here you can stop: attention works for batches, with masks and gradients.
 
@@ -589,9 +590,10 @@ def to_batch(x, batch_first):
 
 # %% [markdown]
 r"""
-**Write two parts of `MultiheadAttention`.** `project` returns the three mapped inputs: `linear(x, weight, bias)` with the thirds. In `forward`
-everything has a batch in front: query (N, n, E), key and value (N, m, E). Turn a boolean `mask` round; make `heads` and `weights` (None unless
-`need_weights`) with `attention_and_weights`, which takes `dropout` and `need_weights` too, and `out`, of the query's shape. What is given does the rest.
+**Write two parts of `MultiheadAttention`.** `project` returns the three mapped inputs: `linear(x, weight, bias)` with the thirds. In `forward`,
+behind the lines that are given, everything has a batch in front: query (N, n, E), key and value (N, m, E). (1) Turn a boolean `mask` round. (2) Project, and split
+into heads. (3) `attention_and_weights`, which takes `dropout` and `need_weights` too, makes `heads` and `weights` (None unless `need_weights`). (4) Merge, and
+`out_proj` makes `out`, (N, n, E).
 """
 
 # %% nbgrader={"grade": false, "grade_id": "MultiheadAttention", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Which rows of the large weight belong to the key, and how are they cut out so that their gradient finds the way back?", "In forward: mask, project, split, attend, merge, out_proj, in this order. A floating mask means the same to both functions, and no mask is left as it is.", "The dropout to pass on is the one computed above, which is 0 in evaluation; the scores are divided by the root of a head's width, which attention_weights does by itself."], "minutes": 60, "objective": "heads"}
@@ -764,7 +766,7 @@ outputs. First: does it see the future? Change one token. Outputs *before* it mu
     ids [5, 7, 5], running sums [5, 12, 17]       place 1 becomes 5:  [5, 10, 15], place 2 moved by 2
 
 **Write `causality_gap(model, ids)`**: with the unchanged ids and then for each place t, in all rows of `ids` at once, let the model run on a Tensor
-of ids in which place t holds the smallest of all ids, or, where that stands there, the largest. `leak` is the largest absolute change at a place
+of ids whose column t is replaced: by the smallest of all ids, or, in a row that holds just that there, by the largest. `leak` is the largest absolute change at a place
 before t, over all t, and `reach` the largest behind t; two floats, 0 where there is no such place. `ids` stays.
 """
 
@@ -1039,7 +1041,7 @@ D needs no pass over n·m numbers: Σⱼ Wⱼ·(grad·Vⱼ) = grad·(Σⱼ Wⱼ�
 
 One query 1, scale 1, keys 0 and ln 3, values 10 and 2, grad 1: W = [1/4, 3/4], O = 4, grad W = [10, 2], grad S = [1/4·6, 3/4·(−2)] = [1.5, −1.5].
 
-**Write `attention_gradient`** for arrays with any axes in front: `for_query`, `for_key`, `for_value`. `*mask` is nothing or one mask: hand it on to
+**Write `attention_gradient`** for arrays with the same axes in front: `for_query`, `for_key`, `for_value`. `out` is O; float32 stays. `*mask` is nothing or one mask: hand it on to
 `plain_weights(query, key, *mask, scale=scale)`, which gives lost rows weights 0. No argument changes.
 """
 
@@ -1134,7 +1136,7 @@ score, both sums shrink by e^(old peak − new peak):
     block 1: score 0, value 10       peak 0       total 1               sum 10
     block 2: score ln 3, value 2     peak ln 3    total 1/3 + 1 = 4/3   sum 10/3 + 2 = 16/3     →   16/3 : 4/3 = 4
 
-the same 4 as before. In the beginning the peak is −∞, and e^(−∞ − peak) = 0 (Milakov and Gimelshein, 2018; FlashAttention, Dao and others, 2022, does
+the same 4 as before. In the beginning the old peak is −∞, and e^(old − new) = 0 (Milakov and Gimelshein, 2018; FlashAttention, Dao and others, 2022, does
 this in a processor's fast memory).
 
 **Write `attention_in_blocks(query, blocks)`** for arrays: `blocks` is an iterator of pairs (key (…, m, d), value (…, m, v)), of different lengths, at

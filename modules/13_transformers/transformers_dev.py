@@ -311,8 +311,8 @@ position for itself. The additions give the gradient a way from the loss to ever
 | `up`, `down` | `Projection`, n_embd → 4·n_embd → n_embd, with `bias` |
 | `dropout` | one `Dropout(dropout)`, used for both branches |
 
-`forward(x)` is the diagram. Attention is causal and returns no weights; GELU has the form `approximate`. `MultiheadAttention` refuses an
-`n_embd` that n_head does not divide.
+`forward(x)` is the diagram. Attention is causal and returns no weights; GELU has the form that the block was given: `gelu(x, approximate=…)`.
+`MultiheadAttention` refuses an `n_embd` that n_head does not divide.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "TransformerBlock", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Every one of the two branches starts at the stream, and what it gives is added to the stream that it started from.", "Attention takes query, key and value; here all three are the normalized stream. It gives back a pair, whose second part are the weights.", "The second branch starts from the result of the first addition, not from the input of the block."], "minutes": 35, "objective": "block"}
@@ -435,8 +435,8 @@ drawn with the standard deviation 0.02, except the last matrix of each branch, f
 
 Then 2n updates together have the variance that one would have had with 0.02, for every depth.
 
-**Write `initialize(model, n_layer, generator=None)`**, which works on any Module and returns it. It goes through `named_parameters()` in
-their order. A parameter with two axes gets `normal_` (module 03) with mean 0, one call each, with the `generator`: the small deviation where
+**Write `initialize(model, n_layer, generator=None)`**, which works on any Module whose parameters have one axis or two, and returns it. It goes
+through `named_parameters()` in their order. A parameter with two axes gets `normal_` (module 03) with mean 0, one call each, with the `generator`: the small deviation where
 its name ends in `out_proj.weight` or `down.weight`, else 0.02. A parameter with one axis becomes 0 where its name ends in `bias`
 (this includes `in_proj_bias`), and 1 elsewhere: the weights of norms. All are changed in their arrays.
 """
