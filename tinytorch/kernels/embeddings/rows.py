@@ -13,7 +13,7 @@ def embedding_gradient(grad, out, weight, *, ids, padding_idx=None):
     if ids.size * count <= ONE_HOT:
         table = (np.arange(count)[:, None] == ids).astype(grad.dtype) @ rows
     else:
-        table = np.zeros(weight.shape, grad.dtype)
+        table = np.zeros((count, width), grad.dtype)
         found, sums = sums_by_id(ids, rows, count)
         table[found] = sums
     if padding_idx is not None:
@@ -30,7 +30,8 @@ def sums_by_id(ids, rows, count):
     """
     short = ids.astype(np.uint16) if count <= 2**16 else ids  # 16 bits are sorted by their digits, which is faster
     order = np.argsort(short, kind="stable")
-    starts = np.flatnonzero(np.diff(ids[order], prepend=-1))  # where a run of equal ids begins
+    ordered = ids[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))  # each id's first place
     lengths = np.diff(starts, append=ids.size)
     most = np.argsort(-lengths, kind="stable")
     starts, lengths = starts[most], lengths[most]

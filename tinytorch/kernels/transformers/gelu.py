@@ -17,11 +17,11 @@ def gelu(x, *, approximate="none"):
     """GELU of a floating array in blocks; the exact form is left to module 02's operation."""
     if approximate != "tanh" or x.dtype.kind != "f":
         return NotImplemented
-    out = np.empty(x.shape, x.dtype)
-    entries, results = x.reshape(-1), out.reshape(-1)
+    out = np.empty(x.shape, dtype=x.dtype)
+    arrays = x.reshape(-1), out.reshape(-1)
 
     def work(block):
-        piece, u = entries[block], results[block]
+        piece, u = (array[block] for array in arrays)
         np.square(piece, out=u)
         u *= CUBIC * SCALE
         u += SCALE
@@ -31,7 +31,7 @@ def gelu(x, *, approximate="none"):
         u *= piece
         u *= 0.5
 
-    over_rows(work, entries.size)
+    over_rows(work, x.size)
     return out
 
 
