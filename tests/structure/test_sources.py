@@ -87,3 +87,11 @@ def test_an_answer_is_what_the_stylesheet_of_jupyterlab_takes_for_one(project, c
         code = [index for index, cell in enumerate(cells) if cell.cell_type == "code"]
         above = [index for index in code[2:] if not locked[index] and locked[index + 1 : index + 2] == [True]]
         assert above == [index for index in code if notebooks.is_solution(cells[index])], module.name
+
+
+def test_what_is_provided_beside_the_notebooks_holds_no_answer(project, catalog, tmp_path):
+    """`tito init` would refuse to make a workspace; here it is found before that, with the file and the line."""
+    for name in ("tinytorch", "milestones"):
+        shutil.copytree(project.root / name, tmp_path / name, ignore=shutil.ignore_patterns("core", "__pycache__"))
+    found = leaks.scan(tmp_path, leaks.secrets(project, catalog))
+    assert [f"{leak.path}:{leak.line}: {leak.statement}" for leak in found] == []
