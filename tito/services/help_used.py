@@ -1,9 +1,9 @@
 """What help a student has taken, module by module: `.tito/help.json`, one versioned document, always written whole."""
 
-import json
 from dataclasses import asdict, dataclass, field
 
-from tito.services.files import atomic_write, backup
+from tito.services import documents
+from tito.services.files import atomic_write
 
 SCHEMA = 1
 
@@ -24,18 +24,12 @@ def help_path(project):
 
 def read_help(project):
     """{module name: HelpUsed}. A file that cannot be read is kept aside in the backups, and the record starts anew."""
-    path = help_path(project)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise ValueError(f"schema {document['schema']!r}")
-        return {name: _used(entry) for name, entry in document["modules"].items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        backup(path, project.state / "backups")
-        path.unlink()
-        return {}
+    found, _ = documents.read(help_path(project), SCHEMA, _parse, project.state / "backups")
+    return found or {}
+
+
+def _parse(document):
+    return {name: _used(entry) for name, entry in document["modules"].items()}
 
 
 def _used(entry):
@@ -47,5 +41,5 @@ def _used(entry):
 
 def write_help(project, used):
     """used: {module name: HelpUsed}."""
-    document = {"schema": SCHEMA, "modules": {name: asdict(used[name]) for name in sorted(used)}}
-    atomic_write(help_path(project), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    modules = {name: asdict(used[name]) for name in sorted(used)}
+    atomic_write(help_path(project), documents.text(SCHEMA, modules=modules))

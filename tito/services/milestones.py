@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from tito.errors import Interrupted, ProjectError, UsageError, WorkError
-from tito.services import data, modules, views
-from tito.services.files import backup
+from tito.services import data, documents, modules, views
 
 SCHEMA = 1
 SECONDS_TO_SAVE = 30  # what a program has after Ctrl-C
@@ -105,21 +105,18 @@ def read_runs(project, milestone):
     """(best runs, last run or None, warning) of a milestone. A file that cannot be read is kept aside."""
     folder = records_folder(project, milestone)
     path = folder / "runs.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise ValueError("another layout")
-        entries = [*document["best"].values(), *([document["last"]] if document["last"] else [])]
-        read = [_entry(project, folder, entry) for entry in entries]
-        count = len(document["best"])
-        return tuple(read[:count]), read[-1] if read[count:] else None, ""
-    except FileNotFoundError:
-        return (), None, ""
-    except (ValueError, KeyError, TypeError, AttributeError):
-        kept = backup(path, project.state / "backups")
-        path.unlink()
+    found, kept = documents.read(path, SCHEMA, partial(_runs, project, folder), project.state / "backups")
+    if kept:
         words = f"{project.relative(path)} could not be read and was moved to {project.relative(kept)}"
         return (), None, f"{words}; run the milestone again, its reports are still there"
+    best, last = found or ((), None)
+    return best, last, ""
+
+
+def _runs(project, folder, document):
+    """(best runs, last run or None)"""
+    best = tuple(_entry(project, folder, entry) for entry in document["best"].values())
+    return best, _entry(project, folder, document["last"]) if document["last"] else None
 
 
 def _entry(project, folder, document):

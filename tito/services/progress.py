@@ -1,9 +1,9 @@
 """The record of what was completed: `.tito/progress.json`, one versioned document, always written whole."""
 
-import json
 from dataclasses import asdict, dataclass, fields
 
-from tito.services.files import atomic_write, backup
+from tito.services import documents
+from tito.services.files import atomic_write
 
 SCHEMA = 1
 
@@ -39,17 +39,12 @@ def read_progress(project):
     A file that cannot be read is kept aside in the backups, and the record starts anew.
     """
     path = progress_path(project)
-    try:
-        return _parse(path.read_text(encoding="utf-8")), ""
-    except FileNotFoundError:
-        return {}, ""
-    except (ValueError, KeyError, TypeError, AttributeError):
-        kept = backup(path, project.state / "backups")
-        path.unlink()
-        return {}, (
-            f"{project.relative(path)} could not be read and was moved to {project.relative(kept)}; "
-            "complete your modules again, nothing else is lost"
-        )
+    records, kept = documents.read(path, SCHEMA, _parse, project.state / "backups")
+    warning = kept and (
+        f"{project.relative(path)} could not be read and was moved to {project.relative(kept)}; "
+        "complete your modules again, nothing else is lost"
+    )
+    return records or {}, warning or ""
 
 
 def write_progress(project, records):
@@ -58,14 +53,10 @@ def write_progress(project, records):
 
 def written(records):
     """The text of the document that holds `records`."""
-    document = {"schema": SCHEMA, "modules": {name: asdict(records[name]) for name in sorted(records)}}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return documents.text(SCHEMA, modules={name: asdict(records[name]) for name in sorted(records)})
 
 
-def _parse(text):
-    document = json.loads(text)
-    if document["schema"] != SCHEMA:
-        raise ValueError(f"schema {document['schema']!r}")
+def _parse(document):
     return {name: _record(entry) for name, entry in document["modules"].items()}
 
 
