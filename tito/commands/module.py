@@ -86,7 +86,7 @@ def status():
 
 
 def _standing_data(standing):
-    record = standing.record
+    own, record = standing.completion, standing.record
     return {
         "name": standing.module,
         "title": standing.title,
@@ -95,9 +95,9 @@ def _standing_data(standing):
         "missing": standing.missing,
         "empty": standing.empty,
         "completed_at": record.completed_at if record else None,
-        "points": record.points if record and not record.adopted else None,
-        "max_points": record.max_points if record and not record.adopted else None,
-        "adopted": record.adopted if record and record.adopted else None,
+        "points": own.points if own else None,
+        "max_points": own.max_points if own else None,
+        "adopted": record.adopted or None if record else None,
         "gave_up": standing.helped.gave_up or None,
         "hints": standing.helped.hints,
     }
@@ -107,7 +107,7 @@ def _print_status(found):
     _print_warnings(found.warnings)
     console.table(
         ["state", "module", ">points", ""],
-        [(one.state, one.module, _recorded_points(one.record), one.detail) for one in found.standings],
+        [(one.state, one.module, _recorded_points(one.completion), one.detail) for one in found.standings],
     )
     console.line(f"{found.done} of {len(found.standings)} modules complete")
     for one in found.standings:
@@ -122,7 +122,7 @@ def _print_status(found):
 
 
 def _recorded_points(record):
-    return f"{record.points:g}/{record.max_points:g}" if record and not record.adopted else ""
+    return f"{record.points:g}/{record.max_points:g}" if record else ""
 
 
 def _print_next(name):

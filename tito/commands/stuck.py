@@ -142,13 +142,19 @@ def solution(
     project, catalog = open_project()
     if project.is_course:
         raise UsageError("this is the course repository: the solutions are its sources", "cd into a workspace")
-    done = solutions.solution(project, catalog, catalog.find(module), course, give_up=give_up)
+    show_solution(project, solutions.solution(project, catalog, catalog.find(module), course, give_up=give_up))
+
+
+def show_solution(project, done):
+    """Show where a solutions.Solution was written."""
     page, notebook = project.relative(done.page), project.relative(done.notebook)
-    data = {"module": done.module, "page": page, "notebook": notebook, "gave_up": done.gave_up}
+    data = {"module": done.module, "page": page, "notebook": notebook, "missing": done.missing, "gave_up": done.gave_up}
     console.show(data, lambda: _print_solution(data))
 
 
 def _print_solution(data):
+    if data["missing"]:
+        console.warn(data["missing"])
     console.line(f"to read: {data['page']}")
     console.line(f"to run: {data['notebook']}")
     if data["gave_up"]:

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tito.catalog import read_catalog
 from tito.errors import UsageError, WorkError, changing
-from tito.project import read_project
-from tito.services import export, modules, testing
+from tito.services import clone, export, modules, testing
 from tito.services.files import atomic_write, backup, digest
 from tito.services.pristine import load_source
 from tito.services.progress import Record, read_progress, write_progress
@@ -82,25 +80,9 @@ def is_adopted(path):
         return False
 
 
-def open_course(project, folder):
-    """(project, catalog) of the course repository at `folder`, from whose version the workspace `project` was made."""
-    course = read_project(Path(folder).resolve())
-    if course is None or not course.is_course:
-        raise UsageError(
-            f"{folder} is not a clone of the course", "name the folder with its pyproject.toml", code="no-course"
-        )
-    if course.version != project.version:
-        raise UsageError(
-            f"{folder} is version {course.version} of the course, this workspace is of version {project.version}",
-            f"check out version {project.version} there",
-            code="other-version",
-        )
-    return course, read_catalog(course)
-
-
 def of_course(project, folder, name):
     """The Adoptable of the module `name`, from a clone of the course."""
-    course, catalog = open_course(project, folder)
+    course, catalog = clone.open_course(project, folder)
     return make(course, catalog, catalog.find(name))
 
 
@@ -113,7 +95,6 @@ def adopt(project, catalog, module, adoptable, on_step=None):
     """
     _require_fit(project, module, adoptable)
     modules.require_prerequisites(project, catalog, module)
-    records, _ = read_progress(project)
     state = modules.standing(project, catalog, module).state
     if state == "complete":
         message = f"{module.name} is complete: yours is in the package, and stays there"
@@ -134,6 +115,7 @@ def adopt(project, catalog, module, adoptable, on_step=None):
             if path.exists():
                 kept = backup(path, project.state / "backups")
             atomic_write(path, adoptable.text)
+            records, _ = read_progress(project)
             records[module.name] = _record(project, module, adoptable)
             write_progress(project, records)
     with changing(f"{module.name} is adopted, but what depends on it was not rechecked"):

@@ -25,8 +25,7 @@ def page_path(project, module):
 def write_page(project, module, placed, running, outputs):
     """Write the notebook as it ran as an HTML page; (its path, "" or what is missing on it).
 
-    placed: its cells; running: those that ran; outputs: {number among those: their outputs}. Where nbconvert cannot
-    make a page, without its templates for example, there is a plain one.
+    placed: its cells; running: those that ran; outputs: {number among those: their outputs}.
     """
     from nbformat import v4
 
@@ -36,26 +35,29 @@ def write_page(project, module, placed, running, outputs):
         if cell.cell_type == "code":
             cell.outputs = outputs.get(numbers.get(id(one)), [])
             cell.execution_count = numbers[id(one)] + 1 if id(one) in numbers else None
-    path, missing = page_path(project, module), ""
-    try:
-        made = page(node, module.name)
-    except Exception as error:  # whatever it is, what the notebook earned stands
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        missing = (
-            f"the page is a plain one, because nbconvert does not make its own ({reason[:200]}): "
-            "pip install --force-reinstall nbconvert"
-        )
-        made = pages.render("executed.html", title=module.name, cells=[_plain(cell) for cell in node.cells])
+    path = page_path(project, module)
+    made, missing = page(node, module.name)
     atomic_write(path, made)
     return path, missing
 
 
 def page(node, title):
-    """The bytes of an HTML page of a notebook, with the outputs that it has."""
+    """(the bytes of an HTML page of a notebook with its outputs, "" or what is missing on it).
+
+    Where nbconvert cannot make a page, without its templates for example, there is a plain one.
+    """
     from nbconvert import HTMLExporter
 
-    text, _ = HTMLExporter().from_notebook_node(node, resources={"metadata": {"name": title}})
-    return text.encode("utf-8", "replace")
+    try:
+        html, _ = HTMLExporter().from_notebook_node(node, resources={"metadata": {"name": title}})
+        return html.encode("utf-8", "replace"), ""
+    except Exception as error:  # whatever it is, nobody has to do without the text
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        missing = (
+            f"the page is a plain one, because nbconvert does not make its own ({reason[:200]}): "
+            "pip install --force-reinstall nbconvert"
+        )
+        return pages.render("executed.html", title=title, cells=[_plain(cell) for cell in node.cells]), missing
 
 
 def _plain(cell):

@@ -37,6 +37,11 @@ class ModuleState:
     empty: tuple = ()
     helped: HelpUsed = HelpUsed()
 
+    @property
+    def completion(self):
+        """The record of the student's own completion, None where there is none; an adopted module is not completed."""
+        return None if self.record is None or self.record.adopted else self.record
+
 
 @dataclass(frozen=True)
 class Status:

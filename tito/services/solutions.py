@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tito.errors import WorkError
-from tito.services import adopted, executed, modules, notebooks, syntax
+from tito.services import clone, executed, modules, notebooks, syntax
 from tito.services.files import atomic_write
 from tito.services.help_used import HelpUsed, read_help, write_help
 from tito.services.module_text import without_scaffolding
@@ -15,11 +15,14 @@ from tito.services.strip import KERNEL, LANGUAGE
 
 @dataclass(frozen=True)
 class Solution:
-    """A worked solution on disk. gave_up: whether it was asked for before the module was complete."""
+    """A worked solution on disk. missing: what the page lacks, "" for nothing. gave_up: whether it was asked for before
+    the module was complete.
+    """
 
     module: str
     notebook: Path
     page: Path
+    missing: str = ""
     gave_up: bool = False
 
 
@@ -37,8 +40,9 @@ def write(course, module, folder):
     notebook = Path(folder) / f"{module.name}_solution.ipynb"
     page = notebook.with_suffix(".html")
     notebooks.write(node, notebook)
-    atomic_write(page, executed.page(node, f"{module.name}, worked solution"))
-    return Solution(module.name, notebook, page)
+    made, missing = executed.page(node, f"{module.name}, worked solution")
+    atomic_write(page, made)
+    return Solution(module.name, notebook, page, missing)
 
 
 def _worked(cell):
@@ -58,9 +62,8 @@ def solution(project, catalog, module, folder, *, give_up=False):
 
     Raises WorkError where the module is not complete, unless give_up: which is recorded then.
     """
-    course, theirs = adopted.open_course(project, folder)
-    record = modules.standing(project, catalog, module).record
-    is_done = record is not None and not record.adopted
+    course, theirs = clone.open_course(project, folder)
+    is_done = modules.standing(project, catalog, module).completion is not None
     if not is_done and not give_up:
         raise WorkError(
             f"{module.name} is not complete; its solution would take the exercise away",

@@ -1,7 +1,7 @@
 """Scores the notebook of a learner who is alone as a class would be scored: with the course's withheld tests."""
 
 from tito.errors import ProjectError, WorkError
-from tito.services import adopted
+from tito.services import clone
 
 
 def verify(project, module, folder, *, on_cell=None):
@@ -13,7 +13,7 @@ def verify(project, module, folder, *, on_cell=None):
     from tito.services.grading.scoring.executors import Inline
     from tito.services.grading.scoring.scorer import Task
 
-    course, catalog = adopted.open_course(project, folder)
+    course, catalog = clone.open_course(project, folder)
     try:
         notebook = module.notebook.read_bytes()
     except FileNotFoundError:

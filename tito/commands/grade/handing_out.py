@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tito.commands.context import Name, open_project
+from tito.commands.stuck import show_solution
 from tito.console import console
 
 Students = Annotated[
@@ -41,14 +42,4 @@ def solutions(module: Name, before_due: BeforeDue = False):
 
     project, catalog = open_project()
     done = handing_out.worked_solution(project, catalog.find(module), before_due=before_due)
-    data = {
-        "module": done.module,
-        "page": project.relative(done.page),
-        "notebook": project.relative(done.notebook),
-    }
-    console.show(data, lambda: _print_solution(data))
-
-
-def _print_solution(data):
-    console.line(f"to read: {data['page']}")
-    console.line(f"to run: {data['notebook']}")
+    show_solution(project, done)
