@@ -192,11 +192,20 @@ def test_a_dry_run_shows_all_and_changes_nothing(workspace, course):
 def test_the_backup_holds_the_whole(workspace, course):
     workspace.solve("01_alpha")
     put(workspace.root / "notes" / "mine.txt", "thoughts")
+    put(workspace.root / "notes" / "update" / "backups" / "old.txt", "folders that are called like some of tito's")
     before = workspace.contents()
     path = workspace.root / updated(workspace, course)["backup"]
     with zipfile.ZipFile(path) as file:
         kept = {name: file.read(name) for name in file.namelist()}
     assert {name: data for name, data in kept.items() if name != ".tito/lock"} == before
+
+
+def test_a_manifest_that_cannot_be_read_is_made_anew(workspace, course):
+    (workspace.root / ".tito" / "stubs" / "manifest.json").write_text("{", encoding="utf-8")
+    change(course, ALPHA_SOURCE, ("Write `double(x)`", "Now write `double(x)`"))
+    done = updated(workspace, course)
+    assert "manifest.json" in done["warnings"][0]
+    assert workspace.tito("module", "reset", "1").exit_code == 0, "the new stubs and their hashes are there"
 
 
 def test_a_zip_and_a_published_workspace_serve_as_well(workspace, course, tito, tmp_path):

@@ -139,12 +139,31 @@ def stub_path(project, module):
 
 def write_manifest(project, modules):
     """Record the hashes of the stubs of `modules`, as they are on disk."""
+    hashes = {module.name: digest(stub_path(project, module).read_bytes()) for module in modules}
+    atomic_write(manifest_path(project), manifest_text(project, hashes))
+
+
+def manifest_path(project):
+    return project.stubs / "manifest.json"
+
+
+def manifest_text(project, hashes):
+    """The manifest of a workspace. hashes: {name of a module: SHA-256 of its stub}."""
     manifest = {
         "schema": SCHEMA,
         "course_version": project.version,
-        "notebooks": {module.name: {"sha256": digest(stub_path(project, module).read_bytes())} for module in modules},
+        "notebooks": {name: {"sha256": value} for name, value in hashes.items()},
     }
-    atomic_write(project.stubs / "manifest.json", json.dumps(manifest, indent=2) + "\n")
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def recorded_hashes(project):
+    """{name of a module: SHA-256 of its stub}, as recorded; {} where no manifest can be read."""
+    try:
+        entries = json.loads(manifest_path(project).read_text(encoding="utf-8"))["notebooks"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {name: entry["sha256"] for name, entry in entries if isinstance(entry, dict) and "sha256" in entry}
 
 
 def stub_bytes(project, module):
@@ -160,14 +179,12 @@ def stub_bytes(project, module):
 
 
 def _recorded_hash(project, module):
-    path = project.stubs / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        return manifest["notebooks"][module.name]["sha256"]
-    except OSError:
-        raise _not_in_order(f"{project.relative(path)} is missing") from None
-    except (ValueError, KeyError, TypeError):
-        raise _not_in_order(f"{project.relative(path)} has no hash for {module.name}") from None
+    path, hashes = manifest_path(project), recorded_hashes(project)
+    if not path.is_file():
+        raise _not_in_order(f"{project.relative(path)} is missing")
+    if module.name not in hashes:
+        raise _not_in_order(f"{project.relative(path)} has no hash for {module.name}")
+    return hashes[module.name]
 
 
 def _not_in_order(message):

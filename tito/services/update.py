@@ -28,8 +28,9 @@ INIT_SECONDS = 300
 TREES = ("modules", "tinytorch", "tito", "milestones")
 FILES = ("README.md", ".gitignore", "LICENSE", "pyproject.toml")
 LEFT_ALONE = ("__pycache__", ".ipynb_checkpoints")
-# of a workspace, what its backup leaves out: it can be made again, or is a backup itself
-NOT_KEPT = (".venv", "venv", ".git", "__pycache__", ".ipynb_checkpoints", "backups", "views", "update")
+# what the backup of a workspace leaves out: it can be made again, or is a backup itself
+NOT_KEPT = (".venv", "venv", ".git", *LEFT_ALONE)
+NOT_KEPT_OF_STATE = ("backups", "views", recover.FOLDER.name)
 
 
 @dataclass(frozen=True)
@@ -170,12 +171,13 @@ class _Plan:
         self.project, self.catalog, self.new = project, catalog, new
         self.new_catalog = read_catalog(new)
         self.put, self.remove, self.seen, self.warnings = {}, [], {}, []
+        self.stubs = {module.name: (self._stub(module), self._new_stub(module)) for module in self.new_catalog}
         self.modules = [self._module(module) for module in self.new_catalog]
         names = {module.name for module in self.new_catalog}
         self.modules += [ModuleUpdate(module.name, "gone") for module in catalog if module.name not in names]
         self._copy_files()
         self.outdated = self._outdated()
-        self._stubs()
+        self._hand_out()
 
     def found(self):
         return Update(
@@ -205,6 +207,9 @@ class _Plan:
         self.warnings += [warning] if warning else []
         return node
 
+    def _new_stub(self, module):
+        return notebooks.load(self.new, pristine.stub_path(self.new, module)).node
+
     def _module(self, module):
         path = self.project.modules / module.name / module.notebook.name
         name, stub = self.project.relative(path), pristine.stub_bytes(self.new, module)
@@ -213,11 +218,10 @@ class _Plan:
             return ModuleUpdate(module.name, "new")
         if not path.is_file():
             return ModuleUpdate(module.name, "absent")
-        data, base = path.read_bytes(), self._stub(module)
+        data, (base, new) = path.read_bytes(), self.stubs[module.name]
         self.seen[path] = digest(data)
         if base is None:
             return ModuleUpdate(module.name, "unreadable")
-        new = notebooks.load(self.new, pristine.stub_path(self.new, module)).node
         if data == pristine.stub_bytes(self.project, self._old(module)):
             self._put(name, stub)
             return ModuleUpdate(module.name, "untouched" if stub != data else "same")
@@ -266,23 +270,21 @@ class _Plan:
         return found
 
     def _tests_differ(self, module):
-        old = self._old(module)
+        old, (base, new) = self._old(module), self.stubs[module.name]
         before = old.tests.read_bytes() if old.tests.is_file() else b""
-        return before != module.tests.read_bytes() or _tests(self._stub(module)) != _tests(
-            notebooks.load(self.new, pristine.stub_path(self.new, module)).node
-        )
+        return before != module.tests.read_bytes() or _tests(base) != _tests(new)
 
-    def _stubs(self):
-        manifest = json.loads((self.new.stubs / "manifest.json").read_text(encoding="utf-8"))
+    def _hand_out(self):
+        """The stubs, their hashes and the hints of the new version."""
         for module in self.new_catalog:
-            self._put(f".tito/stubs/{module.name}.ipynb", pristine.stub_bytes(self.new, module))
-        with_old = {}
-        if (path := self.project.stubs / "manifest.json").is_file():
-            with_old = json.loads(path.read_text(encoding="utf-8")).get("notebooks", {})
-        manifest["notebooks"] = {**with_old, **manifest["notebooks"]}  # a module that the course dropped can stay
-        self._put(".tito/stubs/manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
+            path = pristine.stub_path(self.new, module)
+            self._put(path.relative_to(self.new.root), pristine.stub_bytes(self.new, module))
+        # a module that the course dropped can stay
+        hashes = pristine.recorded_hashes(self.project) | pristine.recorded_hashes(self.new)
+        path = pristine.manifest_path(self.new).relative_to(self.new.root)
+        self._put(path, pristine.manifest_text(self.new, hashes).encode())
         if (path := hints.path(self.new)).is_file():
-            self._put(".tito/hints.json", path.read_bytes())
+            self._put(path.relative_to(self.new.root), path.read_bytes())
 
     def put_ready(self):
         ready = self.project.root / recover.READY
@@ -343,7 +345,8 @@ def _back_up(project):
     draft = path.with_suffix(".tmp")
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for folder, names, files in os.walk(project.root):
-            names[:] = [name for name in names if name not in NOT_KEPT]
+            left_out = (*NOT_KEPT, *NOT_KEPT_OF_STATE) if Path(folder) == project.state else NOT_KEPT
+            names[:] = [name for name in names if name not in left_out]
             for name in files:
                 one = Path(folder, name)
                 if one.is_file() and one != draft:
