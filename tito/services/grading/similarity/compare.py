@@ -27,12 +27,12 @@ SHOWN = 25  # pairs whose texts are on the page
 @dataclass(frozen=True)
 class ComparedProgram:
     """What somebody wrote for a module. cells: [(grade_id or "", code)]; equal: the answers that are the course's own
-    but for names, comments and layout. current: of this term.
+    but for names, comments and layout. current: of this term. No two programs of a comparison have the same who.
     """
 
     who: str
-    cells: tuple = field(repr=False)
-    equal: frozenset = frozenset()
+    cells: tuple = field(repr=False, compare=False)  # not hashed again for each fingerprint that a pair shares
+    equal: frozenset = field(default=frozenset(), compare=False)
     current: bool = True
 
 
