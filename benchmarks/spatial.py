@@ -10,27 +10,28 @@ With one thread (TINYTORCH_THREADS=1), --cpu counts processor time, which other 
 
 import argparse
 import contextlib
+import functools
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-KEPT = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
-SETTINGS = ("kept", "default")
-
+from beside_pytorch import (
+    SETTINGS,
+    child,
+    compared,
+    head,
+    in_turns,
+    line_of_memory,
+    lines_of_machine,
+    lines_of_rows,
+    machine,
+    resident,
+)
 
 # --- The two frameworks, under the same names ---------------------------------------------------------------------
 
@@ -238,20 +239,6 @@ LOOPS_ROW, TIMES_FASTER = "fast convolution against loops, (8, 3, 32, 32)→16",
 # --- Measuring ---------------------------------------------------------------------------------------------------
 
 
-def in_turns(first, second, rounds, runs=3, clock=time.perf_counter):
-    """Milliseconds of all timed runs of both. Each turn starts with an untimed run, so that nothing of the other's is
-    left: neither its data in the cache nor its threads, which keep a core busy for a while after their work."""
-    times = [], []
-    for _ in range(rounds):
-        for function, kept in zip((first, second), times, strict=True):
-            function()
-            for _ in range(runs):
-                start = clock()
-                function()
-                kept.append(1e3 * (clock() - start))
-    return times
-
-
 def measure_rows(chosen, clock):
     from tinytorch.threads import one_blas_thread, thread_count
 
@@ -266,13 +253,7 @@ def timed_rows(chosen, frameworks, clock):
     for name, (make, rounds, at_most, aim) in ROWS.items():
         if chosen and chosen not in name:
             continue
-        ours, theirs = in_turns(*(make(f) for f in frameworks), rounds, clock=clock)
-        results[name] = {
-            "tinytorch_ms": statistics.median(ours), "pytorch_ms": statistics.median(theirs),
-            "tinytorch_best_ms": min(ours), "pytorch_best_ms": min(theirs),
-            "ratio": statistics.median(ours) / statistics.median(theirs), "ratio_of_best": min(ours) / min(theirs),
-            "at_most": at_most, "aim": aim,
-        }  # fmt: skip
+        results[name] = compared(*(make(f) for f in frameworks), rounds, at_most, aim, clock)
     return results
 
 
@@ -292,12 +273,6 @@ def measure_loops():
     fast, _ = in_turns(lambda: layer(x), lambda: None, 15)
     np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
     return {"loops_ms": loops, "fast_ms": statistics.median(fast), "times": loops / statistics.median(fast)}
-
-
-def resident(kind):
-    """VmRSS (now) or VmHWM (the most so far) of this process, in bytes; Linux only."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith(kind)).split()[1])
 
 
 def measure_memory(framework):
@@ -324,51 +299,17 @@ def measure_memory(framework):
     return {"resident_bytes": grown, "traced_bytes": traced}
 
 
-def child(setting, *arguments, program=__file__):
-    """Run a program (this one) again, in a process with that malloc setting; what it printed, from JSON."""
-    environment = {name: value for name, value in os.environ.items() if name not in KEPT}
-    environment |= KEPT if setting == "kept" else {}
-    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
-    command = [sys.executable, str(Path(program).resolve()), "--child", *arguments]
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
-    return json.loads(run.stdout.splitlines()[-1])
-
-
-def machine():
-    """What ran, as far as the numbers depend on it."""
-    import numpy as np
-    import torch
-
-    from tinytorch.threads import thread_count
-
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return {
-        "python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__,
-        "threads": thread_count(), "blas": f"{blas['name']} {blas['version']}",
-        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE"),
-        "torch_instructions": torch.backends.cpu.get_cpu_capability(), "load": os.getloadavg()[0],
-    }  # fmt: skip
-
-
 # --- Showing -----------------------------------------------------------------------------------------------------
 
 
 def table(data):
     """The lines of the printed table."""
-    clock = {"perf_counter": "time", "thread_time": "processor time"}[data["clock"]]
-    yield f"forward + backward: median {clock}, and TinyTorch's as a multiple of PyTorch's"
-    head = ("malloc", 9), ("TinyTorch", 12), ("PyTorch", 12), ("ratio", 8), ("of best", 9), ("at most", 9), ("aim", 6)
-    yield " " * 44 + "".join(f"{word:>{width}}" for word, width in head)
-    for setting in data["rows"]:
-        for name, row in data["rows"][setting].items():
-            times = f"{row['tinytorch_ms']:9.2f} ms{row['pytorch_ms']:9.2f} ms"
-            ratios = f"{row['ratio']:8.2f}{row['ratio_of_best']:9.2f}{row['at_most']:9.4g}{row['aim']:6.4g}"
-            yield f"{name:44}{setting:>9}{times}{ratios}"
+    yield from head("forward + backward: ", data["clock"])
+    yield from lines_of_rows(data["rows"])
     if "memory" in data:
         ours, theirs = (data["memory"][name] for name in ("TinyTorch", "PyTorch"))
-        own, other, traced = ours["resident_bytes"] / 1e6, theirs["resident_bytes"] / 1e6, ours["traced_bytes"] / 1e6
-        limits = f"{MEMORY_LIMITS[0]:9.1f}{MEMORY_LIMITS[1]:6.1f}"
-        yield f"{MEMORY_ROW:44}{'default':>9}{own:9.1f} MB{other:9.1f} MB{own / other:8.2f}{'':9}{limits}"
+        yield line_of_memory(MEMORY_ROW, ours["resident_bytes"], theirs["resident_bytes"], *MEMORY_LIMITS)
+        traced = ours["traced_bytes"] / 1e6
         yield f"    (growth of the resident set, each in a fresh process; NumPy asked for {traced:.1f} MB)"
     if "loops" in data:
         loops = data["loops"]
@@ -376,16 +317,7 @@ def table(data):
             f"{LOOPS_ROW}: {loops['times']:,.0f} times faster ({loops['loops_ms']:,.0f} ms, {loops['fast_ms']:.2f} ms; "
             f"at least {TIMES_FASTER})"
         )
-    here = data["machine"]
-    yield (
-        f"Python {here['python']}, NumPy {here['numpy']} ({here['blas']}), PyTorch {here['torch']} "
-        f"({here['torch_instructions']}), {here['threads']} threads, load {here['load']:.1f}"
-    )
-    if here["openblas_coretype"]:
-        yield (
-            f"OPENBLAS_CORETYPE={here['openblas_coretype']} is set: NumPy's products use that processor's "
-            "instructions, PyTorch chooses its own."
-        )
+    yield from lines_of_machine(data["machine"])
 
 
 def plot(data, path):
@@ -431,12 +363,13 @@ def main():
     if arguments.cpu and os.environ.get("TINYTORCH_THREADS") != "1":
         parser.error("--cpu needs TINYTORCH_THREADS=1: a thread that waits for another one uses processor time too")
     clock = "thread_time" if arguments.cpu else "perf_counter"
-    data = {"schema": 1, "clock": clock, "machine": child("default", "machine")}
-    data["rows"] = {setting: child(setting, "rows", arguments.only, clock) for setting in SETTINGS}
+    run = functools.partial(child, program=__file__)
+    data = {"schema": 1, "clock": clock, "machine": run("default", "machine")}
+    data["rows"] = {setting: run(setting, "rows", arguments.only, clock) for setting in SETTINGS}
     if not arguments.only:
         if Path("/proc/self/clear_refs").exists():
-            data["memory"] = {name: child("default", "memory", name) for name in ("TinyTorch", "PyTorch")}
-        data["loops"] = child("default", "loops")
+            data["memory"] = {name: run("default", "memory", name) for name in ("TinyTorch", "PyTorch")}
+        data["loops"] = run("default", "loops")
     if arguments.plot:
         plot(data, arguments.plot)
     print(json.dumps(data, ensure_ascii=False) if arguments.json else "\n".join(table(data)))

@@ -13,17 +13,24 @@ With one thread (TINYTORCH_THREADS=1), --cpu counts processor time, which other 
 
 import argparse
 import contextlib
+import functools
 import json
 import os
-import statistics
 import sys
 import time
 from pathlib import Path
 
-from spatial import SETTINGS, child, in_turns, machine, resident
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from beside_pytorch import (
+    SETTINGS,
+    child,
+    compared,
+    head,
+    line_of_memory,
+    lines_of_machine,
+    lines_of_rows,
+    machine,
+    resident,
+)
 
 OPTIMIZER = {"lr": 1e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}
 
@@ -278,12 +285,7 @@ def measure_rows(chosen, clock):
     with one_blas_thread() if thread_count() == 1 else contextlib.nullcontext():
         for name, (make, rounds, at_most, aim) in ROWS.items():
             if chosen in name:
-                ours, theirs = in_turns(*make(), rounds, clock=getattr(time, clock))
-                results[name] = {
-                    "tinytorch_ms": statistics.median(ours), "pytorch_ms": statistics.median(theirs),
-                    "ratio": statistics.median(ours) / statistics.median(theirs),
-                    "ratio_of_best": min(ours) / min(theirs), "at_most": at_most, "aim": aim,
-                }  # fmt: skip
+                results[name] = compared(*make(), rounds, at_most, aim, getattr(time, clock))
     return results
 
 
@@ -306,29 +308,11 @@ def measure_memory(framework):
 
 def table(data):
     """The lines of the printed table."""
-    clock = {"perf_counter": "time", "thread_time": "processor time"}[data["clock"]]
-    yield f"median {clock}, and TinyTorch's as a multiple of PyTorch's"
-    head = ("malloc", 9), ("TinyTorch", 12), ("PyTorch", 12), ("ratio", 8), ("of best", 9), ("at most", 9), ("aim", 6)
-    said = lambda bound: "–" if bound is None else f"{bound:.2f}".removesuffix("0")
-    yield " " * 44 + "".join(f"{word:>{width}}" for word, width in head)
-    for setting, rows in data["rows"].items():
-        for name, row in rows.items():
-            times = f"{row['tinytorch_ms']:9.2f} ms{row['pytorch_ms']:9.2f} ms"
-            yield (
-                f"{name:44}{setting:>9}{times}{row['ratio']:8.2f}{row['ratio_of_best']:9.2f}"
-                f"{said(row['at_most']):>9}{said(row['aim']):>6}"
-            )
+    yield from head("", data["clock"])
+    yield from lines_of_rows(data["rows"])
     if "memory" in data:
-        own, other = (data["memory"][name] / 1e6 for name in ("TinyTorch", "PyTorch"))
-        limits = "".join(f"{said(limit):>{width}}" for limit, width in zip(MEMORY_LIMITS, (9, 6), strict=True))
-        yield f"{MEMORY_ROW:44}{'default':>9}{own:9.1f} MB{other:9.1f} MB{own / other:8.2f}{'':9}{limits}"
-    here = data["machine"]
-    yield (
-        f"Python {here['python']}, NumPy {here['numpy']} ({here['blas']}), PyTorch {here['torch']} "
-        f"({here['torch_instructions']}), {here['threads']} threads, load {here['load']:.1f}"
-    )
-    if here["openblas_coretype"]:
-        yield f"OPENBLAS_CORETYPE={here['openblas_coretype']} is set, which PyTorch does not see."
+        yield line_of_memory(MEMORY_ROW, data["memory"]["TinyTorch"], data["memory"]["PyTorch"], *MEMORY_LIMITS)
+    yield from lines_of_machine(data["machine"])
 
 
 def main():
@@ -345,11 +329,12 @@ def main():
     if arguments.cpu and os.environ.get("TINYTORCH_THREADS") != "1":
         parser.error("--cpu needs TINYTORCH_THREADS=1: a thread that waits for another one uses processor time too")
     clock = "thread_time" if arguments.cpu else "perf_counter"
-    data = {"schema": 1, "clock": clock, "machine": child("default", "machine", program=__file__)}
-    data["rows"] = {kind: child(kind, "rows", arguments.only, clock, program=__file__) for kind in SETTINGS}
+    run = functools.partial(child, program=__file__)
+    data = {"schema": 1, "clock": clock, "machine": run("default", "machine")}
+    data["rows"] = {kind: run(kind, "rows", arguments.only, clock) for kind in SETTINGS}
     if arguments.only in MEMORY_ROW and Path("/proc/self/clear_refs").exists():
         sides = ("TinyTorch", "PyTorch")
-        data["memory"] = {side: child("default", "memory", side, program=__file__) for side in sides}
+        data["memory"] = {side: run("default", "memory", side) for side in sides}
     print(json.dumps(data, ensure_ascii=False) if arguments.json else "\n".join(table(data)))
     return 0
 
