@@ -13,7 +13,7 @@ from tinytorch.kernels import optimizers as adamw_kernels
 from tinytorch.kernels import rows
 from tinytorch.kernels import transformers as transformer_kernels
 from tinytorch.kernels.attention import causal
-from tinytorch.kernels.embeddings import rows as embedding_rows
+from tinytorch.kernels.embeddings import lookup
 from tinytorch.kernels.operations import OPERATIONS, provided_operations
 from tinytorch.transformers import GPT, next_token_loss
 
@@ -99,8 +99,8 @@ def test_a_causal_mask_is_told_from_one_with_a_hole(small_blocks):
 @pytest.mark.parametrize("one_hot", [0, 2**18])
 @pytest.mark.parametrize("rounds", [1, 2, 64])
 def test_the_gradient_of_an_embedding_is_the_students_however_often_an_id_comes(monkeypatch, one_hot, rounds):
-    monkeypatch.setattr(embedding_rows, "ONE_HOT", one_hot)
-    monkeypatch.setattr(embedding_rows, "ROUNDS", rounds)
+    monkeypatch.setattr(lookup, "ONE_HOT", one_hot)
+    monkeypatch.setattr(lookup, "ROUNDS", rounds)
     ids = np.array([[3, 3, 0, 7], [3, 7, 3, 3], [1, 0, 3, 9]])
     weight, grad = drawn(11, 5), drawn(3, 4, 5, seed=1)
     for padding in (None, 3):

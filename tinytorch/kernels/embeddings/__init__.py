@@ -1,5 +1,5 @@
 """The engineer's gradient of a table of rows: module 11's sum, without sorting the rows themselves."""
 
-from tinytorch.kernels.embeddings.rows import embedding_gradient
+from tinytorch.kernels.embeddings.lookup import embedding_gradient
 
 __all__ = ["embedding_gradient"]
