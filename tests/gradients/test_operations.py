@@ -152,3 +152,12 @@ def test_one_tensor_used_twice_gets_both_parts(name):
     out.backward(weights)
     op(*extra, *twice, **settings).backward(weights)
     np.testing.assert_allclose(once.grad, twice[0].grad + twice[1].grad, rtol=1e-12)
+
+
+def test_what_is_no_input_is_named_with_what_to_do():
+    """A setting without its name comes as an input: to wrap it in a Tensor would be wrong advice."""
+    gelu = OPERATIONS["gelu"]
+    with pytest.raises(TypeError, match="gelu .* not a str; settings go by name"):
+        gelu(Tensor([1.0]), "tanh")
+    with pytest.raises(TypeError, match=r"gelu .* not a list; wrap it: Tensor\(\.\.\.\)"):
+        gelu([1.0])

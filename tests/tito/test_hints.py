@@ -149,3 +149,8 @@ def test_no_workspace_is_made_where_a_hint_holds_the_answer(tito, project, alpha
     outcome = tito("init", tmp_path / "made", "--json")
     assert outcome.document["error"]["code"] == "leak" and ".tito/hints.json" in outcome.document["error"]["message"]
     assert not (tmp_path / "made").exists()
+
+
+def test_an_answer_in_words_is_there_and_has_no_hints(workspace):
+    code, error = refused(workspace, "01", "written-linear")
+    assert code == 2 and error["message"].startswith("written-linear has no hints; these have: double")

@@ -143,8 +143,8 @@ class Op:
             return x
         if x is None:
             raise TypeError(f"{self.__name__}: an input is None; does a function lack its return?")
-        takes = f"{self.__name__} takes Tensors, arrays and numbers"
-        raise TypeError(f"{takes}, not a {type(x).__name__}; wrap it: Tensor(...)")
+        fix = "settings go by name" if isinstance(x, str) else "wrap it: Tensor(...)"
+        raise TypeError(f"{self.__name__} takes Tensors, arrays and numbers, not a {type(x).__name__}; {fix}")
 
 
 class Tensor:

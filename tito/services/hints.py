@@ -94,10 +94,12 @@ def _known(project, module):
 def _asked(project, module, cell, known):
     if cell in known:
         return cell
-    found = notebooks.questions(_notebook(project, module)).get(cell)
+    node, names = _notebook(project, module), ", ".join(known)
+    found = notebooks.questions(node).get(cell)
     if found in known:
         return found
-    names = ", ".join(known)
+    if any(notebooks.grade_id(one) == cell for one in node.cells):
+        raise UsageError(f"{cell} has no hints; these have: {names}", f"tito hint {module.name}")
     raise UsageError(f"{module.name} has no answer {cell!r} with hints; it has: {names}", f"tito hint {module.name}")
 
 
