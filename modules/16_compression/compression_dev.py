@@ -1228,14 +1228,14 @@ analyze_pipeline()
 
 # %% [markdown]
 r"""
-Pruning alone saves nothing. Channels save bytes and, on a quiet machine, time; factors and eight bits save bytes. Ratios multiply, until names and headers are much of the file.
+Pruning alone saves nothing. Channels save bytes and, undisturbed, time; factors and eight bits bytes. Ratios multiply, until headers dominate. The recipe was chosen on these images.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "question-steps", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
 ## A question
 
-(a) Which step saved most bytes, as a factor, and most time? Why does pruning save neither, and and which mask would? (b) How many were wrong at sparsity 0.99, in the three
+(a) Which step saved most bytes, as a factor, and most time? Why does pruning save neither, and which mask would? (b) How many were wrong at sparsity 0.99, in the three
 rows of your control? What would you say without the third? (c) How sure is the last line of your table?
 """
 
