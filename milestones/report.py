@@ -139,11 +139,12 @@ def _file_name(name):
 
 def verdict(claim):
     """In words: what was measured, and against what. An upper bound is kept to or not, it is nothing to reach."""
-    if claim["value"] is None or "at_most" not in claim:
-        word = "reached" if claim["reached"] else "not reached"
-    else:
-        word = "not exceeded" if claim["reached"] else "exceeded"
-    return f"{word}: {claim['metric']} {show(claim['metric'], claim['value'])}; expected: {claim['words']}"
+    word, measured = claim["outcome"], show(claim["metric"], claim["value"])
+    if claim["value"] is not None and "at_most" in claim:
+        word = {"reached": "not exceeded", "not reached": "exceeded"}.get(word, word)
+    if claim["interval"]:
+        measured += " (from {:.4g} to {:.4g})".format(*claim["interval"])
+    return f"{word}: {claim['metric']} {measured}; expected: {claim['words']}"
 
 
 def show(name, value):
@@ -212,8 +213,9 @@ def keep_best(folder, name, data, new):
 
 
 def score(entry):
-    """What makes one run better than another: that it reached its results, then the first of them."""
+    """What makes one run better than another: that it reached its results, or missed none, then the first of them."""
+    verdict = 2 if entry["reached"] else int(entry.get("undecided", False))
     if entry["value"] is None:
-        return entry["reached"], float("-inf")
+        return verdict, float("-inf")
     less_is_better = "loss" in entry["metric"] or "bits" in entry["metric"]
-    return entry["reached"], -entry["value"] if less_is_better else entry["value"]
+    return verdict, -entry["value"] if less_is_better else entry["value"]

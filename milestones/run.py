@@ -6,6 +6,7 @@
     run.follow(model, optimizer, step)     # or a loop of steps, likewise
     run.about("What is done, in sentences.")
     run.result("test accuracy", accuracy)
+    run.result("gain", 1.6, (1.5, 1.8))    # or a ratio of times with its interval
     run.finish()                           # writes the report and says whether the result was reached
 
 Beside that: run.seed, run.say for a line to whoever watches, run.progress for a loop without a Trainer, run.figure,
@@ -33,7 +34,9 @@ import numpy as np
 
 from milestones import report
 
-EXIT_NOT_REACHED, EXIT_PROJECT, EXIT_INTERRUPTED = 1, 3, 130
+EXIT_NOT_REACHED, EXIT_PROJECT, EXIT_NOT_DECIDED, EXIT_INTERRUPTED = 1, 3, 4, 130
+REACHED, NOT_REACHED, NOT_DECIDED = "reached", "not reached", "not decided"
+EXIT_CODES = {REACHED: 0, NOT_REACHED: EXIT_NOT_REACHED, NOT_DECIDED: EXIT_NOT_DECIDED}
 HOME = Path(__file__).resolve().parents[1]
 LOADERS = {"mnist": "load_mnist", "cifar10": "load_cifar10", "digits": "load_digits"}
 ADOPTED = "# Adopted:"  # how a file begins that `tito module adopt` put into the package
@@ -102,7 +105,7 @@ class Run:
         self.elsewhere = options.report
         self.epochs_made = self.epochs
         self.checkpoints, self.trained = [], None  # trained: when a loop without a Trainer made its last step
-        self.results, self.history, self.setting = {}, {}, {}
+        self.results, self.intervals, self.history, self.setting = {}, {}, {}, {}
         self.introduction, self.parts = [], []  # of the report, in their order
         self._prepare()
 
@@ -139,7 +142,7 @@ class Run:
     def _find_data(self, wanted):
         """(name, (train, test)) of the wanted dataset, or of the last one, which needs no download."""
         names = list(self.facts["datasets"])
-        name = wanted or names[0]
+        name = wanted or self.facts.get("default", names[0])
         try:
             return name, self._load(name)
         except FileNotFoundError:
@@ -319,9 +322,15 @@ class Run:
 
     # the report
 
-    def result(self, name, value):
-        """A measured number; those of which the milestone expects something are compared."""
+    def result(self, name, value, interval=None):
+        """A measured number; those of which the milestone expects something are compared.
+
+        interval: (low, high) of a ratio of times. What is expected is reached where all of it fulfils it, not reached
+        where nothing does, and else not decided.
+        """
         self.results[name] = round(float(value), 6)  # float32 holds 95 % as 0.94999999
+        if interval is not None:
+            self.intervals[name] = [round(float(end), 6) for end in interval]
 
     def about(self, text):
         """A paragraph at the head of the report: what is done, with what, and what it is compared with."""
@@ -342,7 +351,9 @@ class Run:
     def finish(self):
         """Write the report, remember the run, say whether the result was reached, and end the process accordingly."""
         claims = [self._compare(claim) for claim in self.asserts]
-        reached = all(claim["reached"] for claim in claims)
+        found = {claim["outcome"] for claim in claims}
+        outcome = next((one for one in (NOT_REACHED, NOT_DECIDED) if one in found), REACHED)
+        reached, undecided = outcome == REACHED, outcome == NOT_DECIDED
         for claim in claims:
             voice.tell("result", claim["verdict"])
         entry = {
@@ -350,6 +361,7 @@ class Run:
             "seed": self.seed,
             "epochs": self.epochs_made,
             "reached": reached,
+            "undecided": undecided,
             "metric": claims[0]["metric"],
             "value": claims[0]["value"],
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -367,15 +379,22 @@ class Run:
             voice.tell("say", f"warning: {warning}")
         page = self.folder / "index.html"
         voice.tell("result", f"report: {page}")
-        voice.tell("done", "", reached=reached, asserts=claims, report=str(page), entry=entry)
-        raise SystemExit(0 if reached else EXIT_NOT_REACHED)
+        if undecided:
+            voice.tell("result", "not decided: close other programs, and run it again")
+        voice.tell("done", "", reached=reached, undecided=undecided, asserts=claims, report=str(page), entry=entry)
+        raise SystemExit(EXIT_CODES[outcome])
 
     def _compare(self, claim):
-        value = self.results.get(claim["metric"])
-        if value is not None and not math.isfinite(value):
-            value = None
+        value, interval = self.results.get(claim["metric"]), self.intervals.get(claim["metric"])
+        if value is not None and not all(map(math.isfinite, [value, *(interval or ())])):
+            value = interval = None
         low, high = claim.get("at_least", -math.inf), claim.get("at_most", math.inf)
-        compared = {**claim, "value": value, "reached": value is not None and low <= value <= high}
+        least, most = interval or (value, value)
+        if value is None or most < low or least > high:
+            outcome = NOT_REACHED
+        else:
+            outcome = REACHED if low <= least and most <= high else NOT_DECIDED
+        compared = {**claim, "value": value, "interval": interval, "outcome": outcome, "reached": outcome == REACHED}
         return {**compared, "verdict": report.verdict(compared)}
 
     def _metrics(self, claims, reached):
@@ -484,7 +503,7 @@ def _options(facts, arguments):
     first, last = list(expected)[0], list(expected)[-1]
     epochs = ", ".join(f"{one['epochs']} on {name}" for name, one in expected.items())
     unit = facts.get("unit", "epochs")
-    default = first if first == last else f"{first} where it is fetched, else {last}"
+    default = facts.get("default") or (first if first == last else f"{first} where it is fetched, else {last}")
     parser = argparse.ArgumentParser(description=facts["summary"], allow_abbrev=False)
     if LOADERS.keys().isdisjoint(expected) and len(expected) > 1:  # parts of one milestone, which need no download
         default = first

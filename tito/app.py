@@ -32,7 +32,9 @@ SHOW_WARNING = warnings.showwarning
 app = typer.Typer(
     name="tito",
     help="Build your own machine-learning framework, module by module.",
-    epilog="Every command also takes --json (one JSON document) and -v, --verbose (what was running when it failed).",
+    epilog="Every command also takes --json (one JSON document) and -v, --verbose (what was running when it failed). "
+    "It ends with 0 where all is well, 1 where the work or a test failed, 2 for a command line that asks for nothing, "
+    "3 where the project or the machine is not in order, 4 where a measurement does not decide, 70 for a bug in tito.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

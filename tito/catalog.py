@@ -203,7 +203,8 @@ class Result:
 class Milestone:
     """A historical result to reproduce. needs: names of modules. results: one for each dataset that it knows.
 
-    The first dataset is the one that it is about; the last one needs no download.
+    The first dataset is the one that it is about; the last one needs no download. default: the one that is used where
+    none is asked for; "": the first one where it is fetched, else the last one.
     """
 
     number: int
@@ -217,6 +218,7 @@ class Milestone:
     needs: tuple[str, ...]
     results: tuple[Result, ...]
     unit: str = "epochs"  # of how long it trains
+    default: str = ""
 
     @property
     def name(self):
@@ -295,6 +297,7 @@ def _read_milestone(project, folder):
         needs=tuple(metadata["needs"]),
         results=results,
         unit=metadata.get("unit", "epochs"),
+        default=metadata.get("default", ""),
     )
 
 

@@ -8,6 +8,7 @@ EXIT_OK = 0
 EXIT_WORK = 1
 EXIT_USAGE = 2
 EXIT_PROJECT = 3
+EXIT_UNDECIDED = 4
 EXIT_BUG = 70
 
 
@@ -68,6 +69,13 @@ class ProjectError(TitoError):
 
 class Warned(UserWarning):
     """What a user of tito is meant to read although all goes on; the command line prints it."""
+
+
+class Undecided(TitoError):
+    """A measurement was made, and it decides neither way: the machine was too busy, or the difference is too small."""
+
+    exit_code = EXIT_UNDECIDED
+    code = "not-decided"
 
 
 class Interrupted(KeyboardInterrupt):

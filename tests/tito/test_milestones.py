@@ -344,6 +344,75 @@ def test_what_was_not_measured_is_not_reached(milestone, course):
         assert "not reached: accuracy not measured" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("interval", "code", "verdict"),
+    [
+        ("(0.75, 0.9)", 0, "reached"),
+        ("(0.7, 0.9)", 4, "not decided"),
+        ("(0.7, 0.75)", 4, "not decided"),
+        ("(0.7, 0.74)", 1, "not reached"),
+        ("(float('nan'), 0.9)", 1, "not reached"),
+    ],
+)
+def test_a_ratio_of_times_is_reached_missed_or_not_decided(milestone, course, interval, code, verdict):
+    """By the whole of its interval, whatever the value in the middle."""
+    program = f"run.result('accuracy', 0.8, {interval})\nrun.finish()"
+    rewrite(course, "01_1957_quick", program)
+    done = milestone("run", "1")
+    assert done.exit_code == code
+    assert done.stdout.splitlines()[-2].startswith(f"{verdict}: accuracy "), done.stdout
+    assert ("close other programs, and run it again" in done.stderr) == (code == 4)
+    (claim,) = metrics(course, "01_1957_quick", "points-seed0")["asserts"]
+    assert (claim["outcome"], claim["reached"]) == (verdict, code == 0)
+    assert verdict in milestone("status").stdout
+    (found,) = [one for one in milestone("list", "--json").document["data"]["milestones"] if one["name"][:2] == "01"]
+    assert found["state"] == ("done" if code == 0 else "ready")
+    by_hand = begin(course, sys.executable, str(course / "milestones" / "01_1957_quick" / "quick.py"))
+    out, err = by_hand.communicate(timeout=LONG)
+    assert by_hand.returncode == code, out + err
+    if code == 4:
+        error = milestone("run", "1", "--json").document["error"]
+        assert error["code"] == "not-decided"
+        assert error["message"] == "not decided: accuracy 80.00 %, at least 75 %"
+        assert "(from 0.7 to " in done.stdout
+
+
+def test_what_was_missed_outweighs_what_is_not_decided(milestone, course):
+    path = course / "milestones" / "01_1957_quick" / "milestone.toml"
+    second = ', { metric = "gain", at_least = 1, words = "not slower" }]'
+    path.write_text(path.read_text(encoding="utf-8").replace(" }]", f" }}{second}"), encoding="utf-8")
+    for accuracy, code in ((0.9, 4), (0.7, 1)):
+        program = f"run.result('gain', 1.1, (0.9, 1.3))\nrun.result('accuracy', {accuracy})\nrun.finish()"
+        rewrite(course, "01_1957_quick", program)
+        done = milestone("run", "1")
+        assert done.exit_code == code, done.stdout
+        assert "not decided: gain 1.1 (from 0.9 to 1.3); expected: not slower" in done.stdout
+        assert ("gain" in done.stderr) == (code == 4), "the error is about what decided"
+
+
+def test_a_run_of_an_earlier_version_is_read(milestone, course):
+    """It did not know of runs that are not decided."""
+    milestone("run", "1")
+    path = course / ".tito" / "milestones" / "01_1957_quick" / "runs.json"
+    runs = json.loads(path.read_text(encoding="utf-8"))
+    for entry in (runs["best"]["points"], runs["last"]):
+        del entry["undecided"]
+    path.write_text(json.dumps(runs), encoding="utf-8")
+    assert "1 of 5 milestones reached" in milestone("status").stdout
+    assert milestone("run", "1").exit_code == 0
+
+
+def test_a_milestone_may_name_the_dataset_that_is_used_unless_another_one_is_asked_for(milestone, course):
+    path = course / "milestones" / "04_1998_images" / "milestone.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("program =", 'default = "digits"\nprogram ='), encoding="utf-8")
+    rewrite(course, "04_1998_images", "run.load()\nrun.result('accuracy', 0.9)\nrun.finish()")
+    done = milestone("run", "04", "--json")
+    assert done.document["data"]["entry"]["data"] == "digits", done.stderr
+    words = " ".join(milestone("run", "--help").stdout.split())
+    assert "digits (6 epochs), mnist (6 epochs), cifar10 (6 epochs) 05" in words
+
+
 @pytest.mark.parametrize(("value", "code"), [(0.75, 0), (0.7499999999, 0), (0.7499, 1)])
 def test_the_limit_belongs_to_it(milestone, course, value, code):
     """0.7499999999 is what float32 makes of means like 0.75."""

@@ -8,7 +8,7 @@ import typer
 
 from tito.commands.context import open_project
 from tito.console import console
-from tito.errors import TitoError, WorkError
+from tito.errors import TitoError, Undecided, WorkError
 
 Name = Annotated[str, typer.Argument(metavar="N", help="1, 01, perceptron, 1957 or 01_1957_perceptron")]
 Data = Annotated[
@@ -104,7 +104,7 @@ def _print_status(found, warnings, units):
     for standing in found:
         runs = [("best", entry) for entry in standing.best] + ([("last", standing.last)] if standing.last else [])
         for which, entry in runs:
-            verdict = "reached" if entry.reached else "not reached"
+            verdict = "reached" if entry.reached else "not decided" if entry.undecided else "not reached"
             setting = f"{entry.data}, seed {entry.seed}, {entry.epochs} {units[standing.milestone]}"
             measured = f"{verdict}: {entry.metric} {_shown(entry.metric, entry.value)}"
             rows.append((standing.milestone, which, setting, f"{measured}\n{entry.report}"))
@@ -134,9 +134,10 @@ class WithDatasets(typer.core.TyperCommand):
 
 
 def _choices(milestone):
-    usual = ", ".join(f"{one.data} ({one.epochs} {milestone.unit})" for one in milestone.results)
+    results = sorted(milestone.results, key=lambda one: one.data != milestone.default)
+    usual = ", ".join(f"{one.data} ({one.epochs} {milestone.unit})" for one in results)
     first, *others = milestone.datasets
-    if milestone.has_parts:
+    if milestone.has_parts or milestone.default:
         return usual
     return f"{usual}; {others[-1]} where {first} is not fetched" if others else usual
 
@@ -150,7 +151,10 @@ def run(
     fresh: Fresh = False,
     report: Report = None,
 ):
-    """Train, write the report, and compare with the historical result. Interrupted, it goes on where it stopped."""
+    """Train, write the report, and compare with the historical result. Interrupted, it goes on where it stopped.
+
+    Ends with 1 where it is not reached, and with 4 where a ratio of times was measured that does not decide.
+    """
     from tito.services import milestones as service
 
     project, catalog, milestones = _open()
@@ -169,9 +173,12 @@ def run(
         )
     console.show(outcome, lambda: _print_outcome(outcome))
     if not outcome.reached:
-        missed = [one for one in outcome.asserts if not one["reached"]]
+        verdict = "not decided" if outcome.undecided else "not reached"
+        missed = [one for one in outcome.asserts if one["outcome"] == verdict]
         figures = "; ".join(f"{one['metric']} {_shown(one['metric'], one['value'])}, {one['words']}" for one in missed)
-        raise WorkError(f"not reached: {figures}", f"look into {outcome.report}", code="not-reached")
+        if outcome.undecided:
+            raise Undecided(f"{verdict}: {figures}", "close other programs, and run it again")
+        raise WorkError(f"{verdict}: {figures}", f"look into {outcome.report}", code="not-reached")
 
 
 def _follow(event, advance):

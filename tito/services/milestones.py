@@ -27,7 +27,7 @@ LINES_KEPT = 40
 @dataclass(frozen=True)
 class Entry:
     """A run that was finished. value: what it measured of the first thing that the milestone asserts, None if it did
-    not. report: its folder.
+    not. report: its folder. undecided: nothing was missed, but an interval lies on both sides of its bound.
     """
 
     data: str
@@ -38,6 +38,7 @@ class Entry:
     value: float | None
     finished: str
     report: str
+    undecided: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,13 @@ class MilestoneState:
 
 @dataclass(frozen=True)
 class MilestoneRun:
-    """A finished run. asserts: what the milestone expects, each with metric, words, value, reached and, as a sentence
-    of all that, verdict.
+    """A finished run. asserts: what the milestone expects, each with metric, words, value, interval, outcome (reached,
+    not reached or not decided), reached and, as a sentence of all that, verdict.
     """
 
     milestone: str
     reached: bool
+    undecided: bool
     asserts: tuple
     entry: Entry
     wanted: str | None
@@ -122,6 +124,7 @@ def _runs(project, folder, document):
 def _entry(project, folder, document):
     entry = Entry(**document)
     kinds = {"data": str, "seed": int, "epochs": int, "reached": bool, "metric": str, "finished": str, "report": str}
+    kinds["undecided"] = bool
     if not all(isinstance(getattr(entry, name), kind) for name, kind in kinds.items()):
         raise TypeError(f"{entry}")
     if not isinstance(entry.value, (int, float, type(None))):
@@ -164,6 +167,7 @@ def run(
         return MilestoneRun(
             milestone.name,
             last["reached"],
+            last["undecided"],
             tuple(last["asserts"]),
             _entry(project, records_folder(project, milestone), last["entry"]),
             dataset,
