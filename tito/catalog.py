@@ -13,7 +13,8 @@ from tito.errors import ProjectError, UsageError
 
 FOLDER = re.compile(r"(?P<number>\d\d)_(?P<short>[a-z][a-z0-9_]*)")
 REQUIRED = {"title": str, "summary": str, "prerequisites": list, "hours": (int, float), "difficulty": int}
-OPTIONAL = {"parts": list, "objectives": list, "elective": bool}
+OPTIONAL = {"parts": list, "objectives": list, "elective": bool, "artifact": str}
+FILE_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9]+")
 
 MILESTONE = re.compile(r"(?P<number>\d\d)_(?P<year>\d{4})_(?P<short>[a-z][a-z0-9_]*)")
 NAMED = {
@@ -44,7 +45,8 @@ class Objective:
 class Module:
     """One module of the course. `hours` is an estimate for a student; `difficulty` runs from 1 to 5.
 
-    elective: the way through the course may leave it out.
+    elective: the way through the course may leave it out. artifact: the name of the file that is handed in with the
+    notebook, "" where that is all.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Module:
     parts: tuple[Part, ...] = ()
     objectives: tuple[Objective, ...] = ()
     elective: bool = False
+    artifact: str = ""
 
     @property
     def name(self):
@@ -155,6 +158,9 @@ def _read_module(project, folder):
         if key not in REQUIRED and not isinstance(value, OPTIONAL.get(key, ())):
             reason = "is of the wrong type" if key in OPTIONAL else "is no key of a module"
             raise ProjectError(f"{path}: {key} {reason}", f"mend {path}")
+    artifact = metadata.get("artifact", "")
+    if artifact and not FILE_NAME.fullmatch(artifact):
+        raise ProjectError(f"{path}: artifact = {artifact!r} is no plain name of a file", f"mend {path}")
     objectives = _read_tables(path, metadata, "objectives", Objective)
     ids = [objective.id for objective in objectives]
     if len(set(ids)) != len(ids):
@@ -171,6 +177,7 @@ def _read_module(project, folder):
         parts=_read_tables(path, metadata, "parts", Part),
         objectives=objectives,
         elective=metadata.get("elective", False),
+        artifact=artifact,
     )
 
 

@@ -46,6 +46,12 @@ def test_parts_objectives_and_elective(project, alpha, catalog):
         ('works = "double"', 'work = "double"', "works of [[parts]] number 1 is missing"),
         ("hours = 1\n", "hours = 1\nminutes = 60\n", "minutes of [[parts]] number 1 is no key of [[parts]]"),
         ("difficulty = 2\n", "difficulty = 2\nelective = 1\n", "elective is of the wrong type"),
+        (
+            "difficulty = 2\n",
+            'difficulty = 2\nartifact = "../a.npz"\n',
+            "artifact = '../a.npz' is no plain name of a file",
+        ),
+        ("difficulty = 2\n", "difficulty = 2\nartifact = true\n", "artifact is of the wrong type"),
         ("difficulty = 2\n", "difficulty = 2\nparst = 1\n", "parst is no key of a module"),
         ('id = "doubling"\n', "", "id of [[objectives]] number 1 is missing"),
         ("[[parts]]", '[[objectives]]\nid = "doubling"\ntext = "again"\n[[parts]]', "two of them have the same id"),
@@ -59,6 +65,12 @@ def test_what_is_wrong_names_the_file_and_the_key(project, alpha, old, new, reas
         read_catalog(project)
     assert caught.value.message.startswith("modules/01_alpha/module.toml: ")
     assert reason in caught.value.message
+
+
+def test_a_module_names_the_file_that_comes_with_its_notebook(project, alpha, catalog):
+    rewrite(alpha, f'artifact = "submission.npz"\n{read(alpha)}')
+    assert read_catalog(project).find("alpha").artifact == "submission.npz"
+    assert catalog.find("beta").artifact == ""
 
 
 def test_parts_that_are_no_tables_are_refused(project, alpha):
