@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 import time
+import tomllib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,8 +36,11 @@ SECOND = "#| export\ndef double(number):\n    return 3 * number  # wrong, right 
 FAULT = "#| export\ndef double(number):\n    return 3 * number  # fault\n"
 
 
+SERVER = None  # a postgres.Server, while the gradebooks of new courses are to be kept there
+
+
 @cache
-def _released():
+def _released(server=None):
     """A course whose module 01 is released, for every test to copy."""
     from nbgrader.apps import NbGraderAPI
 
@@ -44,6 +48,8 @@ def _released():
     atexit.register(folder.cleanup)
     root = Path(folder.name).resolve() / "course"
     small = SmallCourse(tiny_course.write_course(root))
+    if server:
+        keep_gradebook(root, server.new_database())
     node = notebooks.load(small.project, small.module.percent).node
     notebooks.write(node, small.course.source / small.module.name / small.module.notebook.name)
     with small.course.open_gradebook():
@@ -55,8 +61,22 @@ def _released():
 
 def released(root):
     """A SmallCourse of its own in the new folder `root`."""
-    shutil.copytree(_released(), root)
+    shutil.copytree(_released(SERVER), root)
+    if SERVER:
+        keep_gradebook(root, SERVER.new_database(template=_kept_gradebook(root)))
     return SmallCourse(root)
+
+
+def keep_gradebook(root, url):
+    """Set in which database the course at `root` keeps its gradebook."""
+    path = root / "pyproject.toml"
+    before = path.read_text(encoding="utf-8").partition("[tool.tito.grading]")[0]
+    path.write_text(f'{before}[tool.tito.grading]\ndatabase = "{url}"\n', encoding="utf-8")
+
+
+def _kept_gradebook(root):
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return settings["tool"]["tito"]["grading"]["database"]
 
 
 class SmallCourse:

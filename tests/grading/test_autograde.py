@@ -27,7 +27,7 @@ WRONG_FIRST = "#| export\ndef double(number):\n    return 3 * number  # wrong, r
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(gradebook_on, tmp_path):
     return released((tmp_path / "course").resolve())
 
 
@@ -403,7 +403,5 @@ def test_memory_is_bounded_by_jobs_and_not_by_the_class(small):
         assert len(scorer.asked) - count <= 2 * 2
         assert total == 8
 
-    autograde(
-        small.project, small.catalog, small.module, Options(jobs=2), on_done=watch, executor=scorer
-    )
+    autograde(small.project, small.catalog, small.module, Options(jobs=2), on_done=watch, executor=scorer)
     assert done == list(range(9))

@@ -38,7 +38,7 @@ def test_a_gradebook_is_made_where_the_environment_is_not_activated(course, monk
     monkeypatch.setenv("PATH", os.defpath)
     with course.open_gradebook() as book:
         book.add_student("ana")
-    assert "alembic_version" in tables(course.gradebook)
+    assert "alembic_version" in tables(course.database.path)
     assert os.environ["PATH"] == os.defpath
     with course.open_gradebook() as book:
         assert [student.id for student in book.students] == ["ana"]
@@ -59,19 +59,19 @@ def test_where_alembic_cannot_run_nothing_is_left_and_the_message_says_so(course
 
 def test_half_a_gradebook_that_nbgrader_left_is_made_whole_and_kept(course):
     course.prepare()
-    with sqlite3.connect(course.gradebook) as connection:
+    with sqlite3.connect(course.database.path) as connection:
         connection.execute("CREATE TABLE student (id)")
         connection.execute("CREATE TABLE assignment (id)")
     with course.open_gradebook() as book:
         assert book.students == []
-    assert "alembic_version" in tables(course.gradebook)
+    assert "alembic_version" in tables(course.database.path)
     assert len(list((course.state / "backups").iterdir())) == 1
 
 
 def test_half_a_gradebook_with_students_in_it_stays(course):
     with course.open_gradebook() as book:
         book.add_student("ana")
-    with sqlite3.connect(course.gradebook) as connection:
+    with sqlite3.connect(course.database.path) as connection:
         connection.execute("DROP TABLE alembic_version")
     with course.open_gradebook() as book:
         assert [student.id for student in book.students] == ["ana"]
@@ -79,11 +79,11 @@ def test_half_a_gradebook_with_students_in_it_stays(course):
 
 def test_a_file_that_is_no_database_is_named_and_left_alone(course):
     course.prepare()
-    course.gradebook.write_bytes(b"no database at all, " * 100)
+    course.database.path.write_bytes(b"no database at all, " * 100)
     with pytest.raises(ProjectError, match=r"assignments/gradebook\.db cannot be used") as caught:
         course.open_gradebook().__enter__()
     assert caught.value.code == "gradebook"
-    assert course.gradebook.read_bytes().startswith(b"no database")
+    assert course.database.path.read_bytes().startswith(b"no database")
 
 
 OLDER = "167914646830"
@@ -109,14 +109,14 @@ OLDER = "167914646830"
 def test_the_gradebook_of_another_nbgrader_is_named_and_nothing_is_written_into_it(course, change, message, hint):
     with course.open_gradebook() as book:
         book.add_student("ana")
-    with sqlite3.connect(course.gradebook) as connection:
+    with sqlite3.connect(course.database.path) as connection:
         connection.executescript(change)
     connection.close()
-    before = course.gradebook.read_bytes()
+    before = course.database.path.read_bytes()
     with pytest.raises(ProjectError, match=message) as caught, course.open_gradebook():
         pass
     assert hint in caught.value.hint and caught.value.code == "gradebook"
-    assert course.gradebook.read_bytes() == before
+    assert course.database.path.read_bytes() == before
     assert [path.name for path in course.root.glob("gradebook*")] == ["gradebook.db"]
 
 

@@ -15,7 +15,7 @@ from tito.services.grading.scoring.autograde import Options, autograde
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(gradebook_on, tmp_path):
     found = released((tmp_path / "course").resolve())
     found.solved("ada")
     found.solved("bob", double=WRONG)

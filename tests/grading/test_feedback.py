@@ -18,7 +18,7 @@ BOX = "#| export\nclass Box:  # <script>alert(1)</script>\n    pass\n"
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(gradebook_on, tmp_path):
     return released((tmp_path / "course").resolve())
 
 

@@ -138,7 +138,11 @@ def test_the_formgrader_runs_and_shows_our_scores_and_nothing_that_runs(small):
     assert "attacked" not in [value for _, name, value in page.attributes if name == "id"]
 
 
-def test_what_it_saves_is_what_feedback_and_exports_read(small):
+def test_what_it_saves_is_what_feedback_and_exports_read(gradebook_on, tmp_path):
+    small = released((tmp_path / "course").resolve())
+    # written before the setting, so that it says nothing of the gradebook
+    settings = small.course.settings.read_text(encoding="utf-8").partition("# nbgrader's gradebook.db")[0]
+    small.course.settings.write_text(settings, encoding="utf-8")
     small.solved("bob")
     autograde(small.project, small.catalog, small.module, executor=StandIn())
     with Running(small) as running:
@@ -150,7 +154,7 @@ def test_what_it_saves_is_what_feedback_and_exports_read(small):
 def test_without_a_gradebook_or_in_a_workspace_it_does_not_start(small, tmp_path):
     with pytest.raises(ProjectError, match="workspace"):
         formgrade.server(Project(small.root, "workspace", "1"))
-    small.course.gradebook.unlink()
+    small.course.database.path.unlink()
     with pytest.raises(ProjectError, match="nothing is graded"):
         formgrade.server(small.project)
 

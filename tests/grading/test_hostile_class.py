@@ -64,7 +64,7 @@ def graded(tmp_path_factory):
     others = [str(small.course.submission(student, small.module)) for student in ("amy", "zoe")]
     writes = f"""
 import os, sqlite3, subprocess, sys
-for path in {[str(small.course.gradebook), "../gradebook.db", "../../gradebook.db"]!r}:
+for path in {[str(small.course.database.path), "../gradebook.db", "../../gradebook.db"]!r}:
     try:
         sqlite3.connect(path).execute("update grade set auto_score = 100, needs_manual_grade = 0")
         open(path, "w").write("full points")

@@ -232,7 +232,7 @@ def test_one_module_that_is_refused_stops_them_all(week):
     edit(week, '"points": 7', '"points": 0', module="beta")
     said = week.json("release", "--all")
     assert said.exit_code == 3 and "02_beta was not released" in said.error["message"]
-    assert not week.course.release.exists() and not week.course.gradebook.exists()
+    assert not week.course.release.exists() and not week.course.database.path.exists()
 
 
 def test_a_notebook_in_source_that_was_edited_by_hand_is_kept(week):

@@ -10,7 +10,7 @@ from tito.services.grading.scoring.autograde import autograde
 
 
 @pytest.fixture
-def small(tmp_path):
+def small(gradebook_on, tmp_path):
     return released((tmp_path / "course").resolve())
 
 

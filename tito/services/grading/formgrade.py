@@ -12,6 +12,7 @@ from tito.errors import ProjectError
 from tito.services.grading.book.course import require_course
 
 EXTENSION = "tito.services.grading.formgrade_server"
+GRADEBOOK = "TITO_GRADEBOOK"  # the variable in which the server finds the address of the gradebook
 PAGE = "/formgrader/gradebook"  # manual grading: of what the other page offers, most is tito's
 FIRST_PORT = 8888
 PORTS = 50
@@ -30,7 +31,7 @@ class Formgrader:
 def server(project, *, port=None, open_browser=True):
     """The formgrader of this course. Raises ProjectError where there is nothing to grade or no port is free."""
     course = require_course(project)
-    if not course.gradebook.is_file():
+    if not course.database.exists():
         raise ProjectError(
             "nothing is graded yet: there is no gradebook", "tito grade autograde M", code="no-gradebook"
         )
@@ -57,6 +58,7 @@ def server(project, *, port=None, open_browser=True):
         "PYTHONUTF8": "1",
         # by the environment, because others on the machine can read a command line
         "JUPYTER_TOKEN": token,
+        GRADEBOOK: course.database.url,
         # the user's own extensions are no part of this
         "JUPYTER_NO_CONFIG": "1",
     }

@@ -9,6 +9,7 @@ tito does it. And no page fetches anything from elsewhere: formulas are pictures
 import base64
 import html
 import io
+import os
 import re
 from functools import lru_cache
 
@@ -109,6 +110,8 @@ def _load_jupyter_server_extension(app):
     for name, command in INSTEAD.items():
         handler = getattr(apihandlers, name)
         handler.post = web.authenticated(_refusal(command))
+    # the course's nbgrader_config.py may be older than the setting that says where the gradebook is
+    app.config.CourseDirectory.db_url = os.environ["TITO_GRADEBOOK"]
     formgrader.load_jupyter_server_extension(app)
     exporter = app.web_app.settings["nbgrader_exporter"]
     as_it_is = exporter.markdown2html

@@ -217,7 +217,7 @@ def _require_same_cells(course, module, source):
     """nbgrader can neither add nor remove cells once a submission is recorded, so it is not even tried."""
     from nbgrader.api import MissingEntry
 
-    if not course.gradebook.exists():
+    if not course.database.exists():
         return
     with course.open_gradebook() as book:
         try:
@@ -290,7 +290,7 @@ def _put(course, draft, module, plan):
     # a second time, for the gradebook: into a folder of its own, so that what was searched is what is put in place
     recording = draft / "recording"
     shutil.copytree(draft / "source" / module.name, recording / "source" / module.name)
-    _generate(course, recording, module, course.database_url, save=True)
+    _generate(course, recording, module, course.database.url, save=True)
     built = draft / "source" / module.name / module.notebook.name
     plan = replace(plan, warnings=_keep_edited_source(course, module, built, record.get(module.name, {})))
     target = course.source / module.name / module.notebook.name

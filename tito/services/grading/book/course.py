@@ -5,26 +5,22 @@ What tito keeps beside them lies in `assignments/.tito/`.
 """
 
 import json
-import os
-import sqlite3
-import sys
-import sysconfig
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 from tito.errors import ProjectError
 from tito.project import Project
 from tito.services import lock
-from tito.services.files import atomic_write, backup, remove_tree
+from tito.services.files import atomic_write, remove_tree
+from tito.services.grading.book.database import DRIVER, find_database
 
 COURSE_ID = "tinytorch"
 SCHEMA = 1
 SETTINGS = f'''\
 # nbgrader's settings for this folder. tito wrote this file once and reads it at every run: add your own, for example
 # the penalty for late submissions (c.AssignLatePenalties.plugin_class).
+import tomllib
 from pathlib import Path
 
 c = get_config()  # noqa: F821
@@ -34,6 +30,10 @@ c.CourseDirectory.root = str(here)
 c.CourseDirectory.course_id = "{COURSE_ID}"
 # Where nbgrader's own release and collect exchange files. On a JupyterHub that has an exchange, delete this line.
 c.Exchange.root = str(here / "exchange")
+# nbgrader's gradebook.db in this folder, or the server that tito uses.
+tito = tomllib.loads((here.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["tito"]
+if "database" in tito.get("grading", {{}}):
+    c.CourseDirectory.db_url = tito["grading"]["database"].replace("postgresql://", "{DRIVER}://")
 '''
 
 
@@ -66,11 +66,6 @@ class Course:
     @property
     def feedback(self):
         return self.root / "feedback"
-
-    @property
-    def gradebook(self):
-        """nbgrader's SQLite database."""
-        return self.root / "gradebook.db"
 
     @property
     def state(self):
@@ -116,7 +111,7 @@ class Course:
         self.prepare()
         config = Config(self._settings())
         config.CourseDirectory.root = str(self.root)
-        config.CourseDirectory.db_url = self.database_url
+        config.CourseDirectory.db_url = self.database.url
         # nbgrader takes these for what to work on, not for settings of a course
         for name in ("assignment_id", "student_id", "notebook_id"):
             config.CourseDirectory.pop(name, None)
@@ -133,8 +128,9 @@ class Course:
             raise ProjectError(message, "fix it, or delete it: tito writes it new", code="settings") from error
 
     @property
-    def database_url(self):
-        return f"sqlite:///{self.gradebook}"
+    def database(self):
+        """Where nbgrader's gradebook is kept. Raises ProjectError for settings that name no such place."""
+        return find_database(self)
 
     @contextmanager
     def open_gradebook(self):
@@ -142,60 +138,15 @@ class Course:
         from nbgrader.api import Gradebook
         from sqlalchemy.exc import SQLAlchemyError
 
+        database = self.database
         course_id = self.config().CourseDirectory.get("course_id", COURSE_ID)
-        self._require_database(course_id)
+        database.require(course_id)
         try:
-            book = Gradebook(self.database_url, course_id)
+            book = Gradebook(database.url, course_id)
         except SQLAlchemyError as error:
-            raise self._unusable(error) from error
+            raise database.unusable(error) from error
         with book:
             yield book
-
-    def _require_database(self, course_id):
-        """Make the database where there is none, or where a first run of nbgrader that failed left half of one."""
-        if self.gradebook.exists():
-            try:
-                if not _is_half_made(self.gradebook):
-                    self._require_same_nbgrader()
-                    return
-            except sqlite3.DatabaseError as error:
-                raise self._unusable(error) from error
-            backup(self.gradebook, self.state / "backups")
-            self.gradebook.unlink()
-        self.state.mkdir(parents=True, exist_ok=True)
-        draft = self.state / f"gradebook-{uuid.uuid4().hex}.db"
-        try:
-            _make_database(draft, course_id)
-            _put(draft, self.gradebook)
-        finally:
-            draft.unlink(missing_ok=True)
-
-    def _require_same_nbgrader(self):
-        """Raise ProjectError where the gradebook is not as this nbgrader makes it, which would write into it anyway."""
-        version, tables = _made_with(self.gradebook)
-        label, own = self.label(self.gradebook), _revisions()
-        if version and version != own[0]:
-            upgrade = f"copy the file to a safe place, then: cd {self.label(self.root)} && nbgrader db upgrade"
-            raise ProjectError(
-                f"{label} was made by another nbgrader: its tables have version {version}, this one's {own[0]}",
-                upgrade if version in own else "install the nbgrader that made it: pip install --upgrade nbgrader",
-                code="gradebook",
-            )
-        missing = sorted(_own_tables() - tables)
-        if missing:
-            raise ProjectError(
-                f"{label} lacks nbgrader's table{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
-                f"put a backup in its place ({self.label(self.state)}/backups)",
-                code="gradebook",
-            )
-
-    def _unusable(self, error):
-        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        return ProjectError(
-            f"{self.label(self.gradebook)} cannot be used: {reason}",
-            f"close what uses it; if it is broken, put a backup in its place ({self.label(self.state)}/backups)",
-            code="gradebook",
-        )
 
     # tito's own records.
 
@@ -229,90 +180,3 @@ def require_course(project):
             code="not-a-course",
         )
     return Course(project)
-
-
-# Knowing and making a database.
-
-
-def _made_with(path):
-    """(version of the tables, "" where none is noted; names of the tables) of the database at `path`."""
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-    try:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        noted = "alembic_version" in tables and connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return noted[0] if noted else "", tables
-    finally:
-        connection.close()
-
-
-@cache
-def _revisions():
-    """All versions that nbgrader's tables have had, its present one first."""
-    import nbgrader
-    from alembic.script import ScriptDirectory
-
-    script = ScriptDirectory(str(Path(nbgrader.__file__).parent / "alembic"))
-    return tuple(one.revision for one in script.walk_revisions())
-
-
-def _own_tables():
-    from nbgrader.api import Base
-
-    return set(Base.metadata.tables)
-
-
-def _is_half_made(path):
-    """Whether nbgrader made the tables, failed to run alembic, and nobody has put anything into them since."""
-    _, tables = _made_with(path)
-    if "alembic_version" in tables:
-        return False
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
-    try:
-        return not any(
-            connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()
-            for table in tables & {"assignment", "student"}
-        )
-    finally:
-        connection.close()
-
-
-def _make_database(path, course_id):
-    import subprocess
-
-    from nbgrader.api import Gradebook
-
-    try:
-        with _scripts_on_path():
-            Gradebook(f"sqlite:///{path}", course_id).close()
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise ProjectError(
-            f"nbgrader cannot make a gradebook: alembic does not run ({error})",
-            "pip install --force-reinstall alembic",
-            code="gradebook",
-        ) from error
-
-
-@contextmanager
-def _scripts_on_path():
-    """nbgrader runs `alembic` by name; in an environment that is not activated no PATH leads to it."""
-    before = os.environ.get("PATH")
-    folders = [str(Path(sys.executable).parent), sysconfig.get_path("scripts")]
-    os.environ["PATH"] = os.pathsep.join([*folders, before] if before else folders)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["PATH"]
-        else:
-            os.environ["PATH"] = before
-
-
-def _put(draft, path):
-    """Move `draft` to `path`; where another process has just made `path`, that one stays."""
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without hard links
-        if not path.exists():
-            draft.rename(path)

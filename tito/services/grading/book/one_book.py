@@ -23,7 +23,7 @@ def one_book(course):
     """Yield the gradebook of `course` that all of nbgrader's autograder uses meanwhile."""
     with course.open_gradebook() as book:  # makes it, or says what is wrong with it
         course_id = book.course_id
-    shared = _shared_class()(course.database_url, course_id)
+    shared = _shared_class()(course.database.url, course_id)
     modules = [importlib.import_module(name) for name in USERS]
     theirs = [module.Gradebook for module in modules]
     try:
