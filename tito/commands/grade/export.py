@@ -15,10 +15,26 @@ class Form(enum.StrEnum):
     CSV = "csv"
     QUESTIONS = "questions"
     CANVAS = "canvas"
+    MOODLE = "moodle"
 
 
 Everything = Annotated[bool, typer.Option("--all", help="All modules that were released.")]
-Format = Annotated[Form, typer.Option("--format", help="A row a student, a row a question, or Canvas's import.")]
+Format = Annotated[
+    Form,
+    typer.Option("--format", help="A row a student, a row a question, Canvas's import, or Moodle's grading worksheet."),
+]
+Into = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Canvas's export or Moodle's worksheet, as downloaded: only the module's column in it changes.",
+    ),
+]
+Column = Annotated[str | None, typer.Option(metavar="TITLE", help="With --into: the column in Canvas's file.")]
+Scale = Annotated[bool, typer.Option("--scale", help="With --into: convert the points to Moodle's maximum grade.")]
+ReplaceComments = Annotated[
+    bool, typer.Option("--replace-comments", help="With --into: also where another comment stands in the worksheet.")
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write (default: the screen).")
 ]
@@ -39,6 +55,10 @@ def export(
     output: Output = None,
     missing_as_zero: Zero = False,
     without: Without = None,
+    into: Into = None,
+    column: Column = None,
+    scale: Scale = False,
+    replace_comments: ReplaceComments = False,
 ):
     """Write scores as CSV. Refuses while a submission is ungraded."""
     from tito.services.grading.reports.score_tables import export as write
@@ -48,6 +68,10 @@ def export(
     if bool(modules) == everything:
         raise UsageError("name the modules, or --all", "tito grade export --help")
     wanted = released(project, catalog) if everything else find_modules(catalog, modules)
+    if into or form is Form.MOODLE or column or scale or replace_comments:
+        options = (column, scale, replace_comments, missing_as_zero, tuple(without or ()))
+        _fill(project, wanted, into, form, output, options)
+        return
     done = write(
         project, wanted, form=form.value, output=output, missing_as_zero=missing_as_zero, without=without or ()
     )
@@ -75,3 +99,44 @@ def _print(done, output):
         console.line(f"{output}: {done.rows} rows; {done.missing} missing")
     else:
         console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
+
+
+def _fill(project, modules, into, form, output, options):
+    """Scores into a file that an LMS gave."""
+    from tito.services.grading.reports.filling import FORMS, FillOptions, fill
+
+    if form not in FORMS or into is None:
+        raise UsageError(
+            "scores go into the file that Canvas or Moodle gave",
+            "tito grade export 9 --format moodle --into worksheet.csv -o filled.csv",
+        )
+    if len(modules) != 1:
+        raise UsageError("one module goes into a file at a time", f"tito grade export {modules[0].name} --into {into}")
+    done = fill(project, modules[0], into, form=form.value, output=output, options=FillOptions(*options))
+    data = {
+        "module": modules[0].name,
+        "format": form.value,
+        "output": str(output) if output else None,
+        "text": None if output else done.text,
+        "rows": done.rows,
+        "changed": list(done.changed),
+        "missing": done.missing,
+        "without": list(options[-1]),
+        "waiting_for_a_person": done.waiting,
+        "warnings": list(done.warnings),
+    }
+    console.show(data, lambda: _print_filled(done, output))
+
+
+def _print_filled(done, output):
+    for warning in done.warnings:
+        console.warn(warning)
+    if done.waiting:
+        console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
+    if not output:
+        console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
+        return
+    rows = [(str(one.line), one.student, one.column, one.before, one.after) for one in done.changed]
+    if rows:
+        console.table([">line", "student", "column", ">before", "after"], rows)
+    console.line(f"{output}: {done.rows} students, {len(done.changed)} cells changed; {done.missing} missing")

@@ -56,11 +56,16 @@ def _score(standing, missing_as_zero):
 
 def _title(module, columns):
     """Canvas's title of a module's assignment: the one that came in, or the module's name for a new one."""
-    plain = {folded(CANVAS_ID.sub("", title)): title for title in columns if title not in CANVAS_IDENTITY}
+    return assignment_column(module, {title: title for title in columns}) or module.name
+
+
+def assignment_column(module, columns):
+    """Of columns ({title: anything}) the one that is a module's assignment, by what it may be called; None for none."""
+    plain = {folded(CANVAS_ID.sub("", title)): one for title, one in columns.items() if title not in CANVAS_IDENTITY}
     for name in (module.name, f"{module.number:02d} {module.title}", module.title, module.short):
         if folded(name) in plain:
             return plain[folded(name)]
-    return module.name
+    return None
 
 
 def _given(columns, title):

@@ -11,13 +11,26 @@ from tito.errors import UsageError
 from tito.services.grading.book.course import require_course
 from tito.services.grading.roster.people import folded, name_keys, safe_id
 from tito.services.grading.roster.tables import read_table
+from tito.services.grading.roster.worksheets import worksheet_columns
 
 RECORD = "roster.json"
-CANVAS_IDENTITY = ("Student", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account", "Section")
+CANVAS_IDENTITY = (
+    "Student", "LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID", "Integration ID", "Root Account",
+    "Section",
+)  # fmt: skip
 CANVAS_TEST_STUDENTS = ("student, test", "test student", "teststudent")
 # what columns are usually called, in the order in which they are taken
 TITLES = {
-    "id": ("id", "studentid", "studentnumber", "idnumber", "matriculationnumber", "matrikelnummer", "sisuserid"),
+    "id": (
+        "id",
+        "studentid",
+        "studentnumber",
+        "idnumber",
+        "idnummer",
+        "matriculationnumber",
+        "matrikelnummer",
+        "sisuserid",
+    ),  # fmt: skip
     "login": ("login", "loginid", "sisloginid", "username", "user", "userid", "account", "netid", "uid"),
     "email": ("email", "emailaddress", "mail", "emailadresse"),
     "first_name": ("first", "firstname", "firstnames", "givenname", "givennames", "forename", "vorname", "prenom"),
@@ -77,6 +90,10 @@ class Roster:
             return [self.students[text]]
         wanted = folded(text)
         return list(self._by_id.get(wanted) or self._by_name.get(wanted, ())) if wanted else []
+
+    def by_identity(self, text):
+        """The students whom `text` names by what is one person's: id, login, email address or number."""
+        return list(self._by_id.get(folded(text), ())) if folded(text) else []
 
     @cached_property
     def _by_id(self):
@@ -256,16 +273,22 @@ def _write_gradebook(course, students, left):
 def _read(path):
     """([(place, ListedStudent)], Canvas's columns, warnings) of one file."""
     table = read_table(path)
-    if {"Student", "ID", "Section"} <= set(table.columns) and any(title.startswith("SIS ") for title in table.columns):
+    if is_canvas(table.columns):
         return _read_canvas(path, table)
     return _read_plain(path, table)
+
+
+def is_canvas(columns):
+    """Whether these are the titles of Canvas's gradebook, with the names in one column or in two."""
+    named = "Student" in columns or {"LastName", "FirstName"} <= set(columns)
+    return named and {"ID", "Section"} <= set(columns) and any(title.startswith("SIS ") for title in columns)
 
 
 def _read_canvas(path, table):
     """Canvas's gradebook: above the students stand lines without an ID, one of them with the points."""
     found, points, warnings = [], dict.fromkeys(table.columns, ""), []
     for line, row in table.rows:
-        name, lms_id = row["Student"], row["ID"]
+        name, lms_id = row.get("Student") or row.get("LastName", ""), row["ID"]
         if not lms_id:
             if name.casefold() == "points possible":
                 points = {title: row.get(title, "") for title in table.columns}
@@ -273,6 +296,7 @@ def _read_canvas(path, table):
         if name.casefold() in CANVAS_TEST_STUDENTS:
             continue
         last, _, first = (part.strip() for part in name.partition(","))
+        first = first or row.get("FirstName", "")
         login, sis_id = row.get("SIS Login ID", ""), row.get("SIS User ID", "")
         student = ListedStudent(
             id=safe_id(login or sis_id or lms_id),
@@ -294,7 +318,7 @@ def _read_canvas(path, table):
 
 
 def _read_plain(path, table):
-    titles = _recognised(table.columns)
+    titles = _in_worksheet(table) or _recognised(table.columns)
     identity = next((key for key in ("id", "login", "email", "lms_id") if key in titles), None)
     if identity is None:
         raise UsageError(
@@ -314,6 +338,25 @@ def _read_plain(path, table):
         else:
             warnings.append(f"{path}, line {line}: no id; left out")
     return found, {}, warnings
+
+
+def _in_worksheet(table):
+    """The same for Moodle's grading worksheet, in whose other languages the number of the participant is called ID."""
+    rows = [[row.get(title, "") for title in table.columns] for _, row in table.rows]
+    where = worksheet_columns(table.columns, rows)
+    if where is None:
+        return None
+    columns = list(table.columns[1 : where.grade])
+    found = {"lms_id": table.columns[0], **_recognised(columns)}
+    addresses = [title for title in columns if all("@" in row[title] for _, row in table.rows)]
+    if addresses:
+        found = {"email": addresses[0], "name": columns[0], **found}
+    if len(found) == 1:
+        raise UsageError(
+            "the worksheet names nobody: Moodle hides who handed in what, and its numbers are of one assignment only",
+            "reveal the identities in Moodle first, or import the list of participants of the course",
+        )
+    return found
 
 
 def _recognised(columns):

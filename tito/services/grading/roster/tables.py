@@ -30,10 +30,10 @@ def read_table(path):
     if data[:4] == b"PK\x03\x04":
         raise UsageError(f"{path} is a spreadsheet or an archive, not CSV", "save it as CSV, then import that file")
     text = _decode(data)
-    separator, text = _separator(text)
+    separator, text = separator_of(text)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=False)
-        lines = [(reader.line_num, [_cell(value) for value in row]) for row in reader]
+        lines = [(reader.line_num, [stripped(value) for value in row]) for row in reader]
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}", "save it as CSV again") from error
     lines = [(line, row) for line, row in lines if any(row)]
@@ -57,17 +57,18 @@ def _decode(data):
         return data.decode("cp1252", "replace")
 
 
-def _separator(text):
+def separator_of(text):
     """(separator, the text without a line `sep=;`)"""
-    first, _, rest = text.partition("\n")
+    first = re.match(r"[^\r\n]*", text)[0]
     stated = re.fullmatch(r"sep=(.)\s*", first)
     if stated:
-        return stated[1], rest
+        return stated[1], re.sub(r"\r\n|\r|\n", "", text[len(first) :], count=1)
     counts = {separator: len(next(csv.reader([first], delimiter=separator), [])) for separator in SEPARATORS}
     return max(SEPARATORS, key=counts.get), text
 
 
-def _cell(value):
+def stripped(value):
+    """A cell as it is meant: without space around it, and without what keeps a spreadsheet from reading a number."""
     value = value.strip().strip("\N{NO-BREAK SPACE}")
     stated = EXCEL_TEXT.fullmatch(value)
     return stated[1] if stated else value
