@@ -6,6 +6,7 @@ import pytest
 import tinytorch.core.autograd  # noqa: F401 - gives every Tensor its backward
 from tinytorch import Tensor, manual_seed, nn
 from tinytorch.checkpoints import save_checkpoint
+from tinytorch.core.acceleration import winograd_1d, winograd_convolution, winograd_matrices, winograd_tile
 from tinytorch.core.attention import repeat_heads
 from tinytorch.core.embeddings import rotate
 from tinytorch.core.quantization import decibels, fake_quantize, file_bytes, pack_groups, unpack_groups
@@ -71,3 +72,39 @@ def test_a_file_of_four_bits_is_as_small_as_promised(tmp_path):
         for path, array in state.items():
             if array.ndim > 1:
                 assert 15 < decibels(array, unpack_groups(*packed[path], array.shape)) < 30
+
+
+def test_two_sums_take_four_multiplications_as_matrices_and_as_formulas():
+    """F(2, 3) of bilinear inputs: equal for all rows and weights if it is equal for all pairs of unit vectors."""
+    to_pixels, to_weights, to_sums = winograd_matrices(np.float64)
+    for d in np.eye(4):
+        for g in np.eye(3):
+            expected = np.correlate(d, g)
+            np.testing.assert_array_equal(to_sums @ ((to_weights @ g) * (to_pixels @ d)), expected)
+            np.testing.assert_array_equal(winograd_1d(d, g), expected)
+            np.testing.assert_array_equal(winograd_tile(np.outer(d, d), np.outer(g, g)), np.outer(expected, expected))
+
+
+@pytest.mark.parametrize("dtype, bound", [(np.float32, 2e-6), (np.float64, 4e-15)])
+@pytest.mark.parametrize("shape", [(3, 5, 8, 8), (1, 16, 33, 20), (2, 1, 3, 4)])
+def test_a_convolution_by_winograd_is_the_convolution_but_for_rounding(shape, dtype, bound):
+    draw = np.random.default_rng(4)
+    x, weight = draw.normal(size=shape).astype(dtype), draw.normal(size=(7, shape[1], 3, 3)).astype(dtype)
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.longdouble), (3, 3), axis=(2, 3))
+    exact = np.einsum("nchwrs,ocrs->nohw", windows, weight.astype(np.longdouble))
+    got = winograd_convolution(x, weight)
+    assert got.dtype == dtype
+    assert np.abs(got - exact).max() <= bound * np.abs(exact).max()
+
+
+def test_a_convolution_by_winograd_multiplies_2_25_times_less():
+    counts = []
+
+    def product(a, b):
+        out = a @ b
+        counts.append(out.size * a.shape[-1])
+        return out
+
+    n, c, o, size = 3, 4, 5, 10
+    winograd_convolution(np.ones((n, c, size + 2, size + 2)), np.ones((o, c, 3, 3)), product)
+    assert n * o * size**2 * c * 9 == 2.25 * sum(counts)

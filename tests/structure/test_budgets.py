@@ -114,6 +114,10 @@ LISTED = {
         provided=325,
         tests=383,
     ),
+    "18_acceleration": Listed(
+        provided=354,
+        tests=361,
+    ),
     "21_residual": Listed(
         provided=249,
         tests=394,

@@ -20,9 +20,10 @@ from .tensor import Op, Tensor, result_dtype
 
 __all__ = [
     "block_loads", "matmul_in_blocks", "gelu_block", "chain_in_blocks", "relu_pool_block", "relu_pool", "spread",
-    "BLOCK_IMAGES", "conv_relu_pool_forward", "conv_relu_pool", "conv_relu_pool_gradient", "fused_engines",
-    "ConvReLUPool", "Nothing", "fuse", "chunked_cross_entropy", "chunked_gradients", "logit_chunks",
-    "linear_cross_entropy", "linear_cross_entropy_gradient", "replicate", "parallel_gradients",
+    "BLOCK_IMAGES", "conv_relu_pool_forward", "conv_relu_pool", "conv_relu_pool_gradient", "conv_relu_pool_flops",
+    "fused_engines", "ConvReLUPool", "Nothing", "fuse", "chunked_cross_entropy", "chunked_gradients", "logit_chunks",
+    "linear_cross_entropy", "linear_cross_entropy_gradient", "linear_cross_entropy_flops", "winograd_1d",
+    "winograd_matrices", "winograd_tile", "winograd_convolution", "replicate", "parallel_gradients",
 ]
 
 
@@ -156,6 +157,14 @@ def conv_relu_pool_gradient(grad, out, x, weight, bias, *, stride, padding, need
     return for_x, for_weight, (grad * (saved < 4)).sum(axis=(0, 1, 2)) if needs[2] else None
 
 
+def conv_relu_pool_flops(arrays, out, settings, backward):
+    """For a Profile (14): of the convolution's products only, of which each gradient costs as many."""
+    wanted = settings["needs"][:2] if backward else (True,)
+    return sum(map(bool, wanted)) * 2 * 4 * out.size * math.prod(arrays[1].shape[1:])
+
+
+conv_relu_pool.flops = conv_relu_pool_flops
+
 fused_engines = Engines("convolve", "spatial", instead="product")
 for name in ("loops", "product"):
     fused_engines.register(name, *convolve_engines[name])
@@ -267,6 +276,71 @@ def linear_cross_entropy_gradient(grad, out, hidden, weight, *, targets, chunk=4
         for_weight[some] = part.T @ hidden
         start = some.stop
     return for_hidden * grad, for_weight * grad
+
+
+def linear_cross_entropy_flops(arrays, out, settings, backward):
+    """For a Profile (14): one product, and on the way back that one again and two gradients."""
+    return (3 if backward else 1) * 2 * arrays[0].size * len(arrays[1])
+
+
+linear_cross_entropy.flops = linear_cross_entropy_flops
+
+
+def winograd_1d(d, g, product=np.multiply):
+    """The sums of three neighbours of rows d (…, W), weighted by g (3,): (…, W - 2), by F(2, 3).
+
+    product(a, b): multiplies pixels by weights, entry by entry, 4 for every two sums (Winograd, 1980).
+    """
+    count, odd = d.shape[-1] - 2, d.shape[-1] % 2
+    padded = np.concatenate([d, np.zeros_like(d[..., :odd])], axis=-1)
+    d0, d1, d2, d3 = (padded[..., i : i + count : 2] for i in range(4))
+    a, e = product(d0 - d2, g[0]), product(d1 - d3, g[2])
+    b = product(d1 + d2, (g[0] + g[1] + g[2]) / 2)
+    c = product(d2 - d1, (g[0] - g[1] + g[2]) / 2)
+    pairs = np.stack([a + b + c, b - c - e], axis=-1)
+    return pairs.reshape(*d.shape[:-1], count + odd)[..., :count]
+
+
+def winograd_matrices(dtype):
+    """(B, G, A) of F(2, 3): the sums of a tile d and weights g (3,) are A @ ((G @ g) * (B @ d))."""
+    pixels = [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]
+    weights = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
+    return tuple(np.array(matrix, dtype) for matrix in (pixels, weights, [[1, 1, 1, 0], [0, 1, -1, -1]]))
+
+
+def winograd_tile(d, g, product=np.multiply):
+    """The 2 × 2 sums of windows of a tile d (4, 4) weighted by g (3, 3), by F(2×2, 3×3).
+
+    product(a, b): multiplies pixels by weights, entry by entry, 16 in all (Lavin and Gray, 2015).
+    """
+    to_pixels, to_weights, to_sums = winograd_matrices(np.result_type(d, g))
+    both = product(to_pixels @ d @ to_pixels.T, to_weights @ g @ to_weights.T)
+    return to_sums @ both @ to_sums.T
+
+
+def winograd_convolution(x, weight, product=np.matmul):
+    """conv2d of x (N, C, H, W) with weight (O, C, 3, 3), no padding, stride 1, by F(2×2, 3×3).
+
+    product(a, b): multiplies matrices of pixels by matrices of weights, 16 numbers a tile, channel and
+    kernel. Raises ValueError with both shapes where they do not fit (Lavin and Gray, 2015).
+    """
+    (n, c, h, w), o = x.shape, len(weight)
+    if weight.shape[1:] != (c, 3, 3) or min(h, w) < 3:
+        raise ValueError(f"winograd_convolution: images {x.shape} and weights {weight.shape} do not fit")
+    to_pixels, to_weights, to_sums = winograd_matrices(np.result_type(x, weight))
+
+    def along_both(matrix, tiles):
+        (new, old), rest = matrix.shape, tiles.shape[2:]
+        first = (matrix @ tiles.reshape(old, -1)).reshape(new, old, -1)
+        return (matrix @ first).reshape(new, new, *rest)
+
+    high, wide = (h - 1) // 2, (w - 1) // 2  # tiles down and across
+    x = np.pad(x, ((0, 0), (0, 0), (0, 2 * high + 2 - h), (0, 2 * wide + 2 - w)))
+    tiles = np.lib.stride_tricks.sliding_window_view(x, (4, 4), axis=(2, 3))[:, :, ::2, ::2]
+    pixels = along_both(to_pixels, tiles.transpose(4, 5, 0, 2, 3, 1)).reshape(4, 4, n * high * wide, c)
+    sums = product(pixels, along_both(to_weights, weight.transpose(2, 3, 1, 0)))
+    out = along_both(to_sums, sums).reshape(2, 2, n, high, wide, o).transpose(2, 5, 3, 0, 4, 1)
+    return out.reshape(n, o, 2 * high, 2 * wide)[:, :, : h - 2, : w - 2]
 
 
 def replicate(model, count):

@@ -374,3 +374,158 @@ def parallel_gradients(replicas, loss, inputs, targets):
         if found:
             group[0].grad = np.add.reduce(found)
     return sum(losses)
+
+# %% winograd_1d: tile by tile
+def winograd_1d(d, g, product=np.multiply):
+    width = d.shape[-1]
+    half, sums = g.dtype.type(0.5), []
+    for start in range(0, width - 2, 2):
+        last = d[..., start + 3] if start + 3 < width else d[..., start] * 0
+        d0, d1, d2 = (d[..., start + i] for i in range(3))
+        m = [
+            product(d0 - d2, g[0]), product(d1 + d2, half * (g[0] + g[1] + g[2])),
+            product(d2 - d1, half * (g[0] - g[1] + g[2])), product(d1 - last, g[2]),
+        ]
+        sums += [m[0] + m[1] + m[2], m[1] - m[2] - m[3]]
+    return np.stack(sums[: width - 2], axis=-1)
+
+# %% winograd_1d: one product of four numbers a tile
+def winograd_1d(d, g, product=np.multiply):
+    width = d.shape[-1]
+    d = np.pad(d, [(0, 0)] * (d.ndim - 1) + [(0, width % 2)])
+    view = np.lib.stride_tricks.sliding_window_view(d, 4, axis=-1)[..., ::2, :]
+    to_pixels = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]], d.dtype)
+    to_weights = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]], g.dtype) / 2
+    m = product(view @ to_pixels, to_weights @ g)
+    out = np.empty((*m.shape[:-2], 2 * m.shape[-2]), m.dtype)
+    out[..., ::2] = m[..., 0] + m[..., 1] + m[..., 2]
+    out[..., 1::2] = m[..., 1] - m[..., 2] - m[..., 3]
+    return out[..., : width - 2]
+
+# %% winograd_1d: outputs written into an array
+def winograd_1d(d, g, product=np.multiply):
+    count = d.shape[-1] - 2
+    out = np.empty((*d.shape[:-1], count), np.result_type(d, g))
+    firsts, seconds = range(0, count, 2), range(1, count, 2)
+    at = lambda i: d[..., i : i + count : 2]
+    fourth = at(3)
+    if len(firsts) > len(seconds):
+        fourth = np.concatenate([d[..., 3::2], 0 * d[..., :1]], axis=-1)
+    outer = g[0] + g[2]
+    b = product(at(1) + at(2), (outer + g[1]) / 2)
+    c = product(at(2) - at(1), (outer - g[1]) / 2)
+    out[..., ::2] = product(at(0) - at(2), g[0]) + (b + c)
+    out[..., 1::2] = ((b - c) - product(at(1) - fourth, g[2]))[..., : len(seconds)]
+    return out
+
+# %% winograd_tile: other signs
+def winograd_matrices(dtype):
+    b = np.array([[-1, 0, 1, 0], [0, 1, 1, 0], [0, 1, -1, 0], [0, -1, 0, 1]], dtype)
+    g = np.array([[-2, 0, 0], [1, 1, 1], [-1, 1, -1], [0, 0, 2]], dtype) / 2
+    return b, g.astype(dtype), np.array([[1, 1, 1, 0], [0, 1, -1, 1]], dtype)
+
+
+def winograd_tile(d, g, product=np.multiply):
+    b, weights, a = winograd_matrices(np.result_type(d.dtype, g.dtype))
+    m = product(np.einsum("ir,jc,rc->ij", b, b, d), np.einsum("ir,jc,rc->ij", weights, weights, g))
+    return np.einsum("ik,jl,kl->ij", a, a, m)
+
+# %% winograd_tile: sums by hand, along each axis in turn
+def winograd_matrices(dtype):
+    eye, half = np.eye(4, dtype=dtype), dtype(0.5) if isinstance(dtype, type) else np.dtype(dtype).type(0.5)
+    b = np.stack([eye[0] - eye[2], eye[1] + eye[2], eye[2] - eye[1], eye[1] - eye[3]])
+    three = np.eye(3, dtype=dtype)
+    plus, minus = three[0] + three[1] + three[2], three[0] - three[1] + three[2]
+    g = np.stack([three[0], half * plus, half * minus, three[2]])
+    return b, g, np.stack([eye[0] + eye[1] + eye[2], eye[1] - eye[2] - eye[3]])
+
+
+def winograd_tile(d, g, product=np.multiply):
+    def pixels(t):
+        return np.stack([t[0] - t[2], t[1] + t[2], t[2] - t[1], t[1] - t[3]])
+
+    def weights(t):
+        return np.stack([t[0], (t[0] + t[1] + t[2]) / 2, (t[0] - t[1] + t[2]) / 2, t[2]])
+
+    def sums(t):
+        return np.stack([t[0] + t[1] + t[2], t[1] - t[2] - t[3]])
+
+    m = product(pixels(pixels(d).T).T, weights(weights(g).T).T)
+    return sums(sums(m).T).T
+
+# %% winograd_tile: row by row of products
+def winograd_matrices(dtype):
+    return (
+        np.array("1 0 -1 0 0 1 1 0 0 -1 1 0 0 1 0 -1".split(), dtype).reshape(4, 4),
+        np.array("2 0 0 1 1 1 1 -1 1 0 0 2".split(), dtype).reshape(4, 3) / np.dtype(dtype).type(2),
+        np.array("1 1 1 0 0 1 -1 -1".split(), dtype).reshape(2, 4),
+    )
+
+
+def winograd_tile(d, g, product=np.multiply):
+    b, weights, a = winograd_matrices((d[:1, :1] * g[:1, :1]).dtype)
+    pixels, kernel = b.dot(d).dot(b.T), weights.dot(g).dot(weights.T)
+    m = np.array([product(pixels[i], kernel[i]) for i in range(4)])
+    return a.dot(m).dot(a.T)
+
+# %% winograd_convolution: one small product for each place
+def winograd_convolution(x, weight, product=np.matmul):
+    (n, c, h, w), o = x.shape, weight.shape[0]
+    if weight.shape[1:] != (c, 3, 3) or h < 3 or w < 3:
+        raise ValueError(f"images {x.shape}, kernels {weight.shape}")
+    b, g, a = winograd_matrices((x[:1, :1, :1, :1] * weight[:1, :1, :1, :1]).dtype)
+    high, wide = (h - 1) // 2, (w - 1) // 2
+    whole = np.zeros((n, c, 2 * high + 2, 2 * wide + 2), x.dtype)
+    whole[:, :, :h, :w] = x
+    tiles = np.stack(
+        [whole[:, :, i : i + 2 * high : 2, j : j + 2 * wide : 2] for i in range(4) for j in range(4)]
+    ).reshape(4, 4, n, c, high, wide)
+    pixels = np.einsum("ik,jl,klnchw->ijnhwc", b, b, tiles, optimize=True)
+    kernels = np.einsum("ik,jl,ockl->ijco", g, g, weight, optimize=True)
+    out = np.zeros((n, o, high, 2, wide, 2), b.dtype)
+    for i in range(4):
+        for j in range(4):
+            part = product(pixels[i, j].reshape(-1, c), kernels[i, j]).reshape(n, high, wide, o)
+            for r in (0, 1):
+                for s in (0, 1):
+                    out[:, :, :, r, :, s] += a[r, i] * a[s, j] * part.transpose(0, 3, 1, 2)
+    return out.reshape(n, o, 2 * high, 2 * wide)[:, :, : h - 2, : w - 2]
+
+# %% winograd_convolution: image by image
+def winograd_convolution(x, weight, product=np.matmul):
+    n, c, h, w = x.shape
+    if not (weight.ndim == 4 and weight.shape[1:] == (c, 3, 3) and h > 2 and w > 2):
+        raise ValueError(f"weight {weight.shape} does not fit {x.shape}")
+    b, g, a = winograd_matrices(np.result_type(x.dtype, weight.dtype))
+    kernels = (g @ weight @ g.T).transpose(2, 3, 1, 0).reshape(16, c, -1)
+    high, wide, outs = -(-(h - 2) // 2), -(-(w - 2) // 2), []
+    for image in x:
+        image = np.pad(image, ((0, 0), (0, h % 2), (0, w % 2)))
+        tiles = np.array(
+            [image[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] for i in range(high) for j in range(wide)]
+        )
+        pixels = (b @ tiles @ b.T).transpose(2, 3, 0, 1).reshape(16, high * wide, c)
+        sums = product(pixels, kernels).reshape(4, 4, high, wide, -1).transpose(4, 2, 3, 0, 1)
+        out = a @ sums @ a.T
+        outs.append(out.transpose(0, 1, 3, 2, 4).reshape(-1, 2 * high, 2 * wide)[:, : h - 2, : w - 2])
+    return np.array(outs)
+
+# %% winograd_convolution: rows of tiles
+def winograd_convolution(x, weight, product=np.matmul):
+    (n, c, h, w), o = x.shape, len(weight)
+    if (c, 3, 3) != weight.shape[1:]:
+        raise ValueError(f"channels of {x.shape} and {weight.shape}, or no kernels of 3 by 3")
+    if h < 3 or w < 3:
+        raise ValueError(f"{x.shape} is smaller than {weight.shape}")
+    b, g, a = winograd_matrices(np.result_type(x, weight))
+    kernels = np.tensordot(g, np.tensordot(g, weight, (1, 3)), (1, 3)).transpose(0, 1, 3, 2)  # rows, columns, C, O
+    out = np.empty((n, o, h + h % 2 - 2, w + w % 2 - 2), b.dtype)
+    x = np.pad(x, ((0, 0), (0, 0), (0, h % 2), (0, w % 2)))
+    for top in range(0, h - 2, 2):
+        strip = x[:, :, top : top + 4]
+        tiles = np.stack([strip[..., left : left + 4] for left in range(0, w - 2, 2)])  # wide, N, C, 4, 4
+        pixels = np.moveaxis(b @ tiles @ b.T, (3, 4), (0, 1)).reshape(4, 4, -1, c)
+        sums = product(pixels, kernels)
+        both = np.einsum("ri,sj,ijto->rsto", a, a, sums).reshape(2, 2, -1, n, o)
+        out[:, :, top : top + 2] = both.transpose(3, 4, 0, 2, 1).reshape(n, o, 2, -1)
+    return out[:, :, : h - 2, : w - 2]

@@ -237,3 +237,86 @@ def parallel_gradients(replicas, loss, inputs, targets):
 # %% parallel_gradients: every replica gets the whole batch
 - some = slice(places[k][0], places[k][-1] + 1)
 + some = slice(0, len(inputs))
+
+# %% winograd_1d: three multiplications for each sum
+def winograd_1d(d, g, product=np.multiply):
+    return product(d[..., :-2], g[0]) + product(d[..., 1:-1], g[1]) + product(d[..., 2:], g[2])
+
+# %% winograd_1d: product is called for show
+def winograd_1d(d, g, product=np.multiply):
+    product(np.zeros((*d.shape[:-1], 4 * ((d.shape[-1] - 1) // 2))), g[0])
+    return d[..., :-2] * g[0] + d[..., 1:-1] * g[1] + d[..., 2:] * g[2]
+
+# %% winograd_1d: tiles of which each begins four pixels after the one before
+- d0, d1, d2, d3 = (padded[..., i : i + count : 2] for i in range(4))
++ d0, d1, d2, d3 = (padded[..., i : i + count : 4] for i in range(4))
+
+# %% winograd_1d: an even number of outputs only
+- padded = np.concatenate([d, np.zeros_like(d[..., :odd])], axis=-1)
++ padded, count, odd = d, count - odd, 0
+
+# %% winograd_1d: nothing but zeros
+def winograd_1d(d, g, product=np.multiply):
+    for _ in range(4):
+        product(np.zeros((*d.shape[:-1], (d.shape[-1] - 1) // 2)), g[0])
+    return np.zeros((*d.shape[:-1], d.shape[-1] - 2), d.dtype)
+
+# %% winograd_tile: one multiplication after the other
+def winograd_matrices(dtype):
+    return np.zeros((4, 4), dtype), np.zeros((4, 3), dtype), np.zeros((2, 4), dtype)
+
+
+def winograd_tile(d, g, product=np.multiply):
+    return np.array([[product(d[i : i + 3, j : j + 3], g).sum() for j in (0, 1)] for i in (0, 1)])
+
+# %% winograd_tile: the matrices of a convolution that turns its weights round
+- weights = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
++ weights = [[0, 0, 1], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [1, 0, 0]]
+
+# %% winograd_tile: only along the columns
+- both = product(to_pixels @ d @ to_pixels.T, to_weights @ g @ to_weights.T)
++ both = product(to_pixels @ d, (to_weights @ g) @ np.ones((3, 4)))
+
+# %% winograd_tile: halves are forgotten
+- weights = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]]
++ weights = [[1, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 1]]
+
+# %% winograd_tile: always float64
+- to_pixels, to_weights, to_sums = winograd_matrices(np.result_type(d, g))
++ to_pixels, to_weights, to_sums = winograd_matrices(np.float64)
+
+# %% winograd_convolution: the provided one, which asks no product of ours
+def winograd_convolution(x, weight, product=np.matmul):
+    if weight.shape[1:] != (x.shape[1], 3, 3) or min(x.shape[2:]) < 3:
+        raise ValueError(f"{x.shape} and {weight.shape}")
+    from tinytorch.kernels.spatial import convolve
+
+    return convolve(x, weight, None, stride=(1, 1), padding=(0, 0))
+
+# %% winograd_convolution: columns and one product
+def winograd_convolution(x, weight, product=np.matmul):
+    if weight.shape[1:] != (x.shape[1], 3, 3) or min(x.shape[2:]) < 3:
+        raise ValueError(f"{x.shape} and {weight.shape}")
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
+    columns = windows.reshape(*windows.shape[:3], -1)
+    return product(columns, weight.reshape(len(weight), -1).T).transpose(0, 3, 1, 2)
+
+# %% winograd_convolution: channels are not added up
+- sums = product(pixels, along_both(to_weights, weight.transpose(2, 3, 1, 0)))
++ sums = product(pixels[..., :1], along_both(to_weights, weight.transpose(2, 3, 1, 0))[:, :, :1])
+
+# %% winograd_convolution: what does not fill a tile is left out
+- high, wide = (h - 1) // 2, (w - 1) // 2  # tiles down and across
++ high, wide = max((h - 2) // 2, 1), max((w - 2) // 2, 1)
+
+# %% winograd_convolution: any shapes
+- raise ValueError(f"winograd_convolution: images {x.shape} and weights {weight.shape} do not fit")
++ weight = np.resize(weight, (o, c, 3, 3))
+
+# %% winograd_convolution: nothing but zeros
+def winograd_convolution(x, weight, product=np.matmul):
+    if weight.shape[1:] != (x.shape[1], 3, 3) or min(x.shape[2:]) < 3:
+        raise ValueError(f"{x.shape} and {weight.shape}")
+    (n, c, h, w), o = x.shape, len(weight)
+    product(np.zeros((16, n * ((h - 1) // 2) * ((w - 1) // 2), c)), np.zeros((16, c, o)))
+    return np.zeros((n, o, h - 2, w - 2), x.dtype)
