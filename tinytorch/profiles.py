@@ -33,8 +33,10 @@ class Recorder:
     """A context that watches every operation of a block, forward and backward; `Profile` of module 14 is one.
 
     op: the class Op with the observer's slot. flops_of(name, arrays, out, settings, backward) and
-    bytes_of(inputs, outputs) count. rows: a Row for each call, in order. seconds: the time of the block, that of
-    counting left out. On the way back the incoming gradient and the inputs are taken as read, the gradients as written.
+    bytes_of(inputs, outputs) count. An operation that has an attribute `flops`, a function (arrays, out, settings,
+    backward), states its cost itself, and flops_of is not asked. rows: a Row for each call, in order. seconds: the time
+    of the block, that of counting left out. On the way back the incoming gradient and the inputs are taken as read, the
+    gradients as written.
     An operation that runs others has only the time between them in its own row.
 
     Raises RuntimeError where somebody else observes already, for a clock that stands still and for a block in which no
@@ -68,17 +70,19 @@ class Recorder:
         results = function(*arguments, **settings)
         end = self._clock()
         seconds = end - begin - self._inside
-        self.rows.append(self._row(op.__name__, function is op.rule, arguments, results, settings, start, seconds))
+        self.rows.append(self._row(op, function is op.rule, arguments, results, settings, start, seconds))
         done = self._clock()
         self._counting += done - end
         self._inside = around + done - begin
         return results
 
-    def _row(self, name, backward, arguments, results, settings, start, seconds):
+    def _row(self, op, backward, arguments, results, settings, start, seconds):
+        name, own_count = op.__name__, getattr(op, "flops", None)
         several = results if isinstance(results, (tuple, list)) else (results,)
         outputs = [np.asarray(x) for x in several if x is not None]
         inputs = arguments[2:] if backward else arguments  # a rule gets (grad, out, *inputs)
-        flops = self._flops_of(name, inputs, arguments[1] if backward else outputs[0], settings, backward)
+        counted = inputs, arguments[1] if backward else outputs[0], settings, backward
+        flops = self._flops_of(name, *counted) if own_count is None else own_count(*counted)
         moved = self._bytes_of((arguments[0], *inputs) if backward else inputs, outputs)
         if name in LOOKUPS and moved and not backward:
             moved = 2 * self._bytes_of((), outputs)

@@ -89,6 +89,27 @@ def test_a_new_operation_adds_its_row(monkeypatch):
     assert profile.total("doubled").flops == 12
 
 
+def test_an_operation_states_its_own_cost():
+    @Op
+    def tripled(x, *, times):
+        return x * 3
+
+    @tripled.gradient
+    def rule(grad, out, x, *, times):
+        return grad * 3
+
+    def cost(arrays, out, settings, backward):
+        assert (arrays[0].shape, out.shape) == ((3, 4), (3, 4))
+        return settings["times"] * (7 if backward else 5)
+
+    with pytest.raises(ValueError, match="tripled"), Profile():
+        tripled(numbers(3, 4), times=2)
+    tripled.flops = cost
+    with Profile() as profile:
+        tripled(Tensor(np.ones((3, 4)), requires_grad=True), times=2).sum().backward()
+    assert [profile.total("tripled", way).flops for way in ("forward", "backward")] == [10, 14]
+
+
 def test_what_an_operation_saves_is_written_and_held(monkeypatch):
     @Op(saves=True)
     def rooted(x):

@@ -813,6 +813,14 @@ def quantized_convolve(x, codes, scale, bias=None, *, input_range=None, kernel_s
     return out.reshape(len(x), *shape, len(codes)).transpose(0, 3, 1, 2)
 
 
+def code_flops(arrays, out, settings, backward):
+    """For a Profile (14): a multiplication and an addition for each code and output, as for floats."""
+    return 2 * out.size * arrays[1].shape[1]
+
+
+quantized_linear.flops = quantized_convolve.flops = code_flops
+
+
 class QuantizedConv2d(QuantizedLinear):
     """A Conv2d `layer` for inference with int8 weights (O, C · kh · kw); settings as in QuantizedLinear."""
 
@@ -883,10 +891,8 @@ class JoinedAttention(MultiheadAttention):
 
     def project(self, query, key, value):
         width, inputs = self.embed_dim, (query, key, value)
-        if query is key is value:
-            mapped = [self.in_proj(query)] * 3
-        else:
-            mapped = [self.in_proj(x) for x in inputs]
+        same = query is key is value
+        mapped = [self.in_proj(query)] * 3 if same else [self.in_proj(x) for x in inputs]
         return [x[..., i * width : (i + 1) * width] for i, x in enumerate(mapped)]
 
 
@@ -969,7 +975,7 @@ def quantize_model(model, samples=None, method="extremes", bits=8):
     ### END SOLUTION
 
 # %% nbgrader={"grade": false, "grade_id": "provided-sample_model", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
-from tinytorch.core.activations import relu
+from tinytorch.core.activations import ReLU, relu
 from tinytorch.core.layers import Dropout, Sequential
 from tinytorch.core.spatial import Flatten, MaxPool2d
 
@@ -1078,10 +1084,8 @@ wrong?
 # %% tags=["measure"] jupyter={"source_hidden": true}
 from sklearn.datasets import load_digits
 
-from tinytorch.core.activations import ReLU
 from tinytorch.core.losses import cross_entropy
 from tinytorch.core.optimizers import SGD, LambdaLR
-from tinytorch.core.profiling import measure
 from tinytorch.core.tensor import manual_seed
 from tinytorch.core.tokenization import CharTokenizer
 from tinytorch.core.training import evaluate, training_step

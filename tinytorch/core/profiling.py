@@ -57,7 +57,8 @@ def product_flops(name, arrays, out, settings):
     return 2 * out.size * first.shape[-1]
 
 
-# operation: (entries of what, operations for each, the same in its rule); new operations add their own
+# operation: (entries of what, operations for each, the same in its rule); new operations add their own here,
+# or state their cost to a Profile: operation.flops = a function (arrays, out, settings, backward)
 COSTS = dict.fromkeys(("reshape", "permute", "concat", "cast"), ("out", 0, 0))
 COSTS |= dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), ("out", 1, 0))
 COSTS |= dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not"), ("out", 0, 0))
@@ -72,7 +73,7 @@ COSTS |= {
     "softmax_along": ("out", 5, 4), "log_softmax": ("out", 5, 4), "layer_norm": ("in", 7, 16),
     "batch_norm": ("in", 7, 10), "reduce_sum": ("in", 1, 0), "reduce_mean": ("in", 1, 0),
     "reduce_max": ("in", 1, 4), "reduce_min": ("in", 1, 4), "argmax": ("in", 1, 0),
-    "pool_max": ("window", 1, 1), "pool_avg": ("window", 1, 1),
+    "pool_max": ("window", 1, 1), "pool_avg": ("window", 1, 1), "fake_quantize": ("out", 6, 3),
 }  # fmt: skip
 
 

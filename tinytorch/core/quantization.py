@@ -20,10 +20,10 @@ from .tensor import Op, Tensor
 
 __all__ = [
     "largest_code", "quantization_range", "quantize", "dequantize", "decibels", "quantize_channels", "exact_length",
-    "int8_matmul", "calibrate", "quantized_linear", "QuantizedLinear", "quantized_convolve", "QuantizedConv2d",
-    "quantized_layer", "InProjection", "JoinedAttention", "Watched", "replace_layer", "copy_for_quantization",
-    "linear_layers", "inputs_of", "quantize_model", "file_bytes", "fake_quantize", "fake_quantize_gradient",
-    "pack_groups", "unpack_groups",
+    "int8_matmul", "calibrate", "quantized_linear", "QuantizedLinear", "quantized_convolve", "code_flops",
+    "QuantizedConv2d", "quantized_layer", "InProjection", "JoinedAttention", "Watched", "replace_layer",
+    "copy_for_quantization", "linear_layers", "inputs_of", "quantize_model", "file_bytes", "fake_quantize",
+    "fake_quantize_gradient", "pack_groups", "unpack_groups",
 ]
 
 
@@ -208,6 +208,14 @@ def quantized_convolve(x, codes, scale, bias=None, *, input_range=None, kernel_s
     return out.reshape(len(x), *shape, len(codes)).transpose(0, 3, 1, 2)
 
 
+def code_flops(arrays, out, settings, backward):
+    """For a Profile (14): a multiplication and an addition for each code and output, as for floats."""
+    return 2 * out.size * arrays[1].shape[1]
+
+
+quantized_linear.flops = quantized_convolve.flops = code_flops
+
+
 class QuantizedConv2d(QuantizedLinear):
     """A Conv2d `layer` for inference with int8 weights (O, C · kh · kw); settings as in QuantizedLinear."""
 
@@ -256,10 +264,8 @@ class JoinedAttention(MultiheadAttention):
 
     def project(self, query, key, value):
         width, inputs = self.embed_dim, (query, key, value)
-        if query is key is value:
-            mapped = [self.in_proj(query)] * 3
-        else:
-            mapped = [self.in_proj(x) for x in inputs]
+        same = query is key is value
+        mapped = [self.in_proj(query)] * 3 if same else [self.in_proj(x) for x in inputs]
         return [x[..., i * width : (i + 1) * width] for i, x in enumerate(mapped)]
 
 

@@ -9,10 +9,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tinytorch import Tensor, nn
+from tinytorch.core.acceleration import linear_cross_entropy
 from tinytorch.core.attention import attention
 from tinytorch.core.losses import cross_entropy
 from tinytorch.core.profiling import COSTS, PRODUCTS, Profile
+from tinytorch.core.quantization import quantized_layer, replace_layer
 from tinytorch.core.tensor import Op
+from tinytorch.kernels import use_kernels
 from tito.catalog import read_catalog
 from tito.project import read_project
 
@@ -83,14 +86,64 @@ def test_a_network_counts_what_pytorchs_counter_counts():
     assert found == counter.get_total_flops() == 5184 * 2 + 432 * 3
 
 
+def lenet(made):
+    first = made.Conv2d(1, 6, 5, padding=2), made.ReLU(), made.MaxPool2d(2)
+    second = made.Conv2d(6, 16, 5), made.ReLU(), made.MaxPool2d(2)
+    dense = made.Linear(400, 120), made.ReLU(), made.Linear(120, 84), made.ReLU(), made.Linear(84, 10)
+    return made.Sequential(*first, *second, made.Flatten(), *dense)
+
+
+def flops_of_products(profile):
+    """{name: FLOPs} of the operations that are products, or are made around one."""
+    names = {row.name for row in profile.rows} - set(COSTS)
+    return {name: profile.total(name).flops for name in names}
+
+
+@pytest.mark.parametrize("input_range", [None, (0.02, -5)])
+def test_a_quantized_lenet_counts_what_pytorchs_counter_counts_of_the_floats(input_range):
+    images = drawn(3, 1, 28, 28)
+    model = lenet(nn)
+    for layer in [one for one in model if isinstance(one, nn.Conv2d | nn.Linear)]:
+        model = replace_layer(model, layer, quantized_layer(layer, input_range))
+    with FlopCounterMode(display=False) as counter:
+        lenet(torch.nn)(torch.tensor(images))
+    with Profile() as profile:
+        model(Tensor(images))
+    found = flops_of_products(profile)
+    assert set(found) == {"quantized_convolve", "quantized_linear"}
+    assert sum(found.values()) == counter.get_total_flops()
+    assert found["quantized_linear"] == 3 * 2 * (400 * 120 + 120 * 84 + 84 * 10)
+
+
+def test_a_step_of_a_fused_network_counts_what_pytorchs_counter_counts():
+    images, labels = drawn(4, 1, 28, 28), np.array([0, 3, 9, 1])
+    model = use_kernels(lenet(nn), "yours")
+    with FlopCounterMode(display=False) as counter:
+        torch.nn.functional.cross_entropy(lenet(torch.nn)(torch.tensor(images)), torch.tensor(labels)).backward()
+    with Profile() as profile:
+        cross_entropy(model(Tensor(images)), labels).backward()
+    found = flops_of_products(profile)
+    assert "conv_relu_pool" in found and "convolve" not in found
+    assert sum(found.values()) == counter.get_total_flops()
+
+
+def test_cross_entropy_in_chunks_counts_its_product_once_and_three_times_on_the_way_back():
+    hidden, weight, targets = drawn(20, 8), drawn(101, 8), np.arange(20) * 5
+    with FlopCounterMode(display=False) as counter:
+        torch.nn.functional.cross_entropy(torch.tensor(hidden) @ torch.tensor(weight).T, torch.tensor(targets))
+    with Profile() as profile:
+        linear_cross_entropy(Tensor(hidden, True), Tensor(weight, True), targets=targets, chunk=16).backward()
+    ways = [profile.total("linear_cross_entropy", way).flops for way in ("forward", "backward")]
+    assert ways == [counter.get_total_flops(), 3 * 2 * 20 * 8 * 101]
+
+
 def test_every_operation_has_been_counted():
-    """Those of all modules that do not build on 14: what does can add its own to COSTS."""
-    catalog = read_catalog(read_project(Path(__file__).resolve().parents[3]))
-    earlier = [module for module in catalog if catalog["14_profiling"] not in catalog.prerequisites(module)]
-    found = set()
-    for module in earlier:
+    """Each stands in PRODUCTS or COSTS, or states its cost itself."""
+    found = {}
+    for module in read_catalog(read_project(Path(__file__).resolve().parents[3])):
         values = vars(importlib.import_module(f"tinytorch.core.{module.short}")).values()
-        found |= {value.__name__ for value in values if isinstance(value, Op)}
+        found |= {value.__name__: value for value in values if isinstance(value, Op)}
     named = {name for name in found if not name.startswith("_")}
-    assert len(named) > 40
-    assert named - set(PRODUCTS) - set(COSTS) == set()
+    assert len(named) > 45
+    uncounted = {name for name in named - set(PRODUCTS) - set(COSTS) if not hasattr(found[name], "flops")}
+    assert uncounted == set()
