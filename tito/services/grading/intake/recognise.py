@@ -15,23 +15,14 @@ AS_TEXT = ("", ".json", ".txt")
 PARSED = 20 * 2**20
 
 
-class ModuleFinder:
-    """Recognises modules, by the grade_ids that only one of them has."""
+class Finder:
+    """Recognises modules, each with a `name` and a `short`, by the grade_ids that only one of them has.
 
-    def __init__(self, course, catalog):
-        self.course = course
-        self.catalog = catalog
-        self._stubs = {}
-        ids = {module.name: self._grade_ids(module) for module in catalog}
-        shared = [name for own in ids.values() for name in own]
-        self.own = {name: {one for one in own if shared.count(one) == 1} for name, own in ids.items()}
+    own: {name of a module: these grade_ids}.
+    """
 
-    def _grade_ids(self, module):
-        released = self.course.release / module.name / module.notebook.name
-        if released.is_file():
-            return grade_ids(released.read_bytes())
-        node = notebooks.load(self.course.project, module.percent).node
-        return {notebooks.grade_id(cell) for cell in node.cells} - {None}
+    def __init__(self, modules, own):
+        self.modules, self.own = {module.name: module for module in modules}, own
 
     def by_content(self, data):
         """The module whose grade_ids the notebook holds, a broken one as well; None where that says nothing."""
@@ -40,26 +31,50 @@ class ModuleFinder:
         best = max(counts, key=counts.get)
         if counts[best] == 0 or list(counts.values()).count(counts[best]) > 1:
             return None
-        return self.catalog[best]
+        return self.modules[best]
 
     def by_name(self, path):
         """The module that the file name, else a folder, names; None where none or several do."""
         for part in reversed(PurePosixPath(path).parts):
             words = f" {re.sub(r'[^0-9a-z]+', ' ', part.lower())} "
-            found = [module for module in self.catalog if f" {module.short.replace('_', ' ')} " in words]
+            found = [module for module in self.modules.values() if f" {module.short.replace('_', ' ')} " in words]
             if len(found) == 1:
                 return found[0]
         return None
+
+
+class ModuleFinder(Finder):
+    """Recognises the modules of a course."""
+
+    def __init__(self, course, catalog):
+        self.course = course
+        self._stubs = {}
+        ids = {module.name: self._grade_ids(module) for module in catalog}
+        shared = [name for own in ids.values() for name in own]
+        own = {name: {one for one in own if shared.count(one) == 1} for name, own in ids.items()}
+        super().__init__(catalog, own)
+
+    def _grade_ids(self, module):
+        released = self.course.release / module.name / module.notebook.name
+        if released.is_file():
+            return grade_ids(released.read_bytes())
+        node = notebooks.load(self.course.project, module.percent).node
+        return {notebooks.grade_id(cell) for cell in node.cells} - {None}
 
     def is_untouched(self, data, module):
         """Whether no answer was written into the notebook."""
         if module.name not in self._stubs:
             source = notebooks.load(self.course.project, module.percent)
-            self._stubs[module.name] = _answers(strip.strip(source.node, source).cells)
-        try:
-            return _answers(_parsed(data)["cells"]) == self._stubs[module.name]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
-            return False
+            self._stubs[module.name] = strip.strip(source.node, source)
+        return has_answers_of(data, self._stubs[module.name])
+
+
+def has_answers_of(data, node):
+    """Whether the answers in the bytes of a notebook are those of `node`, white space aside."""
+    try:
+        return _answers(_parsed(data)["cells"]) == _answers(node.cells)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
+        return False
 
 
 def _answers(cells):

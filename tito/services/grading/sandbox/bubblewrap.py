@@ -9,14 +9,13 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from tito.errors import ProjectError
 from tito.services.grading.sandbox.interpreter import interpreter
 from tito.services.grading.sandbox.plain import base_environment, limited
-from tito.services.grading.sandbox.process import Prepared
+from tito.services.grading.sandbox.process import Prepared, file_with
 from tito.services.grading.sandbox.syscalls import filter_program
 
 NOBODY = "65534"
@@ -83,10 +82,10 @@ class Bubblewrap:
         arguments = [*self._arguments(binds, shown, limits, environment), "--info-fd", str(writing)]
         descriptors = [writing]
         if self.filter:
-            descriptors.append(_file_with(self.filter))
+            descriptors.append(file_with(self.filter))
             arguments += ["--seccomp", str(descriptors[-1])]
         # not on the command line: the first process in the sandbox has the same one, for everybody to read
-        descriptors.append(_file_with(b"".join(part.encode() + b"\0" for part in arguments)))
+        descriptors.append(file_with(b"".join(part.encode() + b"\0" for part in arguments)))
         command = [self.bwrap, "--args", str(descriptors[-1]), "--", *limited(program, limits, self.count_processes)]
         if self.is_root:
             command = self._as_nobody(command, staged)
@@ -164,14 +163,6 @@ def _stage():
         raise ProjectError(f"{STAGES} is not root's folder")
     STAGES.chmod(0o755)
     return str(STAGES)
-
-
-def _file_with(data):
-    """A descriptor from which `data` can be read, of a file without a name."""
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.seek(0)
-        return os.dup(file.fileno())
 
 
 def _open_above(path):

@@ -5,7 +5,11 @@
 read-only and nothing else of the host, one writable folder in memory, and limits that hold for all that it starts.
 What was started ends with the sandbox, and the sandbox ends with tito, also where tito is killed.
 
-Only bubblewrap was tested against programs that try to get out. Of Docker and Podman only the command line was.
+`in_container` is for a container that somebody else made for one submission, and that is thrown away: where that
+forbids namespaces, the program runs as a second user, who may read what everybody may read there.
+
+Only bubblewrap and the second user were tested against programs that try to get out. Of Docker and Podman only the
+command line was.
 """
 
 import json
@@ -14,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito.errors import ProjectError, TitoError
-from tito.services.grading.sandbox import bubblewrap, containers, plain
+from tito.services.grading.sandbox import bubblewrap, containers, plain, second_user
 from tito.services.grading.sandbox.process import start_process
 
 MIB = 2**20
@@ -48,7 +52,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to run untrusted programs. kind: "bubblewrap", "docker", "podman" or "none".
+    """A way to run untrusted programs. kind: "bubblewrap", "docker", "podman", "second user" or "none".
 
     detail: why it is not a better one, or what it lacks; "" where there is nothing to say.
     """
@@ -86,10 +90,22 @@ def find(project=None, allow_none=False, build=True):
     root = project.root if project else None
     key = (root, build)
     if key not in _found:
-        _found[key] = _search(root, build)
+        _found[key] = _search(_makers(root, build))
     found = _found[key]
     if found.kind == "none" and not allow_none:
         raise ProjectError(f"not isolated: {found.detail}", installation(), code="not-isolated")
+    return found
+
+
+def in_container():
+    """The sandbox of a container that holds one submission and nothing that everybody may read but should not.
+
+    Raises ProjectError (code "not-isolated") where there is none.
+    """
+    makers = [(kind, make) for kind, make in _makers(None, build=False) if kind == "bubblewrap"]
+    found = _search([*makers, (second_user.KIND, second_user.make)])
+    if found.kind == "none":
+        raise ProjectError(f"not isolated: {found.detail}", "run it as root", code="not-isolated")
     return found
 
 
@@ -104,18 +120,19 @@ def installation():
     return "sudo apt-get install bubblewrap   (or your distribution's command for it), or install Docker"
 
 
-def _search(root, build):
+def _search(makers):
+    """The first of `makers`, pairs (kind, function that returns a maker or None), that runs a program."""
     reasons = []
-    for kind, make in _makers(root, build):
+    for kind, make in makers:
         try:
             maker = make()
             if maker is not None:
-                found = _proven(Sandbox(kind, "; ".join(reasons), maker))
+                found = _proven(Sandbox(kind, "; ".join(dict.fromkeys(reasons)), maker))
                 lacks = getattr(maker, "lacks", "")
                 return replace(found, detail="; ".join(filter(None, (found.detail, lacks))))
-        except TitoError as error:
-            reasons.append(f"{kind}: {error.message}")
-    detail = "; ".join(reasons) or "neither bubblewrap nor Docker nor Podman is installed"
+        except (TitoError, OSError) as error:
+            reasons.append(f"{kind}: {getattr(error, 'message', error)}")
+    detail = "; ".join(dict.fromkeys(reasons)) or "neither bubblewrap nor Docker nor Podman is installed"
     return Sandbox("none", detail, plain.Plain())
 
 

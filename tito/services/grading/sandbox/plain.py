@@ -56,13 +56,13 @@ class Plain:
             paths[inside] = str(scratch / folder)
         (scratch / "tmp").mkdir()
         variables = {**base_environment(), "TMPDIR": str(scratch / "tmp"), **environment}
-        variables = {name: _outside(value, paths) for name, value in variables.items()}
+        variables = {name: outside(value, paths) for name, value in variables.items()}
         if os.name == "nt":
             kept = ("SYSTEMROOT", "PATH", "COMSPEC", "PATHEXT")
             variables.update({name: os.environ[name] for name in kept if name in os.environ})
             variables.update(TEMP=variables["TMPDIR"], TMP=variables["TMPDIR"], USERPROFILE=variables["HOME"])
         interpreter, *arguments = program  # which is outside already, be it in a folder called /work
-        command = [interpreter, *(_outside(part, paths) for part in arguments)]
+        command = [interpreter, *(outside(part, paths) for part in arguments)]
         return Prepared(
             command=limited(command, limits, count_processes=False) if os.name == "posix" else command,
             cwd=paths["/work"],
@@ -73,7 +73,7 @@ class Plain:
         )
 
 
-def _outside(text, paths):
+def outside(text, paths):
     """`text` with paths inside the sandbox, one or several with colons between them, as they are outside."""
     parts = text.split(":")
     changed = [_one_outside(part, paths) for part in parts]

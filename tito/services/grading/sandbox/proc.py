@@ -31,15 +31,19 @@ def _fields(pid):
 def children():
     """{pid of a parent: [(pid, its start)]} of the whole machine, {} where it is not known."""
     found = {}
+    for pid in _numbers():
+        if len(fields := _fields(pid)) > 19:
+            found.setdefault(int(fields[1]), []).append((pid, fields[19]))
+    return found
+
+
+def _numbers():
+    """The numbers of all processes."""
     try:
         with os.scandir("/proc") as entries:
-            names = [entry.name for entry in entries]
+            return [int(entry.name) for entry in entries if entry.name.isdigit()]
     except OSError:
-        return found
-    for name in names:
-        if name.isdigit() and len(fields := _fields(name)) > 19:
-            found.setdefault(int(fields[1]), []).append((int(name), fields[19]))
-    return found
+        return []
 
 
 def tree(pid, known=None):
@@ -52,6 +56,20 @@ def tree(pid, known=None):
             if child not in found:
                 found[child] = start
                 waiting.append(child)
+    return found
+
+
+def of_user(user):
+    """{pid: its start} of the processes whose real user is the number `user`.
+
+    Not by whom /proc says that its folder belongs to: a process can make that root.
+    """
+    found = {}
+    for pid in _numbers():
+        lines = _read(f"/proc/{pid}/status").splitlines()
+        users = next((line.split()[1:] for line in lines if line.startswith(b"Uid:")), ())
+        if users and int(users[0]) == user and len(fields := _fields(pid)) > 19:
+            found[pid] = fields[19]
     return found
 
 

@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from concurrent.futures import Future
@@ -36,7 +37,8 @@ class Prepared:
     others end with that one. scaffolding: how many of its processes belong to the sandbox itself. watched: whether
     tito has to watch over memory and processes. end: called to end what killing the process does not. clean: folders
     to remove. own_group: start it as the head of a process group, which is killed. killed_is_memory: whether a kill
-    that did not come from tito means that the memory was used up.
+    that did not come from tito means that the memory was used up. user: whose processes are all of the sandbox's and no
+    others, where there is such a number. storage: called twice a second, says whether the disk is used up.
     """
 
     command: list
@@ -50,6 +52,8 @@ class Prepared:
     clean: tuple = ()
     own_group: bool = False
     killed_is_memory: bool = False
+    user: int | None = None
+    storage: object = None
 
 
 def start_process(prepared, limits):
@@ -79,6 +83,14 @@ def _popen(prepared):
         pass_fds=prepared.descriptors,
         start_new_session=prepared.own_group and os.name == "posix",
     )
+
+
+def file_with(data):
+    """A descriptor from which `data` can be read, of a file without a name."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return os.dup(file.fileno())
 
 
 def _remove(folders):
@@ -291,13 +303,17 @@ class _Watch:
             return "time"
         if not process.prepared.watched or not children:
             return ""
-        pids = list(proc.tree(process.pid, children))
-        limits = process.limits
-        if proc.tasks(pids) - process.prepared.scaffolding > limits.processes + SPARE_TASKS:
+        prepared, limits = process.prepared, process.limits
+        pids = list(proc.of_user(prepared.user) if prepared.user else proc.tree(process.pid, children))
+        if proc.tasks(pids) - prepared.scaffolding > limits.processes + SPARE_TASKS:
             return "processes"
         if proc.resident(pids) > limits.memory and proc.proportional(pids) > limits.memory:
             return "memory"
-        if not storage or not process.prepared.scaffolding or not pids:
+        if not storage or not pids:
+            return ""
+        if prepared.storage:
+            return "disk" if prepared.storage() else ""
+        if not prepared.scaffolding:
             return ""
         if proc.files_inside(pids[-1], limits.disk) > MOST_FILES:
             return "disk"

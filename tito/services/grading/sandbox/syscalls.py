@@ -5,6 +5,7 @@ through (namespaces, mounts, tracing, keys, io_uring, BPF), and memory that belo
 that sums up processes (memfd_create, System V segments, queues and semaphores, shared anonymous mappings, huge pages).
 Sockets are made of the families that a network namespace holds: AF_VSOCK, which none holds, leads to the host of a
 virtual machine.
+Where the sandbox has no network of its own, no socket is made at all, only pairs of them (`network=False`).
 The filter is classic BPF (seccomp(2), linux/filter.h); numbers are those of the kernel's syscall tables.
 """
 
@@ -89,13 +90,18 @@ def _refuse(number):
     return (RETURN, 0, 0, 0x00050000 | number)
 
 
-def filter_program(machine=None):
-    """The filter for `machine`, this one's kind if None, as the kernel reads it; b"" where its numbers are unknown."""
+def filter_program(machine=None, *, network=True):
+    """The filter for `machine`, this one's kind if None, as the kernel reads it; b"" where its numbers are unknown.
+
+    network: whether sockets may be made, which then belong to a network of the sandbox's own.
+    """
     machine = machine or platform.machine()
-    return b"".join(struct.pack("=HBBI", *one) for one in instructions(machine)) if machine in AUDIT else b""
+    if machine not in AUDIT:
+        return b""
+    return b"".join(struct.pack("=HBBI", *one) for one in instructions(machine, network=network))
 
 
-def instructions(machine):
+def instructions(machine, *, network=True):
     """(operation, jump where true, jump where false, operand) of each instruction. What jumps skips so many."""
     column, audit = AUDIT[machine]
     program = [
@@ -106,7 +112,8 @@ def instructions(machine):
     ]
     program += [(IS_AT_LEAST, 0, 1, X32), _refuse(errno.ENOSYS)] if column == 0 else []
     program += [(IS_EQUAL, 0, 1, CLONE3), _refuse(errno.ENOSYS)]
-    looked_at = {"clone": _clone(), "mmap": _mmap(), "socket": _socket(), "socketpair": _socket()}
+    looked_at = {"clone": _clone(), "mmap": _mmap(), "socketpair": _socket()}
+    looked_at["socket"] = _socket() if network else [_refuse(errno.EACCES)]
     for name, body in looked_at.items():
         program += [(IS_EQUAL, 0, len(body), ALLOWED[name][column]), *body]
     plain = [pair[column] for name, pair in ALLOWED.items() if name not in looked_at]
