@@ -251,6 +251,8 @@ ROOMS = {
     "reports": ("intake", "roster", "book"),
     "similarity": ("scoring", "intake", "book"),
     "proof": ("scoring", "sandbox"),
+    # a class of one, on somebody else's machine
+    "gradescope": ("scoring", "sandbox", "intake", "book"),
     # all of grading, tried out
     "rehearsal": ("proof", "reports", "scoring", "sandbox", "intake", "roster", "book", "release"),
     "": ("book",),  # what lies in no room: release, formgrade

@@ -11,14 +11,15 @@ from tito.services.files import atomic_write
 from tito.services.grading.book.results import counted
 from tito.services.words import number
 
-# of tests whose text stays with the instructor. Where a test that is "hidden" has points, Gradescope still shows the sum
+# of tests whose text stays with the instructor. Tests that are "hidden" for ever keep no total from being shown
 VISIBILITIES = ("after_due_date", "after_published", "hidden")
 SHOWN = {"after_due_date": "after the due date", "after_published": "with the grades", "hidden": "to instructors only"}
 # of results.json, in which a database cannot keep them
 UNKEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 EXPLAINED = {
+    "missing": "Nothing was graded:",
     "unreadable": "Your file could not be read as a notebook, so that nothing in it could be graded:",
-    "ungraded": "This is no verdict on your answers: the autograder failed. Tell your instructor, who can run it again:",
+    "ungraded": "This is no verdict on your answers. The autograder failed: tell your instructor to run it again.",
 }
 
 
@@ -43,7 +44,7 @@ def document(result, *, visibility, second_try, written=(), seconds=0.0):
 
 
 def failure(module, message, *, seconds=0.0, status="ungraded"):
-    """results.json where nothing was scored. status: "unreadable" where that is the submission's doing."""
+    """results.json where nothing was scored. status: "missing" where that is the submission's doing."""
     output = f"{EXPLAINED[status]}\n{message}"
     return _document(score=0, output=output, tests=[], seconds=seconds, about={"module": module, "status": status})
 

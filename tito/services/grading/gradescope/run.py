@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 from tito.errors import ProjectError, TitoError, WorkError
@@ -48,17 +49,16 @@ def main(root=Path("/autograder")):
     """Grade the submission below `root`. Raises nothing but what keeps results.json from being written."""
     start = time.monotonic()
     settings = {"module": "the module"}
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     try:
         settings |= json.loads((root / "source" / "settings.json").read_text(encoding="utf-8"))
         found = _graded(root, settings, start)
     except WorkError as error:
-        found = results.failure(settings["module"], error.message, status="unreadable")
+        found = results.failure(settings["module"], error.message, status="missing")
     except TitoError as error:
         print(f"not graded: {error.message}")
         found = results.failure(settings["module"], error.message)
     except BaseException as error:
-        traceback.print_exc()
+        traceback.print_exc(file=sys.stdout)
         found = results.failure(settings["module"], f"a fault in tito: {type(error).__name__}")
     found["execution_time"] = round(time.monotonic() - start, 1)
     (root / "results" / ".reserve").unlink(missing_ok=True)
@@ -98,9 +98,11 @@ def _scored(kit, data, settings, start):
     for second_try in sorted({settings["second_try"], False}, reverse=True):
         task = Task(STUDENT, data, limits, settings["cell_seconds"], second_try)
         result = executors.attempt(scorer.score, kit, task, cancel).result
-        if result.status != "ungraded" or cancel.is_set():
+        if cancel.is_set():
+            result = replace(result, detail=f"it took longer than the {minutes:g} minutes that it has")
+        if cancel.is_set() or result.status != "ungraded":
             break
-        print(f"not graded{' with' if second_try else ' without'} a second try: {result.detail}")
+        print(f"{'with' if second_try else 'without'} a second try: {result.detail}")
     watch.cancel()
     return result
 
@@ -134,4 +136,5 @@ def _require_privacy(root, sandbox):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     main()
