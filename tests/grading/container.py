@@ -64,7 +64,15 @@ def command(autograder, descriptor, *, tmp_bytes=None):
     if ways:
         made += ["--ro-bind", str(base), str(base)]
     made += ["--ro-bind", sys.prefix, HOME, "--bind", str(autograder), "/autograder", "--chdir", "/autograder"]
-    made += ["--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]
+    made += [
+        "--clearenv",
+        "--setenv",
+        "HOME",
+        "/root",
+        "--setenv",
+        "PATH",
+        "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+    ]
     return [*made, "--seccomp", str(descriptor), "--"]
 
 

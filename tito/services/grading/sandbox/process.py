@@ -281,11 +281,15 @@ class _Watch:
         tick = 0
         while True:
             with self._lock:
-                self._processes = [process for process in self._processes if process.poll() is None]
-                if not self._processes:
-                    self._thread = None
-                    return
-                running = list(self._processes)
+                running = [process for process in self._processes if process.poll() is None]
+                ended = [process for process in self._processes if process not in running]
+                self._processes = list(running)
+                self._thread = self._thread if running else None
+            for process in ended:
+                if process.prepared.user:  # nothing else ends what it has left behind
+                    threading.Thread(target=process.end, args=("",), daemon=True).start()
+            if not running:
+                return
             children = proc.children() if any(process.prepared.watched for process in running) else {}
             for process in running:
                 why = self._look(process, children, tick % STORAGE_TICKS == 0)
