@@ -42,8 +42,11 @@ def no_namespaces():
     return b"".join(struct.pack("=HBBI", *one) for one in [*program, syscalls.ALLOW])
 
 
-def command(autograder, descriptor, *, tmp_bytes=None):
-    """The start of a command line that runs the rest in a container whose /autograder is the folder `autograder`."""
+def command(autograder, descriptor, *, results_bytes=None):
+    """The start of a command line that runs the rest in a container whose /autograder is the folder `autograder`.
+
+    results_bytes: the size of a disk of its own below /autograder/results, empty at first and gone afterwards.
+    """
     made = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--die-with-parent", "--cap-drop", "ALL"]
     for name in CAPABILITIES:
         made += ["--cap-add", f"CAP_{name}"]
@@ -59,8 +62,7 @@ def command(autograder, descriptor, *, tmp_bytes=None):
         made += ["--perms", "0755", "--dir", folder]
     made += ["--proc", "/proc", "--dev", "/dev", "--chmod", "1777", "/dev/shm"]
     for folder in ("/tmp", "/var/tmp"):
-        size = ["--size", str(tmp_bytes)] if tmp_bytes else []
-        made += ["--perms", "1777", *size, "--tmpfs", folder]
+        made += ["--perms", "1777", "--tmpfs", folder]
     if ways:
         made += ["--ro-bind", str(base), str(base)]
     made += ["--ro-bind", sys.prefix, HOME, "--bind", str(autograder), "/autograder", "--chdir", "/autograder"]

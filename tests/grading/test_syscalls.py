@@ -17,9 +17,9 @@ REFUSED = (
 )
 
 
-def run(machine, number, *arguments, audit=None):
+def run(machine, number, *arguments, audit=None, network=True):
     """What the filter returns: "allow", or the name of the error."""
-    program = syscalls.instructions(machine)
+    program = syscalls.instructions(machine, network=network)
     data = {syscalls.NUMBER: number, syscalls.ARCHITECTURE: audit or syscalls.AUDIT[machine][1]}
     data |= {16 + 8 * place: value & 0xFFFFFFFF for place, value in enumerate(arguments)}
     place = register = 0
@@ -86,6 +86,16 @@ def test_arguments_decide_about_sockets_mappings_and_clones(machine):
     assert {call("mmap", 0, 4096, 3, flags) for flags in (0x21, 0x23, 0x40022, 0x100021)} == {"EPERM"}
     assert call("clone", 0x3D0F00) == "allow", "a thread"
     assert call("clone", 0x10000000) == call("clone", 0x00020000) == "EPERM", "namespaces"
+
+
+@pytest.mark.parametrize("machine", syscalls.AUDIT)
+def test_without_a_network_of_its_own_no_socket_is_made_and_all_else_is_the_same(machine):
+    column = syscalls.AUDIT[machine][0]
+    sockets, pairs = (syscalls.ALLOWED[name][column] for name in ("socket", "socketpair"))
+    assert {run(machine, sockets, family, network=False) for family in range(60)} == {"EACCES"}
+    assert run(machine, pairs, 1, network=False) == "allow"
+    for number in {*range(600)} - {sockets}:
+        assert run(machine, number, 0x22, network=False) == run(machine, number, 0x22)
 
 
 def test_another_table_of_calls_is_closed():

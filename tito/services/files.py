@@ -1,5 +1,6 @@
 """Writing, keeping and removing files so that nobody's work is lost half-way."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -22,7 +23,10 @@ def atomic_write(path, content):
         Path(path).write_bytes(data)
         return
     path = Path(path).resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
     # not tempfile: its files are readable by their owner only, and would stay so after the replacement
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:

@@ -20,7 +20,6 @@ from pathlib import Path
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-import tito
 from tito.errors import ProjectError, UsageError
 from tito.services import notebooks
 from tito.services.files import atomic_write
@@ -30,7 +29,7 @@ from tito.services.grading.intake.recognise import ModuleFinder
 from tito.services.grading.sandbox.find import Sandbox
 from tito.services.grading.scoring import kits
 
-TITO = Path(tito.__file__).resolve().parent
+TITO = Path(__file__).resolve().parents[3]
 TEMPLATES = TITO / "templates" / "gradescope"
 PROGRAMS = ("setup.sh", "run_autograder")
 SPARE_SECONDS = 5

@@ -98,7 +98,7 @@ def _scored(kit, data, settings, start):
     for second_try in sorted({settings["second_try"], False}, reverse=True):
         task = Task(STUDENT, data, limits, settings["cell_seconds"], second_try)
         result = executors.attempt(scorer.score, kit, task, cancel).result
-        if cancel.is_set():
+        if cancel.is_set() and result.status == "ungraded":
             result = replace(result, detail=f"it took longer than the {minutes:g} minutes that it has")
         if cancel.is_set() or result.status != "ungraded":
             break
@@ -115,10 +115,10 @@ def _memory():
             known.append(int(Path(path).read_text(encoding="ascii")))
         except (OSError, ValueError):  # there is none, or it says "max"
             continue
-    most = min(known)
-    if most < Limits.memory + GRADER_BYTES:
-        print(f"this container has {most // MIB} MB of memory: 2.5 GB give a submission what it has elsewhere")
-    return max(LEAST_BYTES, min(Limits.memory, most - GRADER_BYTES))
+    allowed = max(LEAST_BYTES, min(Limits.memory, min(known) - GRADER_BYTES))
+    if allowed < Limits.memory:
+        print(f"this container has {min(known) // MIB} MB of memory, of which a submission may use {allowed // MIB}")
+    return allowed
 
 
 def _require_privacy(root, sandbox):

@@ -15,8 +15,8 @@ FILTER = 2
 INSTRUCTION = 8  # bytes
 
 
-class Program(ctypes.Structure):
-    """struct sock_fprog."""
+class SocketFilter(ctypes.Structure):
+    """struct sock_fprog: the kernel once filtered packets only."""
 
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
@@ -36,7 +36,7 @@ def main():
     kept = ctypes.create_string_buffer(instructions, len(instructions))
     control(SET_DEATH_SIGNAL, signal.SIGKILL)
     control(SET_NO_NEW_PRIVILEGES, 1)
-    control(SET_SECCOMP, FILTER, ctypes.byref(Program(len(instructions) // INSTRUCTION, ctypes.addressof(kept))))
+    control(SET_SECCOMP, FILTER, ctypes.byref(SocketFilter(len(instructions) // INSTRUCTION, ctypes.addressof(kept))))
     os.execv(program[0], program)
 
 
