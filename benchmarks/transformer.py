@@ -6,7 +6,7 @@ run in one process on the same number of threads, in turns, and with the same se
 says how and why. Ratios below 1 mean that TinyTorch is faster.
 
 Rows named "student's" run on the operations of modules 05, 06 and 11 to 13, as milestones do; all others on the
-provided kernels (tinytorch.kernels.operations).
+provided kernels (`use_kernels(model, "fast")`).
 
 With one thread (TINYTORCH_THREADS=1), --cpu counts processor time, which other programs on the machine hardly disturb.
 """
@@ -52,15 +52,15 @@ def on_kernels(function):
 def tinytorch_step(model, inputs, targets, provided):
     """A function that takes one training step. provided: on the provided kernels."""
     from tinytorch import optim
-    from tinytorch.kernels.optimizers import use_adamw_kernel
+    from tinytorch.kernels import use_kernels
     from tinytorch.training import training_step
     from tinytorch.transformers import next_token_loss
 
     optimizer = optim.AdamW(model.parameters(), **OPTIMIZER)
     if provided:
-        use_adamw_kernel(optimizer)
-    step = lambda: training_step(model, next_token_loss, optimizer, inputs, targets, clip_norm=1.0)
-    return on_kernels(step) if provided else step
+        use_kernels(model, "fast")
+        use_kernels(optimizer, "fast")
+    return lambda: training_step(model, next_token_loss, optimizer, inputs, targets, clip_norm=1.0)
 
 
 def pytorch_gpt(vocab_size, block_size, n_layer, n_head, n_embd):
@@ -223,26 +223,26 @@ def embedding_backward():
     import numpy as np
     import torch
 
-    from tinytorch.core.embeddings import embedding
+    from tinytorch.kernels.embeddings import embedding_gradient
 
     ids = np.random.default_rng(0).integers(0, 4096, 16384)
     table, grad = numbers(4096, 384), numbers(16384, 384, seed=1)
     weight, their_ids, their_grad = (torch.from_numpy(array) for array in (table, ids, grad))
-    mine = lambda: embedding.rule(grad, None, table, ids=ids)
+    mine = lambda: embedding_gradient(grad, None, table, ids=ids)
     its = lambda: torch.ops.aten.embedding_dense_backward(their_grad, their_ids, len(weight), -1, False)
-    return on_kernels(mine), its
+    return mine, its
 
 
 def adamw():
     import torch
 
     from tinytorch import Tensor, optim
-    from tinytorch.kernels.optimizers import use_adamw_kernel
+    from tinytorch.kernels import use_kernels
 
     values, grad = numbers(10_000_000), numbers(10_000_000, seed=1)
     mine, its = Tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
     mine.grad, its.grad = grad, torch.tensor(grad)
-    return use_adamw_kernel(optim.AdamW([mine], **OPTIMIZER)).step, torch.optim.AdamW([its], **OPTIMIZER).step
+    return use_kernels(optim.AdamW([mine], **OPTIMIZER), "fast").step, torch.optim.AdamW([its], **OPTIMIZER).step
 
 
 layer_norm_passes = both_ways(layer_norm_here, layer_norm_there, (3072, 384), (384,), (384,))

@@ -254,7 +254,11 @@ class Run:
         with several loops gives each another `name`.
         """
         from tinytorch.checkpoints import load_checkpoint, save_checkpoint
+        from tinytorch.kernels import use_kernels
 
+        if self.kernels:
+            use_kernels(model, self.kernels)
+            use_kernels(optimizer, self.kernels)
         path, steps, done, history = self.folder / f"{name}.npz", steps or self.epochs, 0, {}
         self.checkpoints.append(path)
         if self.fresh:

@@ -267,6 +267,18 @@ def test_the_transformers_fall_without_what_makes_them(root, intact, what):
         assert not any(reached[name] for name in reached if "accuracy" in name), "and no sequence is exact"
 
 
+def test_a_transformer_on_the_provided_kernels_learns_the_same_and_says_so(root, intact, monkeypatch):
+    monkeypatch.setenv("TINYTORCH_KERNELS", "fast")
+    done, metrics = run_program(root, "transformer", *FEW)
+    assert metrics["setting"]["kernels"] == "provided, in place of your own operations of modules 11 to 13", done.stderr
+    assert intact["setting"]["kernels"] == "your own operations of modules 11 to 13"
+    assert metrics["results"] == pytest.approx(intact["results"], rel=1e-3, abs=1e-4)
+    monkeypatch.setenv("TINYTORCH_KERNELS", "product")
+    done, _ = run_program(root, "transformer", *FEW)
+    assert done.returncode != 0
+    assert "'plain', 'fast', not 'product'" in done.stdout + done.stderr
+
+
 def test_the_loss_of_shakespeare_is_computed_from_the_logits(root):
     """All logits 0: ln 65, whatever the student's own loss says."""
     knock_out(root, *KNOCKED_OUT["zeros for logits"][:3])

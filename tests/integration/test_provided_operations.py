@@ -1,5 +1,9 @@
 """The provided kernels of a GPT: the student's numbers and PyTorch's, forward and backward, and asked for only."""
 
+import copy
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +11,11 @@ import torch
 from tinytorch import Tensor, manual_seed, optim
 from tinytorch.core import activations, attention, embeddings, optimizers, transformers
 from tinytorch.core.autograd import gradcheck
+from tinytorch.core.tensor import Op
 from tinytorch.kernels import attention as attention_kernels
 from tinytorch.kernels import embeddings as embedding_kernels
 from tinytorch.kernels import optimizers as adamw_kernels
-from tinytorch.kernels import rows
+from tinytorch.kernels import rows, use_kernels
 from tinytorch.kernels import transformers as transformer_kernels
 from tinytorch.kernels.attention import causal
 from tinytorch.kernels.embeddings import lookup
@@ -186,8 +191,7 @@ def loss_and_gradients(model, ids):
 
 
 def test_a_whole_gpt_has_the_same_loss_and_gradients(small_blocks):
-    manual_seed(0)
-    model, ids = GPT(11, 8, n_layer=2, n_head=2, n_embd=8), np.random.default_rng(0).integers(0, 11, (3, 9))
+    model, ids = small_gpt()
     plain = loss_and_gradients(model, ids)
     with provided_operations():
         provided = loss_and_gradients(model, ids)
@@ -205,10 +209,112 @@ def test_what_a_kernel_does_not_take_is_left_to_the_operation():
             transformers.layer_norm(Tensor(x), Tensor(np.ones(3)))
 
 
-def test_operations_get_their_own_functions_back_also_after_an_error():
+def rules_that_ran(function):
+    """(name, whether it is the student's) of every rule of the four operations that `function` runs."""
     operations = activations.gelu, embeddings.embedding, attention.attention, transformers.layer_norm
-    before = [(operation.forward, operation.rule) for operation in operations]
+    own, seen = {operation.rule for operation in operations}, []
+
+    def observe(op, run, arguments, settings):
+        if op.__name__ in OPERATIONS and run is op.rule:
+            seen.append((op.__name__, run in own))
+        return run(*arguments, **settings)
+
+    Op.observer = observe
+    try:
+        function()
+    finally:
+        Op.observer = None
+    return seen
+
+
+def small_gpt():
+    manual_seed(0)
+    model = GPT(11, 8, n_layer=2, n_head=2, n_embd=8)
+    return model, np.random.default_rng(0).integers(0, 11, (3, 9))
+
+
+def test_a_block_of_provided_operations_ends_also_after_an_error():
+    model, ids = small_gpt()
     with pytest.raises(KeyError), provided_operations():
-        assert all(operation.rule is not rule for operation, (_, rule) in zip(operations, before, strict=True))
         raise KeyError
-    assert [(operation.forward, operation.rule) for operation in operations] == before
+    assert {is_own for _, is_own in rules_that_ran(lambda: loss_and_gradients(model, ids))} == {True}
+
+
+def test_a_node_is_differentiated_by_the_kernels_that_made_it():
+    x, rows = Tensor(drawn(3, 4), requires_grad=True), Tensor(np.ones(4))
+    with provided_operations():
+        made_inside = transformers.layer_norm(x, rows).sum()
+    made_outside = transformers.layer_norm(x, rows).sum()
+    assert rules_that_ran(made_inside.backward) == [("layer_norm", False)]
+    with provided_operations():
+        assert rules_that_ran(made_outside.backward) == [("layer_norm", True)]
+
+
+def test_a_gpt_is_switched_to_the_provided_kernels_and_back(small_blocks):
+    model, ids = small_gpt()
+    other, _ = small_gpt()
+    plain = loss_and_gradients(model, ids)
+    names = sorted(model.state_dict())
+    for name, is_own in (("fast", False), ("plain", True), ("fast", False)):
+        assert use_kernels(model, name) is model
+        ran = rules_that_ran(lambda: loss_and_gradients(model, ids))
+        assert set(ran) == {(operation, is_own) for operation in OPERATIONS}, name
+        for mine, theirs in zip(loss_and_gradients(model, ids), plain, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+        assert {is_own for _, is_own in rules_that_ran(lambda: loss_and_gradients(other, ids))} == {True}
+    assert sorted(model.state_dict()) == names
+    assert isinstance(model, GPT)
+    assert str(model) == str(other)
+    copied = copy.deepcopy(model)
+    assert copied.kernels == "fast"
+    np.testing.assert_array_equal(copied(ids[:, :-1]).numpy(), model(ids[:, :-1]).numpy())
+
+
+def test_half_of_a_model_can_be_switched():
+    model, ids = small_gpt()
+    use_kernels(model, "fast")
+    use_kernels(model.blocks[1], "plain")
+    ran = rules_that_ran(lambda: loss_and_gradients(model, ids))
+    assert ran.count(("layer_norm", True)) == 2
+    assert ran.count(("layer_norm", False)) == 3
+
+
+def test_a_name_that_a_gpt_does_not_know_is_refused_with_those_it_knows():
+    model, _ = small_gpt()
+    for name in ("product", "quick"):
+        with pytest.raises(ValueError, match=f"one of 'plain', 'fast', not '{name}'"):
+            use_kernels(model, name)
+    with pytest.raises(ValueError, match="'plain', 'fast', not 'yours'; yours run where a Conv2d"):
+        use_kernels(model, "yours")
+    assert model.kernels == "plain"
+
+
+def test_where_kernels_are_withheld_the_students_operations_run(monkeypatch):
+    """A fresh interpreter, in which the package of module 12's kernels holds what a view of it holds."""
+    code = "import sys, types, numpy as np\n"
+    code += "from tinytorch.kernels import use_kernels, withheld\n"
+    code += "gone = types.ModuleType('tinytorch.kernels.attention')\n"
+    code += "gone.__getattr__ = withheld('12_attention')\n"
+    code += "sys.modules['tinytorch.kernels.attention'] = gone\n"
+    code += "from tinytorch.core import attention, transformers\n"
+    code += "model = use_kernels(transformers.GPT(5, 4, 1, 1, 4), 'fast')\n"
+    code += "model(np.zeros((1, 4), int)).sum().backward()\n"
+    code += "print(model.kernels)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert run.stdout == "fast\n"
+
+
+def test_an_optimizer_is_switched_by_the_same_call_and_keeps_its_averages():
+    start, grads = drawn(4, 3), drawn(6, 4, 3, seed=1)
+    parameters = [Tensor(start, requires_grad=True, dtype=np.float64) for _ in range(2)]
+    optimizers_ = [optim.AdamW([parameter], lr=0.01, weight_decay=0.1) for parameter in parameters]
+    for step, grad in enumerate(grads):
+        assert use_kernels(optimizers_[0], ("fast", "plain")[step // 2 % 2]) is optimizers_[0]
+        for parameter, optimizer in zip(parameters, optimizers_, strict=True):
+            parameter.grad = grad.copy()
+            optimizer.step()
+        np.testing.assert_allclose(parameters[0].numpy(), parameters[1].numpy(), rtol=1e-12)
+    with pytest.raises(ValueError, match="one of 'plain', 'fast' for an optimizer, not 'product'"):
+        use_kernels(optimizers_[0], "product")
+    with pytest.raises(ValueError, match="SGD has no provided kernel; AdamW has one"):
+        use_kernels(optim.SGD(parameters, lr=0.1), "fast")

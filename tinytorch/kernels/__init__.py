@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 __all__ = ["Engine", "Engines", "Withheld", "rewrites", "use_kernels", "withheld"]
 
-FAST, YOURS = "fast", "yours"
+FAST, PLAIN, YOURS = "fast", "plain", "yours"
 
 rewrites = {}  # {name of an engine: a function that gives a model the layers that know it}; module 18 adds "yours"
 
@@ -76,10 +76,18 @@ def use_kernels(model, name):
     """Let every layer of a model that has an engine of this name run by it; returns the model.
 
     A layer of that kind has its operation's Engines as `engines` and the name of the one that runs as `kernels`.
-    "yours", of module 18, fuses layers of a Sequential into one. Raises ValueError where no layer knows the name.
+    Convolutions and pooling know "loops", "product" and "fast", their default; a GPT's layers "plain", the operations
+    of modules 02 and 11 to 13 and their default, and "fast". "yours", of module 18, fuses layers of a Sequential into
+    one. Raises ValueError where no layer knows the name.
+
+    An AdamW in place of the model is switched too: "plain" or "fast".
     """
+    operations = importlib.import_module(f"{__name__}.operations")
+    if hasattr(model, "param_groups"):
+        return operations.use_optimizer_kernel(model, name)
     if _is_there(name) and name in rewrites:
         rewrites[name](model)
+    operations.choosing_layers(model)
     layers = [layer for layer in model.modules() if isinstance(getattr(layer, "engines", None), Engines)]
     if not layers:
         raise ValueError("no layer of this model lets its kernels be chosen")
