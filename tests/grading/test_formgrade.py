@@ -15,6 +15,7 @@ from tito.errors import ProjectError
 from tito.project import Project
 from tito.services.grading import formgrade, formgrade_server
 from tito.services.grading.book import gradebook
+from tito.services.grading.graders.assigning import assign
 from tito.services.grading.scoring.autograde import autograde
 
 ATTACKS = """
@@ -148,6 +149,8 @@ def test_what_it_saves_is_what_feedback_and_exports_read(gradebook_on, tmp_path)
     with Running(small) as running:
         (shown,) = json.loads(running.request("/formgrader/api/submitted_notebooks/01_alpha/alpha_dev"))
         grades = json.loads(running.request(f"/formgrader/api/grades?submission_id={shown['id']}"))
+        (listed,) = assign(small.project, small.module, ["ta1"], url=running.base).lists[0].rows
+        assert "Because addition is." in running.request(listed.address.removeprefix(running.base))
     assert {grade["name"] for grade in grades} == set(next(gradebook.submissions(small.course, small.module)).grades)
 
 

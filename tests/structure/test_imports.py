@@ -249,6 +249,7 @@ ROOMS = {
     "bridge": (),
     "scoring": ("sandbox", "bridge", "intake", "book"),
     "reports": ("intake", "roster", "book"),
+    "graders": ("intake", "roster", "book"),
     "similarity": ("scoring", "intake", "book"),
     "proof": ("scoring", "sandbox"),
     # a class of one, on somebody else's machine

@@ -9,6 +9,7 @@ from tito.commands.grade import (
     export,
     feedback,
     formgrade,
+    graders,
     gradescope,
     handing_out,
     release,
@@ -19,7 +20,10 @@ from tito.commands.grade import (
 )
 
 app = typer.Typer(help="For instructors: from release and collect over autograde to feedback, export and report.")
-WORK = (release, handing_out, collect, roster, autograde, formgrade, feedback, export, report, similarity, gradescope)
+WORK = (
+    *(release, handing_out, collect, roster, autograde, formgrade, graders),
+    *(feedback, export, report, similarity, gradescope),
+)
 PARTS = (*WORK, audit, selftest)
 
 

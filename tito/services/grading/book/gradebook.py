@@ -134,3 +134,14 @@ def recorded_students(course, module):
     """The students for whom the gradebook has a submission of `module`."""
     with course.open_gradebook() as book:
         return {submission.student_id for submission in book.assignment_submissions(module.name)}
+
+
+def submission_pages(course, module):
+    """{student: number of the page in the formgrader} of every submission of `module`."""
+    with course.open_gradebook() as book:
+        return {
+            one.student_id: notebook.id
+            for one in book.assignment_submissions(module.name)
+            for notebook in one.notebooks
+            if notebook.name == module.notebook.stem
+        }
