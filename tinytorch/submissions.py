@@ -64,7 +64,8 @@ class Division:
 
 
 DIGITS = "distorted digits of the test set, none of which was seen before: distort"
-TEXT = "text that was not seen before, a character a token, in windows of 128"
+WINDOW = 64  # tokens that a model is given before it starts anew
+TEXT = f"text that was not seen before, a character a token, in windows of {WINDOW}"
 DIVISIONS = {
     "small": Division("small", "the smallest file", "size of the file", "bytes", "least", "accuracy", 0.9, 64, DIGITS),
     "fast": Division(
@@ -117,7 +118,16 @@ def write_submission(path, arrays, manifest):
     Returns the number of bytes on the disk. Raises ValueError, and writes nothing, for what read_submission would
     refuse: names, dtypes, sizes.
     """
-    file, path = io.BytesIO(), Path(path)
+    from tinytorch.checkpoints import write_atomically
+
+    data = pack_submission(arrays, manifest, path)
+    write_atomically(path, data)
+    return len(data)
+
+
+def pack_submission(arrays, manifest, path=FILE_NAME):
+    """The bytes of the file that write_submission writes; `path` is what errors call it."""
+    file = io.BytesIO()
     try:
         document = json.dumps(manifest, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -127,12 +137,9 @@ def write_submission(path, arrays, manifest):
     entries = {name: np.asarray(array) for name, array in arrays.items()}
     for name, array in entries.items():  # before np.savez, which pickles objects
         _check_entry(path, name, array.dtype, array.shape)
-    from tinytorch.checkpoints import write_atomically
-
     np.savez_compressed(file, **{MANIFEST: np.frombuffer(document, np.uint8)}, **entries)
     parse_submission(file.getvalue(), path)
-    write_atomically(path, file.getvalue())
-    return len(file.getvalue())
+    return file.getvalue()
 
 
 def read_submission(path):

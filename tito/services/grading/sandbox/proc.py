@@ -6,6 +6,7 @@ import signal
 import time
 
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 STORAGE = ("work", "tmp", "home/student", "dev/shm")
 
 
@@ -101,6 +102,12 @@ def _alive(pid, start):
 def tasks(pids):
     """The number of threads of these processes, at least one each."""
     return sum(int(fields[17]) for pid in pids if len(fields := _fields(pid)) > 17)
+
+
+def processor_seconds(pids):
+    """What these processes have used of the processor, with children of theirs that have ended; to a hundredth."""
+    ticks = sum(sum(map(int, fields[11:15])) for pid in pids if len(fields := _fields(pid)) > 17)
+    return ticks / TICKS
 
 
 def resident(pids):
