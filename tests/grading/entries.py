@@ -73,5 +73,7 @@ def arrays(name="lenet5"):
 def notebook(code, **more):
     """The bytes of a notebook whose exported cell is `code`."""
     cells = ["#| default_exp core.capstone\nprint('not exported')", f"#| export\n{code.strip()}\n"]
-    cells = [{"cell_type": "code", "source": source.splitlines(True), "metadata": {}, "outputs": []} for source in cells]
+    cells = [
+        {"cell_type": "code", "source": source.splitlines(True), "metadata": {}, "outputs": []} for source in cells
+    ]
     return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5, "metadata": {}, **more}).encode()

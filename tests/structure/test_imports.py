@@ -254,6 +254,7 @@ ROOMS = {
     "proof": ("scoring", "sandbox"),
     # a class of one, on somebody else's machine
     "gradescope": ("scoring", "sandbox", "intake", "book"),
+    "olympics": ("sandbox", "bridge", "intake", "book"),
     # all of grading, tried out
     "rehearsal": ("proof", "reports", "scoring", "sandbox", "intake", "roster", "book", "release"),
     "": ("book",),  # what lies in no room: release, formgrade
@@ -290,11 +291,12 @@ def test_a_room_imports_rooms_below_it_only(project):
         assert room_breaches(room, tree, package_of(room)) == [], path
 
 
-def test_the_conversation_needs_nothing_of_tito(project):
+@pytest.mark.parametrize("room", ["bridge", "olympics.stadium"])
+def test_the_conversation_needs_nothing_of_tito(project, room):
     """Its programs run beside a student's code, where there is no tito."""
-    for path, tree in trees(project.root / "tito" / "services" / "grading" / "bridge"):
-        names = imported(tree, package_of("bridge"))
-        ours = [name for name in names if name.startswith("tito") and not name.startswith(f"{GRADING}.bridge.")]
+    for path, tree in trees(project.root.joinpath("tito", "services", "grading", *room.split("."))):
+        names = imported(tree, package_of(room))
+        ours = [name for name in names if name.startswith("tito") and not name.startswith(f"{GRADING}.{room}.")]
         assert ours == [], path
 
 
@@ -322,6 +324,7 @@ def test_the_record_of_submissions_has_one_owner(project):
         ("scoring", f"from {GRADING} import release"),
         ("reports", f"from {GRADING}.scoring.autograde import autograde"),
         ("proof", f"from {GRADING}.reports import report"),
+        ("olympics", f"from {GRADING}.scoring import scorer"),
         ("", f"from {GRADING}.scoring import scorer"),
     ],
 )

@@ -105,9 +105,14 @@ def tasks(pids):
 
 
 def processor_seconds(pids):
-    """What these processes have used of the processor, with children of theirs that have ended; to a hundredth."""
-    ticks = sum(sum(map(int, fields[11:15])) for pid in pids if len(fields := _fields(pid)) > 17)
-    return ticks / TICKS
+    """What these processes have used of the processor, and children of theirs that have ended. Linux only."""
+    total = 0.0
+    for pid in pids:
+        fields = _fields(pid)
+        with contextlib.suppress(OSError):
+            total += time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
+            total += sum(map(int, fields[13:15])) / TICKS
+    return total
 
 
 def resident(pids):
