@@ -12,7 +12,7 @@ from tiny_course import REPOSITORY
 from tito.errors import ProjectError
 from tito.project import read_project
 from tito.services.grading.olympics import hidden, racer, tracks
-from tito.services.grading.olympics.measure import Entry, division_named, measure, title_of
+from tito.services.grading.olympics.measure import HandedIn, division_named, measure, title_of
 from tito.services.grading.olympics.rules import read_rules
 from tito.services.grading.sandbox import find, plain
 
@@ -40,7 +40,7 @@ def run(project, rules):
         track.readings = readings
         arrays = entries.arrays("gpt" if division == "tokens" else "lenet5") if arrays is None else arrays
         data = rules.pack_submission(arrays, manifest or {}) if data is None else data
-        return measure(rules, kind, Entry(data, project.root, entries.notebook(code)), track, sandbox)
+        return measure(rules, kind, HandedIn(data, project.root, "capstone", entries.notebook(code)), track, sandbox)
 
     return measured
 
@@ -373,7 +373,9 @@ def test_a_file_that_is_refused_is_not_even_started(run, what):
 
 def test_a_reference_that_cannot_be_loaded_is_named(project, rules, tmp_path):
     division = rules.DIVISIONS["fast"]
-    entry = Entry(rules.pack_submission(entries.arrays(), {}), project.root, entries.notebook(entries.LENET))
+    entry = HandedIn(
+        rules.pack_submission(entries.arrays(), {}), project.root, "capstone", entries.notebook(entries.LENET)
+    )
     track = hidden.open_track(project, rules, division, hidden.own_settings(project))
     with pytest.raises(ProjectError, match="lenet5.npz does not exist") as caught:
         measure(rules, division, entry, track, BARE, yardsticks=tmp_path)

@@ -66,7 +66,9 @@ def autograde(
     with console.progress(title) as advance:
         bar = Bar(advance, title) if advance else None
         outcome = run(project, catalog, found, options, on_done=bar and bar.done, on_cell=bar and bar.cell)
-    console.show(_data(outcome), lambda: _print(outcome))
+    olympics = _measured(project, catalog, found, options) if found.artifact and outcome.rows else None
+    data = _data(outcome) if olympics is None else {**_data(outcome), "olympics": _olympics_data(olympics)}
+    console.show(data, lambda: (_print(outcome), olympics and _print_olympics(olympics)))
     if outcome.ungraded:
         names = ", ".join(row.student for row in outcome.ungraded[:20])
         raise WorkError(
@@ -74,6 +76,16 @@ def autograde(
             f"tito doctor; then again: tito grade autograde {found.name}",
             code="ungraded",
         )
+
+
+def _measured(project, catalog, module, options):
+    """The olympics of a module with which a file is handed in. They are never points."""
+    from tito.services.grading.olympics.class_run import measure_class
+
+    title = f"measuring {module.artifact}"
+    with console.progress(title) as advance:
+        tell = (lambda done, total: advance(done, total, title)) if advance else None
+        return measure_class(project, catalog, module, students=options.students, force=options.force, on_done=tell)
 
 
 class Bar:
@@ -126,6 +138,31 @@ def _data(outcome):
             for row in outcome.rows
         ],
     }
+
+
+def _olympics_data(olympics):
+    from tito.services.grading.olympics.results import as_data
+
+    return [
+        {"student": row.student, "measured_now": row.fresh, "result": row.result and as_data(row.result)}
+        for row in olympics.rows
+    ]
+
+
+def _print_olympics(olympics):
+    rows = [
+        (row.student, row.result.measured.division, row.result.measured.status, row.result.measured.detail)
+        for row in olympics.rows
+        if row.result is not None
+    ]
+    if rows:
+        console.line()
+        console.table(["student", "division", "olympics", ""], rows)
+        console.line("a place is no grade; next: tito benchmark board")
+    if olympics.missing:
+        more = f" and {len(olympics.missing) - NAMED} more" if len(olympics.missing) > NAMED else ""
+        names = ", ".join(olympics.missing[:NAMED])
+        console.line(f"{len(olympics.missing)} without {olympics.artifact}, not measured: {names}{more}")
 
 
 def _print(outcome):

@@ -1,6 +1,7 @@
 """The attempts of one student at one module: all are kept, one counts and stands in nbgrader's folder.
 
-Each attempt is a file of its own that is never written again; the submitted file is a copy of the one that counts.
+Each attempt is a file of its own that is never written again; the submitted file is a copy of the one that counts. Of a
+module with which a second file is handed in, an attempt is both.
 """
 
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ class Attempts:
         self.list = entry.setdefault("attempts", [])
         self.folder = course.submission(student, module)
         self.path = self.folder / module.notebook.name
+        self.artifact = self.folder / module.artifact if module.artifact else None
 
     @property
     def counting(self):
@@ -33,8 +35,9 @@ class Attempts:
         """Keep a submitted file that tito did not put there, or that was edited since, as an attempt."""
         if not self.path.is_file():
             return
-        data = self.path.read_bytes()
-        if any(one["digest"] == digest(data) for one in self.list):
+        data, artifact = self._lies_there()
+        own = attempt_digest(data, artifact)
+        if any(one["digest"] == own for one in self.list):
             return
         counting = self.counting
         time = counting["time"] if counting else _write_time(self._stamp() or _changed(self.path))
@@ -42,9 +45,14 @@ class Attempts:
         if counting:
             kept = ("name", "archive", "way", "lms", "lms_id")
             about = {**{key: counting.get(key, "") for key in kept}, "time": time}
-            counting["edited_as"] = digest(data)
-        self._append(data, about)
-        self.entry["digest"] = digest(data)
+            counting["edited_as"] = own
+        self._append(data, about, artifact)
+        self.entry["digest"] = own
+
+    def _lies_there(self):
+        """(notebook, the other file or None) in nbgrader's folder."""
+        artifact = self.artifact.read_bytes() if self.artifact is not None and self.artifact.is_file() else None
+        return self.path.read_bytes(), artifact
 
     def _uncollected(self):
         """What is known of a file that lay in nbgrader's folder before anything was collected."""
@@ -54,7 +62,7 @@ class Attempts:
         """The attempts of which something is known, with a file in nbgrader's folder that none was made of yet."""
         if self.list or not self.path.is_file():
             return self.list
-        return [{**self._uncollected(), "digest": digest(self.path.read_bytes()), "lms_id": ""}]
+        return [{**self._uncollected(), "digest": attempt_digest(*self._lies_there()), "lms_id": ""}]
 
     def _stamp(self):
         """The time in nbgrader's timestamp.txt, or None."""
@@ -63,15 +71,15 @@ class Attempts:
         except OSError:
             return None
 
-    def add(self, data, about):
-        """Keep the attempt `data`; False where it is known already.
+    def add(self, data, about, artifact=None):
+        """Keep the attempt `data`, with the file `artifact`; False where it is known already.
 
         The same file once more is a new attempt only where something else was handed in between.
         """
         own = [one for one in self.ordered() if one["digest"] not in self._by_hand()]
-        same = next((one for one in self.list if one["digest"] == digest(data)), None)
+        same = next((one for one in self.list if one["digest"] == attempt_digest(data, artifact)), None)
         if same is None:
-            self._append(data, about)
+            self._append(data, about, artifact)
             return True
         time = about["time"]
         if own[-1] is same or same not in own or not all(time and one["time"] and one["time"] < time for one in own):
@@ -83,14 +91,19 @@ class Attempts:
         """The digests of files that an instructor edited: each counts in place of the attempt that it was."""
         return {one["edited_as"] for one in self.list if one.get("edited_as")}
 
-    def _append(self, data, about):
-        number = len(self.list) + 1
-        name = f"{number:03}_{digest(data)[:12]}.ipynb"
+    def _append(self, data, about, artifact):
+        own = attempt_digest(data, artifact)
+        name = f"{len(self.list) + 1:03}_{own[:12]}"
+        one = {"way": "", "lms": "", "lms_id": "", **about, "digest": own, "file": self._keep(f"{name}.ipynb", data)}
+        if artifact is not None:
+            one["artifact"] = self._keep(f"{name}{self.artifact.suffix}", artifact)
+        self.list.append(one)
+
+    def _keep(self, name, data):
         kept = self.course.state / "attempts" / self.module.name / self.student / name
         if not kept.exists():
             atomic_write(kept, data)
-        path = kept.relative_to(self.course.root).as_posix()
-        self.list.append({"way": "", "lms": "", "lms_id": "", **about, "digest": digest(data), "file": path})
+        return kept.relative_to(self.course.root).as_posix()
 
     def ordered(self):
         """The attempts from the first to the last. One whose time is not known follows the one collected before it."""
@@ -113,9 +126,11 @@ class Attempts:
 
     def place(self, chosen):
         """Let `chosen` count: in nbgrader's folder with its time, and in the record."""
-        data = (self.course.root / chosen["file"]).read_bytes()
-        if not self.path.is_file() or self.path.read_bytes() != data:
-            atomic_write(self.path, data)
+        self._put(self.path, chosen["file"])
+        if chosen.get("artifact"):
+            self._put(self.artifact, chosen["artifact"])
+        elif self.artifact is not None:  # of another attempt, where it is kept
+            self.artifact.unlink(missing_ok=True)
         stamp, time = self.folder / "timestamp.txt", read_time(chosen["time"])
         if time is None:
             stamp.unlink(missing_ok=True)
@@ -123,6 +138,16 @@ class Attempts:
             atomic_write(stamp, time.strftime(STAMP) + "\n")
         for key in ("name", "archive", "time", "digest", "way", "lms", "lms_id"):
             self.entry[key] = chosen.get(key, "")
+
+    def _put(self, path, kept):
+        data = (self.course.root / kept).read_bytes()
+        if not path.is_file() or path.read_bytes() != data:
+            atomic_write(path, data)
+
+
+def attempt_digest(data, artifact=None):
+    """The digest of an attempt: of the notebook, and of the file that came with it, where one did."""
+    return digest(data) if artifact is None else digest(f"{digest(data)} {digest(artifact)}".encode())
 
 
 def read_stamp(text):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from tito.errors import UsageError, changing
-from tito.services.files import digest
 from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.archives import OTHER_ARCHIVES, first_names
-from tito.services.grading.intake.attempts import POLICIES, Attempts
+from tito.services.grading.intake.attempts import POLICIES, Attempts, attempt_digest
 from tito.services.grading.intake.dates import grant
 from tito.services.grading.intake.received import write_submissions
 from tito.services.grading.intake.sorting import Sorting, top
@@ -97,6 +96,7 @@ class _Placing:
         new = {}
         for one in files:
             data = one.draft.read_bytes()
+            artifact = one.artifact.read_bytes() if one.artifact else None
             about = {
                 "name": one.name,
                 "archive": one.archive,
@@ -105,7 +105,7 @@ class _Placing:
                 "lms": one.whose.lms,
                 "lms_id": one.whose.lms_id,
             }
-            new[one.path] = (attempts.add(data, about), data)
+            new[one.path] = (attempts.add(data, about, artifact), attempt_digest(data, artifact))
         self._let_count(attempts, module, student)
         order = [other["digest"] for other in attempts.ordered()]
         for one in files:
@@ -117,10 +117,9 @@ class _Placing:
         attempts.place(attempts.choose(policy, is_late))
         attempts.entry["late"] = self.dates.late(module, student, attempts.entry)
 
-    def _became(self, one, is_new, data, attempts, before, order):
-        """The FileRow of one file, as a tuple."""
-        late = attempts.entry["late"]
-        own, counts = digest(data), attempts.entry["digest"]
+    def _became(self, one, is_new, own, attempts, before, order):
+        """The FileRow of one file, as a tuple. own: the digest of the attempt that it is."""
+        late, counts = attempts.entry["late"], attempts.entry["digest"]
         which = f"attempt {order.index(own) + 1} of {len(order)}" if len(order) > 1 else ""
         said = "marked late by the LMS" if one.whose.lms == "late" and not late else ""
         if not is_new:
@@ -130,7 +129,7 @@ class _Placing:
             status, which, late = "kept", f"{which}; {counting}", None
         else:
             status = "collected" if before in (None, counts) else "replaced-older-attempt"
-        reason = "; ".join(text for text in (which, said) if text)
+        reason = "; ".join(text for text in (which, said, _of_artifact(one)) if text)
         return status, one.path, one.whose.student, one.module.name, reason, late
 
     def _recount(self, touched, groups):
@@ -174,8 +173,22 @@ class _Placing:
             name: sorted(set(self.files.roster.students) - set(self.records.get(name, {}))) for name in sorted(touched)
         }
         self._warn_of_unknown_lateness()
+        self._warn_of_missing_artifacts(sorted(touched))
         rows = sorted(self.files.rows, key=lambda row: (row.module, row.student, row.file))
         return Collected(tuple(rows), ignored, missing if self.files.roster else {}, tuple(self.files.warnings))
+
+    def _warn_of_missing_artifacts(self, names):
+        for module in (self.catalog[name] for name in names):
+            lacking = [
+                student
+                for student, entry in sorted(self.records.get(module.name, {}).items())
+                if module.artifact and not (self.course.submission(student, module) / module.artifact).is_file()
+            ]
+            if lacking:
+                self.files.warnings.append(
+                    f"{module.name}: {len(lacking)} without {module.artifact}, which is handed in with the notebook: "
+                    f"{', '.join(lacking)}"
+                )
 
     def _warn_of_unknown_lateness(self):
         marked = [
@@ -188,6 +201,11 @@ class _Placing:
             self.files.warnings.append(
                 f"{files} marked late by the LMS, and by how much is not known: nbgrader takes nothing off for that"
             )
+
+
+def _of_artifact(one):
+    """What is said of the file that is handed in with a notebook."""
+    return one.module.artifact and f"{'with' if one.artifact else 'without'} {one.module.artifact}"
 
 
 def _no_notebook(path):

@@ -15,6 +15,12 @@ AS_TEXT = ("", ".json", ".txt")
 PARSED = 20 * 2**20
 
 
+def is_artifact(path, module):
+    """Whether a file is what is handed in with the notebook of `module`, under its name or as an LMS changes it."""
+    own, name = PurePosixPath(module.artifact), PurePosixPath(path).name.lower()
+    return bool(module.artifact) and name.endswith(own.suffix) and own.stem in name
+
+
 class Finder:
     """Recognises modules, each with a `name` and a `short`, by the grade_ids that only one of them has.
 

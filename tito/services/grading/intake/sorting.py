@@ -14,7 +14,7 @@ from tito.services.grading.intake.archives import walk
 from tito.services.grading.intake.attempts import Attempts, read_stamp
 from tito.services.grading.intake.dates import Dates
 from tito.services.grading.intake.received import read_submissions
-from tito.services.grading.intake.recognise import ModuleFinder, is_notebook
+from tito.services.grading.intake.recognise import ModuleFinder, is_artifact, is_notebook
 from tito.services.grading.intake.senders import BY_HAND, Senders, Whose, doubts
 from tito.services.grading.roster.class_list import find_student, read_roster
 from tito.services.grading.roster.people import safe_id
@@ -43,7 +43,7 @@ class FileRow:
 @dataclass(frozen=True)
 class Incoming:
     """A notebook that came in: where it was put for now, whose it is, and of which module. in_own: in an archive that
-    the student packed; archive: the first one on its path.
+    the student packed; archive: the first one on its path; artifact: where the file that came with it was put.
     """
 
     path: str
@@ -54,6 +54,7 @@ class Incoming:
     module: object
     archive: str
     in_own: bool
+    artifact: Path | None = None
 
     @property
     def name(self):
@@ -80,6 +81,7 @@ class Sorting:
         self.modules = ModuleFinder(course, catalog)
         self.spelled = {folder.name.casefold(): folder.name for folder in course.submitted.glob("*")}
         self.rows, self.incoming, self.others, self.stamps, self.warnings = [], [], [], {}, []
+        self.artifacts = []  # (path, draft, student, module)
 
     def _named_student(self, text):
         if not text:
@@ -100,11 +102,14 @@ class Sorting:
                 self.report("refused", file.path, reason=file.refused)
             elif is_notebook(file.path, file.data):
                 self._recognise(file, drafts / str(number))
+            elif module := self._module_of_artifact(file.path):
+                self._recognise_artifact(file, module, drafts / str(number))
             else:
                 self.others.append(file.path)
         self.incoming = [one for one in self.incoming if not self._is_beside(one)]
         self._doubt_senders()
         self._doubt_times()
+        self._join_artifacts()
 
     def _recognise(self, file, draft):
         whose = Whose(self.student, way=BY_HAND) if self.student else self.senders.whose(file.path)
@@ -128,6 +133,45 @@ class Sorting:
         in_own = file.archive_time is not None and (whose.whole or whose.way == BY_HAND)
         time = file.archive_time if in_own else file.time
         self.incoming.append(Incoming(file.path, draft, digest(file.data), time, whose, found, archive, in_own))
+
+    def _module_of_artifact(self, path):
+        """The module with whose notebook a file is handed in; None for what is handed in with none."""
+        found = [module for module in self.catalog if is_artifact(path, module)]
+        if len(found) > 1:
+            found = [module for module in found if module == (self.modules.by_name(path) or self.only)]
+        return found[0] if len(found) == 1 and self.only in (None, found[0]) else None
+
+    def _recognise_artifact(self, file, module, draft):
+        whose = Whose(self.student, way=BY_HAND) if self.student else self.senders.whose(file.path)
+        if whose.reason:
+            self.report("ambiguous" if whose.ambiguous else "refused", file.path, "", module.name, whose.reason)
+            return
+        draft.write_bytes(file.data)
+        self.artifacts.append((file.path, draft, whose.student, module))
+
+    def _join_artifacts(self):
+        """Each notebook with the file that came with it: the only one in its folder, else the only one of its student.
+
+        Canvas puts all files of a class into one folder, so both are looked for among the student's own.
+        """
+        unused = [artifact for artifact, *_ in self.artifacts]
+        for place, one in enumerate(self.incoming):
+            of_student = (one.whose.student, one.module)
+            files = [path for path, _, *owner in self.artifacts if tuple(owner) == of_student]
+            notebooks = [other.path for other in self.incoming if (other.whose.student, other.module) == of_student]
+            for path in _only_pair(one.path, files, notebooks):
+                drafts = {path: draft for path, draft, *_ in self.artifacts}
+                self.incoming[place] = replace(one, artifact=drafts[path])
+                unused.remove(path)
+        owners = {(one.whose.student, one.module) for one in self.incoming}
+        for path, _, *owner in self.artifacts:
+            if path in unused:
+                student, module = owner
+                doubt = tuple(owner) in owners
+                reason = (
+                    "to which notebook it belongs is not clear" if doubt else f"came without {module.notebook.name}"
+                )
+                self.report("ambiguous" if doubt else "refused", path, student, module.name, reason)
 
     def report(self, status, file, student="", module="", reason="", late=None):
         self.rows.append(FileRow(status, file, student, module, reason, late))
@@ -195,6 +239,15 @@ class Sorting:
         in_time = one.whose.way == "canvas" and not one.whose.lms and PurePosixPath(one.path).parts[0] in marking
         whose = replace(one.whose, lms="in time") if in_time else one.whose
         return replace(one, whose=whose, time=None if doubted else one.time)
+
+
+def _only_pair(notebook, files, notebooks):
+    """The one of `files` that belongs to `notebook`, of the `notebooks` of one student; [] where that is not clear."""
+    folder = PurePosixPath(notebook).parent
+    beside = [path for path in files if PurePosixPath(path).parent == folder]
+    if len(beside) == 1 and sum(PurePosixPath(path).parent == folder for path in notebooks) == 1:
+        return beside
+    return files if len(files) == len(notebooks) == 1 else []
 
 
 def _prefixes(path):

@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tito.errors import ProjectError
@@ -81,13 +81,15 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """data: the bytes of submission.npz. notebook: those of the notebook whose exported cells hold `build`, None where
-    the package has them. package: the folder that holds `tinytorch`.
+class HandedIn:
+    """data: the bytes of submission.npz. package: the folder that holds `tinytorch`. module: the name in
+    `tinytorch.core` that has `build`. notebook: that whose exported cells make this module, None where the package has
+    it.
     """
 
     data: bytes
     package: Path
+    module: str
     notebook: bytes | None = None
 
 
@@ -105,7 +107,7 @@ def division_named(rules, submission):
 
 
 def measure(rules, division, entry, track, sandbox, *, official=False, yardsticks=racers.YARDSTICKS):
-    """Measured for an Entry in `division`. track: a fresh Digits or Text; sandbox: where both programs run.
+    """Measured for a HandedIn in `division`. track: a fresh Digits or Text; sandbox: where both programs run.
 
     Raises ProjectError where the reference cannot be loaded or nothing can be started.
     """
@@ -124,7 +126,7 @@ def measure(rules, division, entry, track, sandbox, *, official=False, yardstick
     race = _Race(division, track)
     with racers.yardstick(sandbox, division.quality, yardsticks) as reference:
         try:
-            with _at_its_place(entry) as folder, racers.contestant(sandbox, entry.package, folder) as racer:
+            with _at_its_place(entry) as folder, racers.contestant(sandbox, entry, folder) as racer:
                 racer.get_ready()
                 race.run(racer, reference)
             found = race.found()
@@ -143,7 +145,7 @@ def _floor(division):
 
 @contextlib.contextmanager
 def _at_its_place(entry):
-    """Yield a folder with the files of an Entry."""
+    """Yield a folder with the files of a HandedIn."""
     folder = Path(tempfile.mkdtemp(prefix="tito-entry-"))
     try:
         (folder / "submission.npz").write_bytes(entry.data)
@@ -161,10 +163,10 @@ def _require_arrays(rules, division, entry, submission, track, sandbox):
     generator = np.random.default_rng(0)
     shuffled = {name: generator.permutation(array.ravel()).reshape(array.shape)
                 for name, array in submission.arrays.items()}  # fmt: skip
-    other = Entry(rules.pack_submission(shuffled, submission.manifest), entry.package, entry.notebook)
+    other = replace(entry, data=rules.pack_submission(shuffled, submission.manifest))
     race = _Race(division, track)
     try:
-        with _at_its_place(other) as folder, racers.contestant(sandbox, entry.package, folder) as racer:
+        with _at_its_place(other) as folder, racers.contestant(sandbox, entry, folder) as racer:
             racer.get_ready()
             race.ask(racer, race.draw(UNITS_WITHOUT_ARRAYS))
         quality = race.found(timed=False)["quality"]

@@ -100,10 +100,10 @@ class Racer:
         return Foul("ended: " + (REASONS.get(reason) or "; ".join(filter(None, [reason, said])) or "by itself"))
 
 
-def contestant(sandbox, package, entry):
-    """A Racer with the submission in the folder `entry` and the student's package below `package`."""
-    program = [f"{SHOWN_AT}/stadium/contestant.py", f"{SHOWN_AT}/package", f"{SHOWN_AT}/entry"]
-    return Racer(sandbox, program, {package: f"{SHOWN_AT}/package", entry: f"{SHOWN_AT}/entry"})
+def contestant(sandbox, handed, folder):
+    """A Racer with what was handed in, whose files lie in `folder`."""
+    program = [f"{SHOWN_AT}/stadium/contestant.py", f"{SHOWN_AT}/package", f"{SHOWN_AT}/entry", handed.module]
+    return Racer(sandbox, program, {handed.package: f"{SHOWN_AT}/package", folder: f"{SHOWN_AT}/entry"})
 
 
 def yardstick(sandbox, quality, folder=YARDSTICKS):

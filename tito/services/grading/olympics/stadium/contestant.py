@@ -1,7 +1,8 @@
 """The program in which a submission runs: builds the model with the student's code, then answers with it.
 
 Arguments: the folder that holds `tinytorch`; that with submission.npz and, where the student's code is not part of
-the package, notebook.ipynb. Nothing here decides anything: what leaves it is checked by the process that asked.
+the package, notebook.ipynb; the name of the module in tinytorch.core that has `build`. Nothing here decides anything:
+what leaves it is checked by the process that asked.
 """
 
 import contextlib
@@ -22,15 +23,14 @@ if __name__ == "__main__":  # as a script: the folder above is the package's hom
 
 from .serving import Line, serve
 
-NAME = "tinytorch.core.capstone"
 EXPORT = re.compile(r"#\s*\|\s*exports?\s*")
 
 
-def main(package, entry):
+def main(package, entry, module):
     line = Line()
     sys.path.insert(0, package)
     try:
-        read, start, step = prepare(Path(package), Path(entry))
+        read, start, step = prepare(Path(package), Path(entry), f"tinytorch.core.{module}")
     except (Exception, SystemExit) as error:  # whatever a student's code may raise
         line.fail(error)
         return
@@ -38,14 +38,14 @@ def main(package, entry):
     serve(line, read, start, step)
 
 
-def prepare(package, entry):
+def prepare(package, entry, name):
     """(read, start, step) of the model that the student's `build` makes of the submission."""
     tinytorch = importlib.import_module("tinytorch")
     if Path(tinytorch.__file__).resolve().parents[1] != package.resolve():
         raise ImportError(f"tinytorch comes from {Path(tinytorch.__file__).parent}, not from {package}")
     submission = importlib.import_module("tinytorch.submissions").read_submission(entry / "submission.npz")
     notebook = entry / "notebook.ipynb"
-    capstone = from_notebook(notebook) if notebook.is_file() else importlib.import_module(NAME)
+    capstone = from_notebook(notebook, name) if notebook.is_file() else importlib.import_module(name)
     model = capstone.build(submission)
     if callable(getattr(model, "eval", None)):
         model.eval()
@@ -78,16 +78,15 @@ def numbers_of(output):
     return output.numpy() if callable(getattr(output, "numpy", None)) else output
 
 
-def from_notebook(path):
-    """The module that the exported cells of a notebook make, as if it were a file of the package."""
+def from_notebook(path, name):
+    """The module `name` that the exported cells of a notebook make, as if it were a file of the package."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     exported = [text.split("\n", 1) for text in sources if EXPORT.fullmatch(text.split("\n", 1)[0])]
-    file = Path("capstone.py").resolve()  # a file, so that Python can show lines of it
+    file = Path(f"{name.rpartition('.')[2]}.py").resolve()  # a file, so that Python can show lines of it
     file.write_text("\n\n".join(part[1] for part in exported if len(part) == 2), encoding="utf-8")
-    spec = importlib.util.spec_from_file_location(NAME, file)
+    spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules[NAME] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
-    importlib.import_module("tinytorch.core").capstone = module
     return module
