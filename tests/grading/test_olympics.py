@@ -408,11 +408,11 @@ def test_the_characters_have_the_ids_of_the_course(project, rules):
 
 
 def test_a_seed_draws_the_same_and_no_input_comes_twice(project, rules):
-    settings = hidden.Settings("a secret of this test", None, "")
+    settings = hidden.HiddenData("a secret of this test", None, "")
     for name in ("fast", "tokens"):
         one, other = (hidden.open_track(project, rules, rules.DIVISIONS[name], settings) for _ in range(2))
         assert one.draw(3).frames == other.draw(3).frames
-        another = hidden.Settings("another one", None, "")
+        another = hidden.HiddenData("another one", None, "")
         assert hidden.open_track(project, rules, rules.DIVISIONS[name], another).draw(3).frames != one.draw(3).frames
     digits = hidden.open_track(project, rules, rules.DIVISIONS["fast"], settings).draw(60)
     seen = np.frombuffer(b"".join(frame[1:] for frame in digits.frames), np.float32).reshape(-1, 64)

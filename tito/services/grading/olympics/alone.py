@@ -19,7 +19,7 @@ def measured_module(catalog):
 
 
 def run(project, catalog, division=None, path=None):
-    """(Result, where it is kept) of measuring the file at `path`, the one beside the notebook unless given.
+    """(KeptResult, where it is kept) of measuring the file at `path`, the one beside the notebook unless given.
 
     division: its name, what the file says unless given. Raises UsageError for an unknown division or a file that is
     not there, WorkError where none was written yet, ProjectError where the package has no export of the module.

@@ -18,7 +18,7 @@ class Place:
     """place: from 1, the same for equal figures; None for what is not ranked."""
 
     place: int | None
-    result: results.Result
+    result: results.KeptResult
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _ranking(division, found, official):
 
 
 def _key(division):
-    """A function of a Result: the figure by which `division` ranks, the least first.
+    """A function of a KeptResult: the figure by which `division` ranks, the least first.
 
     Times go by their ratio to the reference's in the same pairs: seconds of another hour do not compare.
     """

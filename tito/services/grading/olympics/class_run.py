@@ -23,7 +23,7 @@ class MeasuredRow:
     """A student's result, None where the file is missing. fresh: it was measured in this run."""
 
     student: str
-    result: results.Result | None
+    result: results.KeptResult | None
     fresh: bool = False
 
 

@@ -29,7 +29,7 @@ LEAST_TEXT = 5_000
 
 
 @dataclass(frozen=True)
-class Settings:
+class HiddenData:
     """seed: of the hidden data. text: the file for *tokens*, None where there is none. key: changes with both."""
 
     seed: str
@@ -42,12 +42,12 @@ class Settings:
 
 
 def own_settings(project):
-    """Settings for somebody alone: a new seed, and what of the bundled text no module trains on."""
-    return Settings(secrets.token_hex(16), None, "")
+    """What somebody alone is measured with alone: a new seed, and what of the bundled text no module trains on."""
+    return HiddenData(secrets.token_hex(16), None, "")
 
 
 def class_settings(course):
-    """Settings of a class, from assignments/olympics.toml, which is written where there is none.
+    """The HiddenData of a class, from assignments/olympics.toml, which is written where there is none.
 
     Raises ProjectError where it cannot be read or does not hold what it should.
     """
@@ -67,7 +67,7 @@ def class_settings(course):
         raise ProjectError(f"{label}: text names {text!r}, which is no file", "name one, in a path from its folder")
     named = course.root / text if text else None
     content = named.read_bytes() if named else b""
-    return Settings(seed, named, digest(f"{seed}\n".encode() + content))
+    return HiddenData(seed, named, digest(f"{seed}\n".encode() + content))
 
 
 def open_track(project, rules, division, settings, *, in_class=False):

@@ -22,7 +22,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Result:
+class KeptResult:
     """Something measured. who: a student's id, "" alone; at: ISO 8601; key: what it was measured with."""
 
     who: str
@@ -33,7 +33,7 @@ class Result:
 
 
 def new_result(who, measured, key=""):
-    return Result(who, datetime.now().astimezone().isoformat(timespec="seconds"), key, machine(), measured)
+    return KeptResult(who, datetime.now().astimezone().isoformat(timespec="seconds"), key, machine(), measured)
 
 
 def machine():
@@ -56,7 +56,7 @@ def write(path, result, seal_key):
 
 
 def read(path, *keys):
-    """The Result in a file, sealed with one of the `keys`. Raises ValueError that says why it does not count."""
+    """The KeptResult in a file, sealed with one of the `keys`. Raises ValueError that says why it does not count."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         seal = str(document.pop("seal")).encode("utf-8", "replace")
@@ -68,13 +68,13 @@ def read(path, *keys):
         timing = measured.pop("timing")
         if timing is not None:
             timing = Timing(**{**timing, "compared": Compared(**timing["compared"])})
-        return Result(**document, measured=Measured(**measured, timing=timing))
+        return KeptResult(**document, measured=Measured(**measured, timing=timing))
     except (OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"is no result of a measurement ({type(error).__name__}: {error})") from error
 
 
 def read_folder(folder, *keys):
-    """(Results, [(file name, why it does not count)]) of the JSON files in `folder`."""
+    """(KeptResults, [(file name, why it does not count)]) of the JSON files in `folder`."""
     results, refused = [], []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -97,7 +97,7 @@ def seal_key(path):
 
 
 def as_data(result):
-    """A Result for --json, without the key that only tito needs."""
+    """A KeptResult for --json, without the key that only tito needs."""
     measured = {field.name: getattr(result.measured, field.name) for field in fields(Measured)}
     if (timing := result.measured.timing) is not None:
         measured["timing"] = {**asdict(timing), "verdict": timing.compared.verdict}
