@@ -1,7 +1,7 @@
 """A tiny course that grades: released by nbgrader itself, with submissions made from its stubs, and a stand-in scorer.
 
-The stand-in reads from a comment in an answer what shall become of it, so that everything around the scorer can be
-tested without a process for every submission.
+The stand-in reads from a comment in an answer, or in a test, what shall become of it, so that everything around the
+scorer can be tested without a process for every submission.
 """
 
 import atexit
@@ -111,6 +111,18 @@ class SmallCourse:
         """Hand in a right answer to everything, but for the answers in `changed`."""
         return self.submit(student, **{**ANSWERS, **changed})
 
+    def edit(self, old, new, path=None):
+        """Change the percent source of the module, or another file of the course."""
+        path = self.root / path if path else self.module.percent
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, old
+        path.write_text(text.replace(old, new), encoding="utf-8", newline="\n")
+
+    def everything(self):
+        """{path: bytes} of all that grading keeps."""
+        files = [path for path in self.course.root.rglob("*") if path.is_file() and path.name != "lock"]
+        return {path.relative_to(self.course.root).as_posix(): path.read_bytes() for path in files}
+
     def came_in(self, names, late=0):
         """Record under which names submissions came in."""
         entries = {student: {"name": name, "late": late} for student, name in names.items()}
@@ -141,7 +153,7 @@ class StandIn(executors.Threads):
         return Sandbox(self.isolation, "" if self.isolation != "none" else "none here")
 
     @contextmanager
-    def kit(self, project, catalog, module, *, sandbox, source=None):
+    def kit(self, project, catalog, module, *, sandbox, source=None, view=None):
         yield SimpleNamespace(module=module.name, notebook=module.notebook.name, source=notebooks.load(project, source))
 
     def place(self, kit, data):
@@ -188,6 +200,10 @@ class StandIn(executors.Threads):
 def _score_cell(cell, question, answers):
     name, worth, answer = notebooks.grade_id(cell), notebooks.points(cell), answers.get(question, "")
     hidden = name.endswith("-hidden")
+    if "# lenient" in cell.source:
+        return CellScore(name, question, worth, worth, "passed", hidden=hidden)
+    if "# strict" in cell.source:
+        return CellScore(name, question, 0, worth, "failed", "stricter now", hidden=hidden)
     if "NotImplementedError" in answer:
         return CellScore(name, question, 0, worth, "todo", "not written yet", hidden=hidden)
     if "# wrong" in answer and "second" in answer:

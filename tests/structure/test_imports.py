@@ -251,6 +251,7 @@ ROOMS = {
     "reports": ("intake", "roster", "book"),
     "graders": ("intake", "roster", "book"),
     "similarity": ("scoring", "intake", "book"),
+    "regrading": ("scoring", "intake", "book", "release"),
     "proof": ("scoring", "sandbox"),
     # a class of one, on somebody else's machine
     "gradescope": ("scoring", "sandbox", "intake", "book"),

@@ -12,6 +12,7 @@ from tito.commands.grade import (
     graders,
     gradescope,
     handing_out,
+    history,
     release,
     report,
     roster,
@@ -22,7 +23,7 @@ from tito.commands.grade import (
 app = typer.Typer(help="For instructors: from release and collect over autograde to feedback, export and report.")
 WORK = (
     *(release, handing_out, collect, roster, autograde, formgrade, graders),
-    *(feedback, export, report, similarity, gradescope),
+    *(feedback, export, report, history, similarity, gradescope),
 )
 PARTS = (*WORK, audit, selftest)
 

@@ -33,6 +33,7 @@ CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Ho
 # columns that are shown where there is something in them
 IF_ANY = (">by hand", "answers in other cells")
 NAMED = 20  # students that a line names
+CHANGED = 6  # changes of the course that a line names
 
 
 def register(root):
@@ -119,6 +120,10 @@ def _data(outcome):
         "isolation": outcome.isolation or None,
         "counts": outcome.counts,
         "seconds": round(outcome.seconds, 3),
+        "version": outcome.version or None,
+        "course_now": outcome.course_now or None,
+        "course_changed": list(outcome.changed),
+        "published_scores_stay": list(outcome.stayed),
         "students": [
             {
                 "student": row.student,
@@ -179,8 +184,27 @@ def _print(outcome):
     scored = sum(1 for row in outcome.rows if row.points is not None)
     console.line(f"{scored} of {len(outcome.rows)} have a score; {fresh} were run now, in {outcome.seconds:.1f} s")
     console.line("withheld tests ran beside the course's answers to the other questions")
+    for line in _of_the_version(outcome):
+        console.line(line)
     for line in _to_look_at(outcome.rows):
         console.line(line)
+
+
+def _of_the_version(outcome):
+    """What there is to say where the course, or what scores, is not what it was."""
+    if outcome.course_now:
+        what = ", ".join(outcome.changed[:CHANGED]) or "only its text"
+        more = f" and {len(outcome.changed) - CHANGED} more" if len(outcome.changed) > CHANGED else ""
+        yield (
+            f"graded with {outcome.version}, which was released; the course is {outcome.course_now} now ({what}{more} "
+            f"changed): tito grade regrade {outcome.module}"
+        )
+    if outcome.stayed:
+        names = ", ".join(outcome.stayed[:NAMED]) + (" and more" if len(outcome.stayed) > NAMED else "")
+        yield (
+            f"{len(outcome.stayed)} keep the score that was published, and were not scored again ({names}): "
+            f"tito grade regrade {outcome.module}"
+        )
 
 
 def _columns():

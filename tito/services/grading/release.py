@@ -13,10 +13,12 @@ from pathlib import Path
 
 from tito.errors import ProjectError, TitoError, changing
 from tito.services import leaks, notebooks, rules
-from tito.services.files import backup, digest
+from tito.services.files import atomic_write, backup, digest
+from tito.services.grading.book import history, records
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.nbgrader_log import NbgraderLog
-from tito.services.strip import KERNEL, LANGUAGE, solution_clearer, strip
+from tito.services.grading.book.versions import Versions, as_released, course_now
+from tito.services.strip import solution_clearer, strip
 
 RECORD = "releases.json"
 # what an assignment may hold besides its notebook, as paths in its folder
@@ -38,7 +40,10 @@ class ChangedCell:
 
 @dataclass(frozen=True)
 class Release:
-    """status: released, unchanged, or replaced, where another release was there. kept: where that one is now."""
+    """status: released, unchanged, or replaced, where another release was there. kept: where that one is now.
+
+    version: of what was released; graded_with: the version that grades, another one where scores of it stand.
+    """
 
     module: str
     status: str
@@ -50,6 +55,8 @@ class Release:
     changes: tuple = ()
     kept: Path | None = None
     warnings: tuple = ()
+    version: str = ""
+    graded_with: str = ""
 
 
 def release(project, catalog, modules, *, force=False):
@@ -69,7 +76,9 @@ def release(project, catalog, modules, *, force=False):
         _require_no_leaks(project, catalog, draft / "release")
         plans = [_plan(course, draft, module, force) for module in modules]
         with changing("run it again: a release may be in place that the gradebook does not know"):
-            return tuple(_put(course, draft, module, plan) for module, plan in zip(modules, plans, strict=True))
+            return tuple(
+                _put(course, catalog, draft, module, plan, force) for module, plan in zip(modules, plans, strict=True)
+            )
 
 
 # Building.
@@ -86,10 +95,8 @@ def _checked_source(project, catalog, module):
             f"fix it, then: tito grade release {module.name}",
             code="source",
         )
-    if not project.stretch:
-        notebooks.leave_stretch_uncounted(source.node)
+    as_released(project, source.node)
     strip(source.node, source)  # for its messages: they name cell and line
-    source.node.metadata.update(kernelspec=dict(KERNEL), language_info=dict(LANGUAGE))
     return source
 
 
@@ -191,7 +198,8 @@ def _plan(course, draft, module, force):
         written=sum(notebooks.points(cell) for cell in source.cells if notebooks.is_written(cell)),
         files=tuple(_files(built)),
     )
-    _require_same_cells(course, module, source)
+    require_same_cells(course, module, source, "was not released")
+    Versions(course, module).require_settled()
     if not plan.folder.exists():
         return plan
     changes = _changes(course, plan.folder, built, module)
@@ -213,8 +221,11 @@ def _files(folder):
     return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir()]
 
 
-def _require_same_cells(course, module, source):
-    """nbgrader can neither add nor remove cells once a submission is recorded, so it is not even tried."""
+def require_same_cells(course, module, source, refused):
+    """nbgrader can neither add nor remove cells once a submission is recorded, so it is not even tried.
+
+    source: the notebook that is to come; refused: what is not done then, in words.
+    """
     from nbgrader.api import MissingEntry
 
     if not course.database.exists():
@@ -231,7 +242,7 @@ def _require_same_cells(course, module, source):
         both = (("adds", new - old), ("removes", old - new))
         parts = [f"{word} {', '.join(sorted(names))}" for word, names in both if names]
         raise ProjectError(
-            f"{module.name} was not released: it {' and '.join(parts)}, and the gradebook holds {count} "
+            f"{module.name} {refused}: it {' and '.join(parts)}, and the gradebook holds {count} "
             f"submission{'s' if count > 1 else ''} of it, after which nbgrader can neither add nor remove graded cells",
             "keep the cells as they were; or give what is new a module of its own",
             code="has-submissions",
@@ -283,16 +294,14 @@ def _name(cell):
 # Putting it in place.
 
 
-def _put(course, draft, module, plan):
+def _put(course, catalog, draft, module, plan, force):
     record = course.read_record(RECORD)
     with course.open_gradebook():
         pass
-    # a second time, for the gradebook: into a folder of its own, so that what was searched is what is put in place
-    recording = draft / "recording"
-    shutil.copytree(draft / "source" / module.name, recording / "source" / module.name)
-    _generate(course, recording, module, course.database.url, save=True)
     built = draft / "source" / module.name / module.notebook.name
-    plan = replace(plan, warnings=_keep_edited_source(course, module, built, record.get(module.name, {})))
+    pinned = _pin(course, catalog, draft, module, built.read_bytes(), force)
+    edited = _keep_edited_source(course, module, built, record.get(module.name, {}))
+    plan = replace(plan, warnings=edited + pinned.warnings, version=pinned.released, graded_with=pinned.grades)
     target = course.source / module.name / module.notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
     built.replace(target)
@@ -309,6 +318,52 @@ def _put(course, draft, module, plan):
     }
     course.write_record(RECORD, record)
     return plan
+
+
+@dataclass(frozen=True)
+class _Pinned:
+    """Names of the version that was released and of the one that grades."""
+
+    released: str
+    grades: str
+    warnings: tuple = ()
+
+
+def _pin(course, catalog, draft, module, source, force):
+    """Keep what was released, and let the class be graded with it, unless scores of another version stand."""
+    versions = Versions(course, module)
+    contents = course_now(course.project, catalog, module, source)
+    version, before = versions.named(contents), versions.pinned
+    published = bool(history.published(course, module))
+    scored = any(records.records_folder(course, module).glob("*.json"))
+    stays = before is not None and before.fingerprint != version.fingerprint and (published or (scored and not force))
+    if stays:
+        versions.keep(version, contents)
+        return _Pinned(version.name, before.name, (_stays(module, before, version, published),))
+    # a second time, for the gradebook: into a folder of its own, so that what was searched is what is put in place
+    record_cells(course, draft / "recording", module, source)
+    versions.keep(version, contents)
+    versions.pin(version)
+    if before is None or before.fingerprint != version.fingerprint:
+        history.add(course, module, "released", version.name)
+    return _Pinned(version.name, version.name)
+
+
+def _stays(module, before, version, published):
+    """Why the version `before` goes on grading, and what to do about it."""
+    what = "published" if published else "recorded"
+    if published:
+        more = f"what another version would change: tito grade regrade {module.name} --to {version.name}"
+    else:
+        more = f"to score them with {version.name}: tito grade release {module.name} --force"
+    one, other = before.name, version.name
+    return f"{module.name} is graded with {one} and not with {other}: scores of {one} are {what}; {more}"
+
+
+def record_cells(course, folder, module, source):
+    """Tell the gradebook the graded cells and points of a notebook in bytes. folder: a new one, to do it in."""
+    atomic_write(folder / "source" / module.name / module.notebook.name, source)
+    _generate(course, folder, module, course.database.url, save=True)
 
 
 def _keep_edited_source(course, module, built, record):

@@ -47,6 +47,16 @@ class Submission:
     def waiting(self):
         return [grade.name for grade in self.grades.values() if grade.waiting]
 
+    @property
+    def total(self):
+        """The points that count, the penalty for lateness taken off."""
+        return max(0.0, self.points - self.penalty)
+
+    @property
+    def scores(self):
+        """{name of a graded cell: its points}"""
+        return {name: grade.points for name, grade in self.grades.items()}
+
 
 @dataclass(frozen=True)
 class Student:

@@ -38,8 +38,13 @@ def record_path(course, module, student):
 
 def read_record(course, module, student):
     """The record of a submission; None where there is none that can be read."""
+    return read_record_at(record_path(course, module, student))
+
+
+def read_record_at(path):
+    """The record in the file `path`; None where there is none that can be read."""
     try:
-        document = json.loads(record_path(course, module, student).read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
             return None
         texts = [document[name] for name in ("key", "submitted", "graded_at")]
@@ -49,9 +54,13 @@ def read_record(course, module, student):
 
 
 def write_record(course, module, student, record):
+    write_record_at(record_path(course, module, student), record)
+
+
+def write_record_at(path, record):
     document = {"schema": SCHEMA, **asdict(record)}
     text = json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "replace")
-    atomic_write(record_path(course, module, student), text + b"\n")
+    atomic_write(path, text + b"\n")
 
 
 def recorded_as(record, which):

@@ -49,8 +49,8 @@ class Executor(Threads):
     def sandbox(self, project):
         return self.isolation
 
-    def kit(self, project, catalog, module, *, sandbox, source=None):
-        return kits.make(self.project, catalog, module, sandbox=sandbox, source=source)
+    def kit(self, project, catalog, module, *, sandbox, source=None, view=None):
+        return kits.make(self.project, catalog, module, sandbox=sandbox, source=source, view=view)
 
     def run(self, kit, tasks, **options):
         limited = (self._limited(task) for task in tasks)

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from tito.errors import ProjectError
 from tito.services import notebooks
 from tito.services.files import atomic_write
-from tito.services.grading.book import gradebook, records
+from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.intake.received import Received
@@ -48,9 +48,10 @@ def feedback(project, module, students=()):
     """Write the pages of `students` (all that were graded where empty) and the archive of the module."""
     course = require_course(project)
     gradebook.require_assignment(course, module)
+    versions.Versions(course, module).require_settled()
     names, received = gradebook.students(course), Received(course, module)
     students = {find_student(course, text, also=names) for text in students}
-    pages, skipped = {}, {}
+    pages, skipped, scores = {}, {}, {}
     for submission in gradebook.submissions(course, module):
         student = submission.student
         if students and student not in students:
@@ -68,6 +69,8 @@ def feedback(project, module, students=()):
         target = course.feedback / student / module.name / f"{module.notebook.stem}.html"
         atomic_write(target, about.html())
         pages[student] = target
+        scores[student] = record.submitted, submission.total, submission.scores
+    history.publish(course, module, "feedback", scores)
     if not pages and not skipped:
         raise ProjectError(f"nothing of {module.name} is graded", f"tito grade autograde {module.name}")
     return Written(module.name, pages, _archive(course, module, names, received), skipped)

@@ -13,7 +13,7 @@ from tito.services.files import atomic_write
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.reports.canvas import canvas_rows
-from tito.services.grading.reports.standing import require_graded, standings
+from tito.services.grading.reports.standing import publish, require_graded, standings
 from tito.services.grading.roster.class_list import find_student
 
 FORMATS = ("csv", "questions", "canvas")
@@ -71,6 +71,8 @@ def export(project, modules, *, form="csv", output=None, missing_as_zero=False, 
     if output:
         # spreadsheets take a file without this mark for one in the encoding of the machine
         atomic_write(output, text.encode("utf-8-sig" if form != "canvas" else "utf-8", "replace"))
+        for module, all_of_it in found.items():
+            publish(course, module, f"export {form}", all_of_it)
     everybody = [one for all_of_it in found.values() for one in all_of_it]
     return Export(
         text=text,

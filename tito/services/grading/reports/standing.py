@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tito.errors import WorkError
-from tito.services.grading.book import gradebook, records
+from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.intake.received import Received, submitted_notebook
 
 
@@ -26,12 +26,13 @@ class Standing:
         """What counts, the penalty for lateness taken off; None where there is no score."""
         if self.submission is None:
             return None
-        return max(0.0, self.submission.points - self.submission.penalty)
+        return self.submission.total
 
 
 def standings(course, module):
     """A Standing for everybody in the gradebook, on the class list, or with a submission; by id."""
     gradebook.require_assignment(course, module)
+    versions.Versions(course, module).require_settled()
     received = Received(course, module)
     students = gradebook.students(course)
     recorded = {one.student: one for one in gradebook.submissions(course, module)}
@@ -52,6 +53,13 @@ def _status(record, path):
     if record is None or record.submitted != records.file_digest(path):
         return "waiting"
     return record.result.status if record.recorded else "ungraded"
+
+
+def publish(course, module, way, found):
+    """Note in the history that the scores of `found` were published by `way`."""
+    scored = (one for one in found if one.submission is not None)
+    scores = {one.student.id: (one.record.submitted, one.points, one.submission.scores) for one in scored}
+    history.publish(course, module, way, scores)
 
 
 def require_graded(module, found):

@@ -3,18 +3,22 @@
 An executor scores; this thread alone writes: the record that tito keeps,
 then nbgrader's gradebook. Only what changed since the last run is scored again. A fault of the system's own makes a
 submission "ungraded": it stays out of the gradebook and is scored again by the next run.
+
+A class is graded with the version of the module that was released to it, whatever the course is now, and a score that
+was published stays as long as the file does: only a regrade goes over to another version, or scores such a file again.
 """
 
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tito.errors import Interrupted, ProjectError, TitoError
+from tito.services import views
 from tito.services.files import digest
-from tito.services.grading.book import gradebook, records
+from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.received import Received, submitted_notebook
 from tito.services.grading.sandbox.find import installation
@@ -48,13 +52,22 @@ class GradedRow:
 
 @dataclass(frozen=True)
 class ClassRun:
-    """A whole run. counts: which score counts, "first" or "second"; seconds: of the run."""
+    """A whole run. counts: which score counts, "first" or "second"; seconds: of the run.
+
+    version: the one that grades, "" where none is kept; course_now: the name of the course's own where that is another
+    one, and changed: what differs in it, in words; stayed: students whose published score stays, although their file
+    would be scored again.
+    """
 
     module: str
     rows: tuple
     isolation: str
     counts: str
     seconds: float
+    version: str = ""
+    course_now: str = ""
+    changed: tuple = ()
+    stayed: tuple = ()
 
     @property
     def ungraded(self):
@@ -94,7 +107,18 @@ def autograde(project, catalog, module, options=None, *, on_done=None, on_cell=N
     with course.locked(f"tito grade autograde {module.name}"):
         run = _Run(project, catalog, module, options, course, source, executor or executors.Threads())
         rows = run.rows(on_done, on_cell)
-    return ClassRun(module.name, rows, run.isolation, run.counts, (datetime.now() - start).total_seconds())
+        version, current, changed = run.told_of_the_version()
+    return ClassRun(
+        module=module.name,
+        rows=rows,
+        isolation=run.isolation,
+        counts=run.counts,
+        seconds=(datetime.now() - start).total_seconds(),
+        version=version,
+        course_now=current,
+        changed=changed,
+        stayed=tuple(run.stayed),
+    )
 
 
 class _Run:
@@ -108,7 +132,16 @@ class _Run:
         self.isolation = ""
         self.refused = []  # (student, why the file was not taken)
         self.cancel = threading.Event()
-        self.class_key = keys.class_key(project, catalog, module, source)
+        self.versions = versions.Versions(course, module)
+        self.versions.require_settled()
+        self.pinned = self.versions.pinned
+        # read before anything runs: a damaged version scores nobody
+        self.contents = self.versions.contents(self.pinned) if self.pinned else None
+        self.class_key = (
+            keys.version_key(self.pinned) if self.pinned else keys.class_key(project, catalog, module, source)
+        )
+        self.published = history.published(course, module)
+        self.stayed = []  # students whose published score is of another version or run
         self.received = Received(course, module)
         self.recorded = gradebook.recorded_students(course, module)
 
@@ -150,27 +183,52 @@ class _Run:
 
     def _kept(self, student, submitted):
         """The record of an earlier run, where it still holds."""
-        record = None if self.options.force else records.read_record(self.course, self.module, student)
-        if record is None or record.key != self._key(submitted) or record.result.status == "ungraded":
+        record = records.read_record(self.course, self.module, student)
+        if record is None or record.result.status == "ungraded":
             return None
-        return record
+        holds = record.key == self._key(submitted) and not self.options.force
+        told = self.published.get(student)
+        if not holds and told is not None and told.submitted == record.submitted == submitted:
+            self.stayed.append(student)
+            return record
+        return record if holds else None
 
     def _is_recorded(self, student, record):
         graded = self.course.autograded / student / self.module.name / self.module.notebook.name
         return record.recorded == self.counts and student in self.recorded and graded.is_file()
 
+    @contextmanager
+    def _kit(self, sandbox):
+        with ExitStack() as stack:
+            made = {"source": self.source}
+            if self.pinned:
+                made = versions.put(self.contents, stack.enter_context(views.folder(self.project)))
+            make = self.executor.kit
+            yield stack.enter_context(make(self.project, self.catalog, self.module, sandbox=sandbox, **made))
+
+    def told_of_the_version(self):
+        """(name of the version that grades, name of the course's own where it is another, what differs, in words)."""
+        if self.pinned is None:
+            return "", "", ()
+        try:
+            contents = versions.course_now(self.project, self.catalog, self.module)
+        except TitoError as error:
+            return self.pinned.name, self.project.version, (error.message,)
+        current = self.versions.named(contents)
+        if current.fingerprint == self.pinned.fingerprint:
+            return self.pinned.name, "", ()
+        return self.pinned.name, current.name, versions.changes(self.contents, contents).words
+
     def _graded(self, waiting, unrecorded, on_cell):
         """Yield a row for each submission as it is scored and recorded."""
         sandbox = self._sandbox(len(waiting))
-        with (
-            recorder.recording(self.course, self.module) as writer,
-            self.executor.kit(self.project, self.catalog, self.module, sandbox=sandbox, source=self.source) as kit,
-        ):
+        with recorder.recording(self.course, self.module) as writer, self._kit(sandbox) as kit:
             for student, path in unrecorded:
                 record = records.read_record(self.course, self.module, student)
-                yield self._record(writer, student, record, self.executor.place(kit, path.read_bytes()), fresh=False)
+                notebook = self.executor.place(kit, path.read_bytes())
+                yield self._record(writer, student, record, notebook, fresh=False, same_file=bool(record.recorded))
             taken, done = {}, 0
-            with _interruptible(self.cancel):
+            with interruptible(self.cancel):
                 tasks = self._tasks(waiting, taken)
                 for scored in self.executor.run(kit, tasks, jobs=self._jobs(), cancel=self.cancel, on_cell=on_cell):
                     yield self._keep(writer, scored, taken.pop(scored.result.student))
@@ -202,31 +260,26 @@ class _Run:
     def _keep(self, writer, scored, submitted):
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         record = records.ScoreRecord(self._key(submitted), submitted, now, scored.result)
-        return self._record(writer, scored.result.student, record, scored.notebook, fresh=True)
+        student = scored.result.student
+        before = records.read_record(self.course, self.module, student)
+        same_file = before is not None and bool(before.recorded) and before.submitted == submitted
+        return self._record(writer, student, record, scored.notebook, fresh=True, same_file=same_file)
 
     def _jobs(self):
         return max(1, self.options.jobs or os.cpu_count() or 1)
 
     def _sandbox(self, count):
-        """What isolates. Raises ProjectError where nothing does and more than one submission is to run."""
-        found = self.executor.sandbox(self.project)
-        if found.kind == "none" and count > 1 and not self.options.no_sandbox:
-            raise ProjectError(
-                f"not isolated: {found.detail or 'there is no sandbox on this machine'}. A submission is a program of "
-                f"somebody else's, and {count} of them would run with your rights",
-                f"{installation()}; or take the risk: --no-sandbox",
-                code="not-isolated",
-            )
+        found = require_sandbox(self.executor, self.project, count, self.options.no_sandbox)
         self.isolation = found.kind if count else ""
         return found
 
-    def _record(self, writer, student, record, notebook, *, fresh):
-        """Keep a record and put it into the gradebook; the row of the student."""
+    def _record(self, writer, student, record, notebook, *, fresh, same_file):
+        """Keep a record and put it into the gradebook; the row of the student. same_file: see Recorder.record."""
         result = record.result
         records.write_record(self.course, self.module, student, record)
         if result.status != "ungraded":
             try:
-                writer.record(student, notebook, result, second_try=self.options.second_try)
+                writer.record(student, notebook, result, second_try=self.options.second_try, same_file=same_file)
             except TitoError as error:
                 result = replace(result, status="ungraded", detail=error.message)
                 records.write_record(self.course, self.module, student, replace(record, result=result))
@@ -236,6 +289,19 @@ class _Run:
 
     def _with_lateness(self, row):
         return replace(row, late=self.received.late(row.student)) if row.status != "missing" else row
+
+
+def require_sandbox(executor, project, count, no_sandbox=False):
+    """What isolates. Raises ProjectError where nothing does and more than one submission is to run."""
+    found = executor.sandbox(project)
+    if found.kind == "none" and count > 1 and not no_sandbox:
+        raise ProjectError(
+            f"not isolated: {found.detail or 'there is no sandbox on this machine'}. A submission is a program of "
+            f"somebody else's, and {count} of them would run with your rights",
+            f"{installation()}; or take the risk: --no-sandbox",
+            code="not-isolated",
+        )
+    return found
 
 
 def _row(result, *, fresh=False):
@@ -256,7 +322,7 @@ def _row(result, *, fresh=False):
 
 
 @contextmanager
-def _interruptible(cancel):
+def interruptible(cancel):
     """The first Ctrl-C sets `cancel`, so that what is being written is written to its end; the second interrupts."""
 
     def on_interrupt(number, frame):

@@ -70,9 +70,9 @@ class Inline:
         """What isolates where tasks run."""
         return find(project, allow_none=True)
 
-    def kit(self, project, catalog, module, *, sandbox, source=None):
-        """A context: the Kit with which tasks run."""
-        return kits.make(project, catalog, module, sandbox=sandbox, source=source)
+    def kit(self, project, catalog, module, *, sandbox, source=None, view=None):
+        """A context: the Kit with which tasks run. source, view: see kits.make."""
+        return kits.make(project, catalog, module, sandbox=sandbox, source=source, view=view)
 
     def run(self, kit, tasks, *, jobs=1, cancel=None, on_cell=None):
         """Yield the Scored of each task, in any order. tasks: taken as they are needed; jobs: how many run at once.

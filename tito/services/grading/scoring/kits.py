@@ -87,11 +87,12 @@ class Kit:
 
 
 @contextmanager
-def make(project, catalog, module, *, sandbox, source=None):
+def make(project, catalog, module, *, sandbox, source=None, view=None):
     """Yield the Kit of `module`, whose folder is gone afterwards. sandbox: where submissions run, see sandbox.find.
 
-    source: the notebook with solutions and hidden tests, the module's own where None. Raises WorkError where it cannot
-    be read or has nothing to run.
+    source: the notebook with solutions and hidden tests, the module's own where None. view: a folder with the package
+    as the sandbox shows it, made of the course as it is where None; see book/versions.py. Raises WorkError where the
+    notebook cannot be read or has nothing to run.
     """
     found = notebooks.load(project, source or module.percent)
     cells = [cell for _, cell in notebooks.code_cells(found.node)]
@@ -112,7 +113,10 @@ def make(project, catalog, module, *, sandbox, source=None):
         atomic_write(folder / "kit.json", json.dumps(about))
         notebooks.write(found.node, folder / "source.ipynb")
         notebooks.write(strip.strip(found.node, found), folder / "handed.ipynb")
-        views.fill(folder / "shown" / "view", project, catalog.prerequisites(module), without_kernels_of=module)
+        if view is None:
+            views.fill(folder / "shown" / "view", project, catalog.prerequisites(module), without_kernels_of=module)
+        else:
+            shutil.copytree(view, folder / "shown" / "view")
         shutil.copytree(BRIDGE, folder / "shown" / "bridge", ignore=shutil.ignore_patterns("__pycache__"))
         if prepared := fonts.prepare(project):
             shutil.copytree(prepared, folder / "shown" / "matplotlib")

@@ -34,7 +34,7 @@ class Recorder:
         self.config.CourseDirectory.submitted_directory = STAGE
         self.config.CourseDirectory.assignment_id = module.name
         self.log = NbgraderLog()
-        self.outputs = {}
+        self.outputs, self.same_file = {}, False
         self.config.Autograde.sanitize_preprocessors, self.config.Autograde.autograde_preprocessors = self._steps()
 
     def _steps(self):
@@ -54,22 +54,33 @@ class Recorder:
         class SaveAtOnce(SaveAutoGrades):
             def preprocess(self, nb, resources):
                 with recorder.book.one_transaction():
-                    return super().preprocess(nb, resources)
+                    settled = recorder._settled(resources["nbgrader"]["student"]) if recorder.same_file else []
+                    saved = super().preprocess(nb, resources)
+                    for grade in settled:
+                        grade.needs_manual_grade = False
+                    return saved
 
         ours = {Execute: PutVerdicts, SaveAutoGrades: SaveAtOnce}
         grading = [ours.get(step, step) for step in Autograde.autograde_preprocessors.default()]
         steps = Autograde.sanitize_preprocessors.default(), grading
         return tuple([step for step in some if step is not CheckCellMetadata] for some in steps)
 
-    def record(self, student, node, result, *, second_try):
+    def _settled(self, student):
+        """The grades to which a person gave points and that wait for nobody."""
+        notebook = self.book.find_submission_notebook(self.module.notebook.stem, self.module.name, student)
+        return [one for one in notebook.grades if one.manual_score is not None and not one.needs_manual_grade]
+
+    def record(self, student, node, result, *, second_try, same_file=False):
         """Record the `result` of `student`, whose notebook was graded as `node`.
 
+        same_file: the gradebook holds scores of the same file, so that what a person gave points to, which nbgrader
+        marks as open again, is not looked at a second time.
         Raises ProjectError where nbgrader refuses, with what it said; the gradebook then holds the scores of before.
         """
         from nbgrader.converters import Autograde
         from nbgrader.coursedir import CourseDirectory
 
-        self.outputs = _outputs(node, result, second_try)
+        self.outputs, self.same_file = _outputs(node, result, second_try), same_file
         self._stage(student, node)
         config = copy.deepcopy(self.config)
         config.CourseDirectory.student_id = _literal(student)
