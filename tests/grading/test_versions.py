@@ -58,7 +58,9 @@ def test_the_package_is_the_released_one_as_well(small, grade, tmp_path):
     before = path.read_bytes()
     path.write_bytes(before + b"\n# another package\n")
     data = grade("autograde", "alpha", "--json").data
-    assert data["course_changed"] == ["the package's __init__.py"], "its own export is no part of what it is graded with"
+    assert data["course_changed"] == ["the package's __init__.py"], (
+        "its own export is no part of what it is graded with"
+    )
     made = versions.put(versions.Versions(small.course, small.module).contents(pinned(small)), tmp_path / "kit")
     assert (made["view"] / "tinytorch" / "__init__.py").read_bytes() == before
 
@@ -75,7 +77,7 @@ def test_a_damaged_version_scores_nobody_and_changes_nothing(small, grade, damag
     before = small.everything()
     said = grade("autograde", "alpha")
     assert said.exit_code == 3
-    assert f"version 1.2.3 of 01_alpha is damaged: source.ipynb (assignments/.tito/versions/objects/" in said.stderr
+    assert "version 1.2.3 of 01_alpha is damaged: source.ipynb (assignments/.tito/versions/objects/" in said.stderr
     assert "tito grade release 01_alpha" in said.stderr
     assert small.everything() == before
     assert grade("release", "alpha").exit_code == 0, "the course still is that version"
@@ -108,7 +110,7 @@ def test_a_release_goes_on_grading_until_another_one_is_forced(small, grade):
     assert grade("autograde", "alpha", "--json").data["course_now"] is None
 
 
-def test_once_something_is_published_a_release_never_changes_what_grades(small, grade):
+def test_once_something_is_published_a_release_never_changes_what_grades(small, grade, monkeypatch):
     grade("autograde", "alpha")
     grade("feedback", "alpha")
     small.edit("def test_unit_double():\n    assert", "def test_unit_double():\n    # lenient\n    assert")
@@ -120,8 +122,21 @@ def test_once_something_is_published_a_release_never_changes_what_grades(small, 
     with small.course.open_gradebook() as book:
         cells = {cell.name: cell.source for cell in book.find_notebook("alpha_dev", "01_alpha").source_cells}
     assert "lenient" not in cells["test-double"], "the gradebook is that of the version that grades"
+    small.solved("cy", double=WRONG)
+    path = small.root / "tinytorch" / "__init__.py"
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n# another package\n")
+
+    class Watching(StandIn):
+        def kit(self, *arguments, view=None, **more):
+            shown.append((view / "tinytorch" / "__init__.py").read_bytes())
+            return super().kit(*arguments, view=view, **more)
+
+    shown = []
+    monkeypatch.setattr(executors, "Threads", Watching)
     assert grade("autograde", "alpha", "--force", "--json").data["version"] == "1.2.3"
-    assert points(small) == {"ada": 19, "bob": 10}
+    assert points(small) == {"ada": 19, "bob": 10, "cy": 10}
+    assert shown == [before]
 
 
 def test_a_published_score_stays_until_the_file_changes(small, grade, monkeypatch):

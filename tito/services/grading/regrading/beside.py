@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 
 from tito.services.grading.book.results import counted
 
+STAYS = "these points were published and stay; with version"  # of the course
+
 
 @dataclass(frozen=True)
-class Difference:
+class ScoreDifference:
     """A question of a student whose points differ. old: as recorded; new: of the second run; stays: the old points
     count, because they were published and the new ones are fewer.
 
@@ -40,12 +42,12 @@ class Beside:
     by_person: tuple = ()
 
 
-def lay(old, new, grades, told, changed, *, second_try, also_lower, before, after):
+def lay(old, new, grades, told, changed, *, second_try, also_lower, after):
     """Beside of `old` and `new`, the SubmissionResults of one file. Question by question the new points count, but
     where they are fewer than what was published.
 
     grades: {name: gradebook.Grade}, whose points of a person stay; told: {test: points that were published}, {} where
-    none were; changed: versions.Changes; before, after: the names of both versions.
+    none were; changed: versions.Changes; after: the name of the new version.
     """
     was, cells, differences, by_person = {one.grade_id: one for one in old.cells}, [], [], []
     for question, fresh in _by_question(new).items():
@@ -56,11 +58,11 @@ def lay(old, new, grades, told, changed, *, second_try, also_lower, before, afte
         )
         floor = sum(_told(told, grades, one.grade_id) for one in fresh if one.grade_id not in settled)
         stays = more < floor and not also_lower
-        cells += [_kept(was[one.grade_id], one, second_try, before, after) for one in fresh] if stays else fresh
+        cells += [_kept(was[one.grade_id], one, second_try, after) for one in fresh] if stays else fresh
         by_person += [one.grade_id for one in fresh if one.grade_id in settled and _differs(was, one, second_try)]
         if less != more:
             differences.append(
-                Difference(
+                ScoreDifference(
                     student=new.student,
                     question=question or "the module as a whole",
                     old=less,
@@ -98,10 +100,10 @@ def _told(told, grades, name):
     return told.get(name, 0) - (grades[name].extra if name in told and name in grades else 0)
 
 
-def _kept(former, fresh, second_try, before, after):
+def _kept(former, fresh, second_try, after):
     """The cell that was published, worth what it is worth now."""
     if counted(former, second_try) == counted(fresh, second_try):
         return fresh
-    note = f"published with {before} and kept; with {after}: {fresh.message or fresh.status}"
-    message = former.message if note in former.message else "\n".join(filter(None, (former.message, note)))
-    return replace(former, max_points=fresh.max_points, message=message)
+    own = former.message.partition(STAYS)[0].rstrip()
+    note = f"{STAYS} {after}: {fresh.message or fresh.status}"
+    return replace(former, max_points=fresh.max_points, message="\n".join(filter(None, (own, note))))

@@ -8,6 +8,7 @@ then each student's score is, then the version is pinned; whoever comes before t
 import os
 import threading
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 from tito.errors import Interrupted, ProjectError, TitoError, UsageError, WorkError
 from tito.services import notebooks, views
@@ -16,7 +17,7 @@ from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.intake.received import submitted_notebook
-from tito.services.grading.regrading.beside import Difference, lay
+from tito.services.grading.regrading.beside import ScoreDifference, lay
 from tito.services.grading.release import record_cells, require_same_cells
 from tito.services.grading.scoring import executors, keys, recorder
 from tito.services.grading.scoring.autograde import interruptible, require_sandbox
@@ -44,7 +45,7 @@ class Regraded:
     """What a regrade shows. before, after: names of the versions; changed: what differs between them, in words.
 
     students: how many have a second score; published: to how many something was published; differences:
-    beside.Difference, by student; by_person: {student: tests in which a person's points stay}; skipped: students
+    beside.ScoreDifference, by student; by_person: {student: tests in which a person's points stay}; skipped: students
     whose present file has no score yet. applied: whether it was written; kept: where the gradebook of before is then.
     ran: how many were scored now; isolation: by what.
     """
@@ -97,7 +98,7 @@ class _Regrade:
         if not self.told:
             raise ProjectError(
                 f"nothing of {name} was published, so that nothing is regraded",
-                f"to grade with the course as it is now: tito grade release {name} --force, then tito grade autograde {name}",
+                f"the course as it is now grades after tito grade release {name} --force; then: tito grade autograde",
                 code="not-published",
             )
         if self.before is None:
@@ -186,8 +187,12 @@ class _Regrade:
     def _folder(self):
         return self.project.state / "regrade" / self.module.name / self.after.fingerprint[:16]
 
+    @cached_property
+    def _class_key(self):
+        return keys.version_key(self.after)
+
     def _key(self, submitted):
-        return keys.key(submitted, keys.version_key(self.after))
+        return keys.key(submitted, self._class_key)
 
     def _again(self, student, submitted):
         """The record of the second run; None where there is none that holds."""
@@ -257,7 +262,6 @@ class _Regrade:
             self.changed,
             second_try=counts == "second",
             also_lower=self.also_lower,
-            before=self.before.name,
             after=self.after.name,
         )
 
@@ -363,6 +367,8 @@ class _Regrade:
 def _read(noted):
     """The Regraded that was noted as JSON."""
     texts = ("tests", "reference", "outcomes")
-    differences = (Difference(**{**one, **{name: tuple(one[name]) for name in texts}}) for one in noted["differences"])
+    differences = (
+        ScoreDifference(**{**one, **{name: tuple(one[name]) for name in texts}}) for one in noted["differences"]
+    )
     lists = {name: tuple(noted[name]) for name in ("changed", "skipped")}
     return Regraded(**{**noted, **lists, "differences": tuple(differences)})
