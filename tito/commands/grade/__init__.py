@@ -13,6 +13,7 @@ from tito.commands.grade import (
     gradescope,
     handing_out,
     history,
+    regrade,
     release,
     report,
     roster,
@@ -23,7 +24,7 @@ from tito.commands.grade import (
 app = typer.Typer(help="For instructors: from release and collect over autograde to feedback, export and report.")
 WORK = (
     *(release, handing_out, collect, roster, autograde, formgrade, graders),
-    *(feedback, export, report, history, similarity, gradescope),
+    *(feedback, export, report, regrade, history, similarity, gradescope),
 )
 PARTS = (*WORK, audit, selftest)
 

@@ -108,7 +108,8 @@ def _print(done):
     if done.skipped:
         console.line(f"not scored as handed in now, and left out: {_some(done.skipped, NAMED)}")
     if done.applied:
-        console.line(f"written: {done.module} is graded with {done.after}; the gradebook of before: {done.kept}")
+        kept = f"; the gradebook of before: {done.kept}" if done.kept else ""
+        console.line(f"written: {done.module} is graded with {done.after}{kept}")
         console.line(f"next: tito grade feedback {done.module}")
     else:
         console.line(f"nothing was changed; to write it: tito grade regrade {done.module} --to {done.after} --apply")

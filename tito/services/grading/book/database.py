@@ -35,6 +35,9 @@ class _Database:
         """Make the gradebook where there is none; raise ProjectError where it is not as this nbgrader makes it."""
         raise NotImplementedError
 
+    def copy(self, folder):
+        """Copy the gradebook into `folder`, and return where it is; None where that is its server's business."""
+
     def unusable(self, error):
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         return ProjectError(f"{self.label} cannot be used: {reason}", self._repair(reason), code="gradebook")
@@ -89,6 +92,9 @@ class SqliteFile(_Database):
             _put(draft, self.path)
         finally:
             draft.unlink(missing_ok=True)
+
+    def copy(self, folder):
+        return backup(self.path, folder)
 
     def _repair(self, reason):
         return f"close what uses it; if it is broken, {self._restore}"

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from tito.errors import Interrupted, ProjectError, TitoError, UsageError, WorkError
 from tito.services import notebooks, views
-from tito.services.files import backup, digest, remove_tree
+from tito.services.files import digest, remove_tree
 from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
@@ -46,8 +46,8 @@ class Regraded:
 
     students: how many have a second score; published: to how many something was published; differences:
     beside.ScoreDifference, by student; by_person: {student: tests in which a person's points stay}; skipped: students
-    whose present file has no score yet. applied: whether it was written; kept: where the gradebook of before is then.
-    ran: how many were scored now; isolation: by what.
+    whose present file has no score yet. applied: whether it was written; kept: where the gradebook of before is then,
+    None where it is a server's. ran: how many were scored now; isolation: by what.
     """
 
     module: str
@@ -297,7 +297,8 @@ class _Regrade:
     def _note(self, found, scored):
         """Note what is to be written, with the gradebook of before in a safe place."""
         self.versions.keep(self.after, self.contents)
-        kept = self.course.label(backup(self.course.gradebook, self.course.state / "backups"))
+        copy = self.course.database.copy(self.course.state / "backups")
+        kept = self.course.label(copy) if copy else None
         self.versions.note(
             {
                 "to": self.after.fingerprint,
