@@ -39,7 +39,8 @@ def run(project, rules):
         track = hidden.open_track(project, rules, kind, hidden.own_settings(project))
         track.readings = readings
         arrays = entries.arrays("gpt" if division == "tokens" else "lenet5") if arrays is None else arrays
-        data = rules.pack_submission(arrays, manifest or {}) if data is None else data
+        manifest = {"changed": "as the test says", **(manifest or {})}
+        data = rules.pack_submission(arrays, manifest) if data is None else data
         return measure(rules, kind, HandedIn(data, project.root, "capstone", entries.notebook(code)), track, sandbox)
 
     return measured
@@ -182,6 +183,12 @@ def test_a_model_of_zeros_whose_name_says_efficient_is_a_model_of_zeros(run):
     for division in ("fast", "open"):
         found = run(code, division, arrays, manifest, readings=4)
         assert found.status == "disqualified" and "the same outputs, whatever it is given" in found.detail
+
+
+def test_an_idea_of_ones_own_is_explained(run):
+    for changed in ("", "  \n", 3):
+        found = run(entries.LENET, "open", manifest={"changed": changed})
+        assert found.status == "disqualified" and '"changed" in its manifest' in found.detail
 
 
 def test_random_numbers_miss_the_floor(run):

@@ -107,21 +107,22 @@ class _ClassRun:
 
     def _measured(self, data, code):
         rules = self.rules
+        known = {"bytes": len(data), "submission": digest(data)}
+        known |= {"official": self.sandbox.kind != "none", "isolation": self.sandbox.kind}
         try:
             name = division_named(rules, rules.parse_submission(data, self.module.artifact))
         except ValueError as error:
-            return Measured("", "disqualified", str(error), bytes=len(data), submission=digest(data))
+            return Measured("", "disqualified", str(error), **known)
         if not name:
             reason = f"its manifest names no division; there are {', '.join(rules.DIVISIONS)}"
-            return Measured("", "disqualified", reason, bytes=len(data), submission=digest(data))
+            return Measured("", "disqualified", reason, **known)
         division = rules.DIVISIONS[name]
         try:
             track = hidden.open_track(self.project, rules, division, self.settings, in_class=True)
         except ProjectError as error:
             if error.code != "no-text":
                 raise
-            reason = f"{error.message}: {error.hint}"
-            return Measured(name, "not measured", reason, bytes=len(data), submission=digest(data))
+            return Measured(name, "not measured", f"{error.message}: {error.hint}", **known)
         handed = HandedIn(data, self.package, self.module.short, code)
         return measure(rules, division, handed, track, self.sandbox, official=True)
 

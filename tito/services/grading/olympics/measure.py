@@ -94,9 +94,13 @@ class HandedIn:
 
 
 def title_of(submission):
-    """What the manifest calls the submission, as it can be printed anywhere."""
-    title = submission.manifest.get("title", "")
-    shown = "".join(part if part.isprintable() else " " for part in title) if isinstance(title, str) else ""
+    """What the manifest calls the submission, else what it says was changed, as it can be printed anywhere."""
+    return _said(submission, "title") or _said(submission, "changed")
+
+
+def _said(submission, name):
+    text = submission.manifest.get(name, "")
+    shown = "".join(part if part.isprintable() else " " for part in text) if isinstance(text, str) else ""
     return " ".join(shown.split())[:TITLE]
 
 
@@ -123,6 +127,10 @@ def measure(rules, division, entry, track, sandbox, *, official=False, yardstick
     except ValueError as error:
         return result("disqualified", str(error))
     known["title"] = title_of(submission)
+    if division.name == "open" and not _said(submission, "changed"):
+        return result(
+            "disqualified", 'an idea of one\'s own is explained: "changed" in its manifest says what was done'
+        )
     race = _Race(division, track)
     with racers.yardstick(sandbox, division.quality, yardsticks) as reference:
         try:
