@@ -19,6 +19,7 @@ from tito.services.grading.sandbox import syscalls
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = "/opt/tinytorch"  # where setup.sh puts the environment
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 # what Docker leaves to root
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_RAW", "SETGID", "SETPCAP", "SETUID")
 FORBIDDEN = {"x86_64": (272, 165, 308, 435), "aarch64": (97, 40, 268, 435)}  # unshare, mount, setns, clone3
@@ -42,40 +43,41 @@ def no_namespaces():
     return b"".join(struct.pack("=HBBI", *one) for one in [*program, syscalls.ALLOW])
 
 
-def command(autograder, descriptor, *, results_bytes=None):
+def command(autograder, descriptor, *, image=sys.prefix, results_bytes=None):
     """The start of a command line that runs the rest in a container whose /autograder is the folder `autograder`.
 
-    results_bytes: the size of a disk of its own below /autograder/results, empty at first and gone afterwards.
+    image: the environment that setup.sh made. results_bytes: the size of a disk of its own below /autograder/results,
+    empty at first and gone afterwards.
     """
-    made = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--die-with-parent", "--cap-drop", "ALL"]
-    for name in CAPABILITIES:
-        made += ["--cap-add", f"CAP_{name}"]
-    made += ["--ro-bind", "/usr", "/usr"]
+    made = [*_bwrap(), "--unshare-net", "--ro-bind", "/usr", "/usr"]
     for path in map(Path, ("/bin", "/sbin", "/lib", "/lib64")):
-        if path.is_symlink():
-            made += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            made += ["--ro-bind", str(path), str(path)]
+        made += _shown(path)
     base = Path(sys.base_prefix)
     ways = [] if base.is_relative_to("/usr") else [str(one) for one in [*base.parents][::-1][1:]]
     for folder in ("/etc", "/run", "/var", "/opt", *ways):
         made += ["--perms", "0755", "--dir", folder]
-    made += ["--proc", "/proc", "--dev", "/dev", "--chmod", "1777", "/dev/shm"]
+    made += ["--chmod", "1777", "/dev/shm"]
     for folder in ("/tmp", "/var/tmp"):
         made += ["--perms", "1777", "--tmpfs", folder]
-    if ways:
-        made += ["--ro-bind", str(base), str(base)]
-    made += ["--ro-bind", sys.prefix, HOME, "--bind", str(autograder), "/autograder", "--chdir", "/autograder"]
-    made += [
-        "--clearenv",
-        "--setenv",
-        "HOME",
-        "/root",
-        "--setenv",
-        "PATH",
-        "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-    ]
-    return [*made, "--seccomp", str(descriptor), "--"]
+    made += _shown(base) if ways else []
+    made += ["--ro-bind", str(image), HOME, "--bind", str(autograder), "/autograder", "--chdir", "/autograder"]
+    if results_bytes:
+        made += ["--size", str(results_bytes), "--tmpfs", "/autograder/results"]
+    return [*made, "--clearenv", "--setenv", "HOME", "/root", "--setenv", "PATH", PATH, "--seccomp", str(descriptor)]
+
+
+def _bwrap():
+    made = ["bwrap", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--cap-drop", "ALL"]
+    for name in CAPABILITIES:
+        made += ["--cap-add", f"CAP_{name}"]
+    return [*made, "--proc", "/proc", "--dev", "/dev"]
+
+
+def _shown(path):
+    """`path` of this machine as it is, read-only."""
+    if path.is_symlink():
+        return ["--symlink", str(path.readlink()), str(path)]
+    return ["--ro-bind", str(path), str(path)] if path.exists() else []
 
 
 def run(autograder, *program, timeout=300, **options):
@@ -83,7 +85,20 @@ def run(autograder, *program, timeout=300, **options):
     with tempfile.TemporaryFile() as file:
         file.write(no_namespaces())
         file.seek(0)
-        line = command(autograder, file.fileno(), **options)
+        line = [*command(autograder, file.fileno(), **options), "--", *program]
         return subprocess.run(
-            [*line, *program], pass_fds=[file.fileno()], capture_output=True, text=True, timeout=timeout, check=False
+            line, pass_fds=[file.fileno()], capture_output=True, text=True, timeout=timeout, check=False
         )
+
+
+def build(autograder, image, *, timeout=900):
+    """Run setup.sh, with this machine's files, its network and its pip; the environment goes to the folder `image`."""
+    made = _bwrap()
+    others = [path for path in sorted(Path("/").iterdir()) if path.name not in ("proc", "dev", "tmp", "opt")]
+    for path in [*others, *(Path("/opt").iterdir() if Path("/opt").is_dir() else ())]:
+        made += _shown(path)
+    made += ["--perms", "1777", "--tmpfs", "/tmp", "--perms", "1777", "--tmpfs", "/var/tmp"]
+    made += ["--bind", str(image), HOME, "--bind", str(autograder), "/autograder"]
+    environment = {**os.environ, "PATH": f"{sys.base_prefix}/bin:{PATH}"}
+    command = [*made, "--", "/autograder/source/setup.sh"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)

@@ -67,7 +67,8 @@ class Autograder:
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(root / "source")
         shutil.copy(root / "source" / "run_autograder", root)
-        (root / "run_autograder").chmod(0o755)
+        for path in (root / "run_autograder", root / "source" / "setup.sh"):
+            path.chmod(0o755)
         for folder in ("submission", "results"):
             (root / folder).mkdir()
         (root / "submission_metadata.json").write_text(json.dumps(METADATA), encoding="utf-8")
@@ -369,9 +370,26 @@ def test_a_fault_of_titos_own_is_a_message_and_no_verdict(small, autograder, mon
     assert "a second try" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("error", "said"), [(SystemExit("ended from outside"), "ended from"), (OSError(5), "OSError")])
+def test_an_end_from_outside_and_a_broken_autograder_are_messages(autograder, monkeypatch, error, said):
+    def graded(*_):
+        raise error
+
+    monkeypatch.setattr(run, "_graded", graded)
+    found = autograder.grade()
+    assert found["score"] == 0 and said in found["output"] and found["extra_data"]["module"] == "01_alpha"
+    (autograder.root / "source" / "settings.json").write_text("{", encoding="utf-8")
+    run.main(autograder.root)
+    assert "no verdict" in autograder.results["output"]
+
+
 @needs_sandbox
-def test_a_fault_in_the_second_try_leaves_what_the_first_earned(small, autograder, monkeypatch):
-    monkeypatch.setattr(scorer._Submission, "second", lambda *_: 1 / 0)
+@pytest.mark.parametrize("always", [True, False])
+def test_a_fault_in_the_second_try_leaves_what_the_first_earned(small, autograder, monkeypatch, always):
+    def second(submission, cells):
+        return 1 / 0 if always or any(cell.points < cell.max_points for cell in cells) else cells
+
+    monkeypatch.setattr(scorer._Submission, "second", second)
     found = autograder.hand_in(small, double=WRONG).grade()
     assert found["score"] == 3 and "no verdict" not in found["output"]
 
@@ -533,6 +551,19 @@ def test_a_grader_that_is_killed_leaves_a_message(small, autograder):
     found, _ = autograder.run()
     assert found["score"] == 0 and "no verdict on your answers" in found["output"]
     assert "limit of time or of memory" in found["output"]
+
+
+@container.possible
+@pytest.mark.journey
+def test_setup_makes_the_environment_that_run_autograder_needs(small, autograder, tmp_path):
+    """From the registry that pip knows here; then a run with nothing but what setup.sh made."""
+    (tmp_path / "image").mkdir()
+    done = container.build(autograder.root, tmp_path / "image")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    shown = autograder.root / "source" / "kit" / "shown"
+    assert [*(shown / "matplotlib").glob("fontlist-*.json")] and [*(shown / "view").rglob("*.pyc")]
+    found, printed = autograder.hand_in(small).run(image=tmp_path / "image")
+    assert found["score"] == 19, printed
 
 
 # The command.

@@ -7,15 +7,17 @@ import ast
 import json
 import os
 import shutil
-import time
 from pathlib import Path
 
 import container
 import pytest
 
+from tito.catalog import read_catalog
 from tito.errors import ProjectError
+from tito.project import read_project
 from tito.services.grading.sandbox import find, proc, second_user
-from tito.services.grading.sandbox.find import MIB, Limits
+from tito.services.grading.sandbox.find import MIB
+from tito.services.grading.scoring import kits
 
 ROOT = Path(__file__).resolve().parents[2]
 # run as root in the container; each program gets a sandbox of its own, unless it says otherwise
@@ -291,6 +293,33 @@ def test_another_submission_is_out_of_reach(outcomes):
     assert found["alive"]
 
 
+# what of the corpus has to do with where a submission runs; and three for which nothing has to be held
+ATTACKS = (
+    *("home_folder", "source_folder", "gradebook_read", "gradebook_write", "environment", "host_described", "network"),
+    *("doors_to_the_host", "fork_bomb", "memory_8_gb", "memory_in_children", "memory_searched", "disk", "open_files"),
+    *("process_left_behind", "kill_everybody", "forged_results", "forged_results_in_an_answer", "interpreter_removed"),
+    *("import_of_the_answer", "import_of_the_reference", "closed_descriptors", "exit_of_the_process", "output_100_mb"),
+    *("honest_reference", "honest_wrong", "honest_prints"),
+)
+
+
+@container.possible
+def test_the_hostile_submissions_are_held_there_too(tmp_path):
+    project = read_project(ROOT)
+    catalog = read_catalog(project)
+    shutil.copytree(ROOT / "tito", tmp_path / "source" / "tito", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "tests/grading/hostile", tmp_path / "corpus/tests/grading/hostile")
+    shutil.copy(ROOT / "tests/grading/corpus_in_container.py", tmp_path)
+    with kits.make(project, catalog, catalog.find("02"), sandbox=find.Sandbox("none")) as kit:
+        shutil.copytree(kit.folder, tmp_path / "source" / "kit")
+    python = ("/usr/bin/env", "PYTHONPATH=/autograder/source", f"{container.HOME}/bin/python", "-P", "-s")
+    done = container.run(tmp_path, *python, "/autograder/corpus_in_container.py", *ATTACKS, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["isolation"] == second_user.KIND
+    assert found["problems"] == {name: [] for name in ATTACKS}
+
+
 def test_only_root_has_one(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
     monkeypatch.setattr(find, "_makers", lambda root, build: [])
@@ -327,4 +356,3 @@ def test_the_program_that_confines_needs_nothing_of_tito():
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
     assert not any(name.startswith("tito") for name in names)
-    assert Limits().processes and time

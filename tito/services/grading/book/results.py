@@ -39,8 +39,8 @@ class CellScore:
 class SubmissionResult:
     """One submission, scored. outputs: {index of a cell in the graded notebook: what it printed, shortened}.
 
-    isolation: "bubblewrap", "docker", "podman" or "none". detail: why the status is what it is, one line. changes: what
-    was not as it was handed out, each a pristine.Deviation.
+    isolation: "bubblewrap", "docker", "podman", "second user" or "none". detail: why the status is what it is, one
+    line. changes: what was not as it was handed out, each a pristine.Deviation.
     """
 
     student: str

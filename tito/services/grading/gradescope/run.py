@@ -57,6 +57,8 @@ def main(root=Path("/autograder")):
     except TitoError as error:
         print(f"not graded: {error.message}")
         found = results.failure(settings["module"], error.message)
+    except SystemExit as error:
+        found = results.failure(settings["module"], str(error))
     except BaseException as error:
         traceback.print_exc(file=sys.stdout)
         found = results.failure(settings["module"], f"a fault in tito: {type(error).__name__}")
@@ -100,7 +102,8 @@ def _scored(kit, data, settings, start):
         result = executors.attempt(scorer.score, kit, task, cancel).result
         if cancel.is_set() and result.status == "ungraded":
             result = replace(result, detail=f"it took longer than the {minutes:g} minutes that it has")
-        if cancel.is_set() or result.status != "ungraded":
+        # a fault that comes every time with this file is called unreadable
+        if cancel.is_set() or result.status not in ("ungraded", "unreadable"):
             break
         print(f"{'with' if second_try else 'without'} a second try: {result.detail}")
     watch.cancel()
@@ -136,5 +139,5 @@ def _require_privacy(root, sandbox):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("it was ended from outside, near its limit of time"))
     main()
