@@ -44,6 +44,7 @@ def small_blocks(monkeypatch):
     """Blocks of a few rows, so that small arrays have several, the last of them shorter."""
     monkeypatch.setattr(rows, "ENTRIES", 12)
     monkeypatch.setattr(causal, "QUERIES", 3)
+    monkeypatch.setattr(causal, "WEIGHTS", 2 * 3 * 7)  # of two heads with 7 keys
     monkeypatch.setattr(causal, "SMALL", 0)
 
 
@@ -89,6 +90,13 @@ def test_attention_is_the_students_under_every_mask(small_blocks, n, m):
         with np.errstate(all="ignore"):
             expected = attention.attention_gradient(grad, out, *arrays, *mask, scale=0.4)
         assert_same(found, expected), kind
+
+
+def test_the_heads_of_one_sequence_are_shared_among_threads():
+    items, *_ = causal.plan(np.empty((1, 6, 512, 64)), np.empty((1, 6, 512, 64)), ())
+    heads = [head for sequence, some in items for head in range(6)[some]]
+    assert heads == list(range(6))
+    assert len(items) > 1
 
 
 def test_a_causal_mask_is_told_from_one_with_a_hole(small_blocks):
