@@ -258,6 +258,7 @@ ROOMS = {
     "olympics": ("sandbox", "bridge", "intake", "book"),
     # all of grading, tried out
     "rehearsal": ("proof", "reports", "scoring", "sandbox", "intake", "roster", "book", "release"),
+    "cluster": ("rehearsal", "proof", "scoring", "sandbox"),
     "": ("book",),  # what lies in no room: release, formgrade
 }
 

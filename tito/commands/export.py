@@ -39,8 +39,10 @@ def _check(project, catalog, chosen):
     ]
     console.show(
         {"modules": [module.name for module in chosen], "differences": found},
-        lambda: [console.line(f"{one.kind}: {one.message}") for one in differences]
-        or console.line(f"{len(chosen)} modules: the package is what they export"),
+        lambda: (
+            [console.line(f"{one.kind}: {one.message}") for one in differences]
+            or console.line(f"{len(chosen)} modules: the package is what they export")
+        ),
     )
     if differences:
         names = sorted({one["module"] for one in found if one["module"]})

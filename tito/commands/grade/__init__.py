@@ -19,6 +19,7 @@ from tito.commands.grade import (
     roster,
     selftest,
     similarity,
+    worker_check,
 )
 
 app = typer.Typer(help="For instructors: from release and collect over autograde to feedback, export and report.")
@@ -26,7 +27,7 @@ WORK = (
     *(release, handing_out, collect, roster, autograde, formgrade, graders),
     *(feedback, export, report, regrade, history, similarity, gradescope),
 )
-PARTS = (*WORK, audit, selftest)
+PARTS = (*WORK, audit, selftest, worker_check)
 
 
 def register(root):

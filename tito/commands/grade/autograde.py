@@ -1,14 +1,16 @@
 """`tito grade autograde`: every submission of a module, in parallel, isolated."""
 
 import threading
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from tito.commands.context import Name, open_project
+from tito.commands.grade.worker_check import OpenScheduler
 from tito.console import console
-from tito.errors import WorkError
+from tito.errors import UsageError, WorkError
 
 Students = Annotated[
     list[str] | None, typer.Option("--student", metavar="STUDENT", help="Grade this student only; may be repeated.")
@@ -30,6 +32,12 @@ NoSecond = Annotated[
     ),
 ]
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How long one cell may run.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Score on the workers of this Dask scheduler: tls://host:port (docs/cluster.md)."
+    ),
+]
 # columns that are shown where there is something in them
 IF_ANY = (">by hand", "answers in other cells")
 NAMED = 20  # students that a line names
@@ -48,6 +56,8 @@ def autograde(
     force: Force = False,
     no_second_try: NoSecond = False,
     cell_seconds: CellSeconds = 30,
+    scheduler: Scheduler = None,
+    open_scheduler: OpenScheduler = False,
 ):
     """Score what was submitted, and put the scores into nbgrader's gradebook. Only what changed runs again."""
     from tito.services.grading.scoring.autograde import Options
@@ -64,12 +74,16 @@ def autograde(
         cell_seconds=cell_seconds,
     )
     title = f"grading {found.name}"
-    with console.progress(title) as advance:
+    with _executor(scheduler, jobs, no_sandbox, open_scheduler) as executor, console.progress(title) as advance:
         bar = Bar(advance, title) if advance else None
-        outcome = run(project, catalog, found, options, on_done=bar and bar.done, on_cell=bar and bar.cell)
+        calls = {"on_done": bar and bar.done, "on_cell": bar and bar.cell}
+        outcome = run(project, catalog, found, options, executor=executor, **calls)
     olympics = _measured(project, catalog, found, options) if found.artifact and outcome.rows else None
-    data = _data(outcome) if olympics is None else {**_data(outcome), "olympics": _olympics_data(olympics)}
-    console.show(data, lambda: (_print(outcome), olympics and _print_olympics(olympics)))
+    refused = executor.refused if executor else {}
+    data = {**_data(outcome), "refused_workers": refused}
+    if olympics is not None:
+        data["olympics"] = _olympics_data(olympics)
+    console.show(data, lambda: (_print(outcome, refused), olympics and _print_olympics(olympics)))
     if outcome.ungraded:
         names = ", ".join(row.student for row in outcome.ungraded[:20])
         raise WorkError(
@@ -87,6 +101,27 @@ def _measured(project, catalog, module, options):
     with console.progress(title) as advance:
         tell = (lambda done, total: advance(done, total, title)) if advance else None
         return measure_class(project, catalog, module, students=options.students, force=options.force, on_done=tell)
+
+
+@contextmanager
+def _executor(scheduler, jobs, no_sandbox, open_scheduler):
+    """Where submissions run: None for this machine."""
+    if scheduler is None:
+        if open_scheduler:
+            raise UsageError("--open-scheduler says something of a scheduler", "name it: --scheduler ADDRESS")
+        yield None
+        return
+    if jobs or no_sandbox:
+        option = "--jobs" if jobs else "--no-sandbox"
+        raise UsageError(
+            f"{option} is of this machine, and --scheduler scores on others",
+            "leave it out: all threads of all workers are used, and a worker without a sandbox never is",
+        )
+    from tito.services.grading.cluster.connection import connect
+    from tito.services.grading.cluster.executor import Cluster
+
+    with connect(scheduler, open_scheduler=open_scheduler) as connection:
+        yield Cluster(connection)
 
 
 class Bar:
@@ -170,7 +205,9 @@ def _print_olympics(olympics):
         console.line(f"{len(olympics.missing)} without {olympics.artifact}, not measured: {names}{more}")
 
 
-def _print(outcome):
+def _print(outcome, refused):
+    for name, reason in refused.items():
+        console.warn(f"worker {name} scored nothing: {reason}")
     if outcome.isolation == "none":
         console.warn("not isolated: the submissions ran with your rights")
     if not outcome.rows:
