@@ -14,6 +14,9 @@ for them, as that of a sandbox is: they tell what a submission costs also where 
 
 --one-sandbox grades the class once more in a tito whose withheld tests run with the visible ones, in one sandbox: the
 difference is what a sandbox of their own costs.
+
+--cluster grades the class on one and on two workers of a Dask scheduler on this machine, one submission at a time each,
+beside one and two threads without a scheduler; and sends 10,000 tasks that take no time, to see what the way costs.
 """
 
 import argparse
@@ -33,11 +36,12 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "grading")]
 
 MODULE = "09_spatial"
 NOTEBOOK = "spatial_dev"
 AT_LEAST, AIM = 4, 8
+SHORT = 10_000  # tasks that do nothing
 # of ten submissions: 2 are the reference, 3 are written differently, 4 have one wrong answer, 1 is an untouched stub
 KINDS = ("reference", "student", "wrong", "wrong", "student", "stub", "reference", "wrong", "student", "wrong")
 
@@ -195,6 +199,74 @@ def time_tito(course, count, jobs, *, one_sandbox=False):
     return {**found, "count": count, "isolation": data["isolation"], "jobs": jobs}
 
 
+def measure_cluster(options):
+    """{"machine", "class": {what: figures}, "short": figures}"""
+    from cluster import Scheduler
+
+    with tempfile.TemporaryDirectory(prefix="grading-") as temporary:
+        course = make_course(Path(temporary).resolve() / "course")
+        submissions(course, options.count)
+        command = [sys.executable, "-m", "tito", "grade", "autograde", MODULE, "--json", "--no-second-try", "--force"]
+        found = {}
+
+        def grade(what, *more):
+            figures, code, said = run([*command, *more], course, environment(course))
+            assert code == 0, said[-3000:]
+            found[what] = {**figures, "count": options.count}
+
+        with Scheduler(Path(temporary) / "dask", course) as scheduler:
+            for number in (1, 2):
+                grade(f"{number} thread{'s' * (number > 1)}, no scheduler", "--jobs", str(number))
+                scheduler.start_worker(f"worker-{number}")
+                grade(f"{number} worker{'s' * (number > 1)}", "--scheduler", scheduler.address)
+            short = short_tasks(course, scheduler.address, SHORT)
+    return {
+        "submissions": options.count,
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "class": found,
+        "short": short,
+    }
+
+
+def short_tasks(course, address, count):
+    """What `count` tasks take that do nothing, from the first that is sent to the last that came back."""
+    from cluster_scorers import quick
+
+    from tito.catalog import read_catalog
+    from tito.project import read_project
+    from tito.services.grading.cluster.connection import connect
+    from tito.services.grading.cluster.executor import Cluster
+    from tito.services.grading.scoring.scorer import Task
+
+    project = read_project(course)
+    catalog = read_catalog(project)
+    with connect(address) as connection:
+        executor = Cluster(connection)
+        executor.score = quick
+        sandbox = executor.sandbox(project)
+        with executor.kit(project, catalog, catalog.find(MODULE), sandbox=sandbox) as kit:
+            list(executor.run(kit, (Task(f"warm{number}", b"") for number in range(10))))
+            start = time.perf_counter()
+            done = sum(1 for _ in executor.run(kit, (Task(f"s{number}", b"") for number in range(count))))
+            seconds = time.perf_counter() - start
+    assert done == count
+    return {"count": count, "seconds": seconds}
+
+
+def cluster_lines(data):
+    yield f"{data['submissions']} submissions of {MODULE}, {data['cores']} cores, load before {data['load']:.1f}"
+    for what, found in data["class"].items():
+        yield f"{what:28}{found['seconds']:8.1f} s{per_minute(found):10.1f} a minute"
+    for number in ("1 thread, no scheduler", "2 threads, no scheduler"):
+        with_it = number.replace("threads", "workers").replace("thread", "worker").partition(",")[0]
+        ratio = data["class"][with_it]["seconds"] / data["class"][number]["seconds"]
+        yield f"{with_it} against {number}: {ratio:.2f} of its time"
+    short = data["short"]
+    each = 1e3 * short["seconds"] / short["count"]
+    yield f"{short['count']} tasks that do nothing: {short['seconds']:.1f} s, {each:.1f} ms each"
+
+
 def time_nbgrader(course, assignments, students, *, measure):
     """nbgrader on a copy of the folder, against the same package: the exports below the module."""
     from tito.catalog import read_catalog
@@ -339,13 +411,14 @@ def main():
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was measured")
     parser.add_argument("--one-sandbox", action="store_true", help="what a sandbox for withheld tests costs")
     parser.add_argument("--tito-only", action="store_true", help="without nbgrader")
+    parser.add_argument("--cluster", action="store_true", help="workers of a Dask scheduler instead of nbgrader")
     options = parser.parse_args()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
-    data = measure(options)
+    data = measure_cluster(options) if options.cluster else measure(options)
     if options.json:
         options.json.write_text(json.dumps(data, indent=1), encoding="utf-8")
-    print("\n".join(lines(data)))
+    print("\n".join((cluster_lines if options.cluster else lines)(data)))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,7 @@ def allowed_in_tito(path):
         # inside.py and trusted.py are programs of their own, next to a student's code
         more = {"numpy", "IPython", *(("child", "pytest") if path.name == "complete_child.py" else ())}
         more |= {"matplotlib"} if path.name == "formgrade_server.py" else set()  # it draws formulas
+        more |= {"distributed", "tito"} if "cluster" in path.parts else set()  # Dask; and which tito a worker has
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *INSTALLED, *NBGRADERS, *more}
     if path.parts[0] == "services" and path.name in ("jupyter.py", "lab.py"):
         return {*STANDARD, *FOUNDATION - {"tito"}, "tito.services", *JUPYTERLAB}
