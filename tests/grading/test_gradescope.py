@@ -12,6 +12,7 @@ import container
 import pytest
 from small_course import WRONG, released
 from tiny_course import run_tito
+from week import Week
 
 from tito.errors import ProjectError, UsageError, WorkError
 from tito.services import notebooks
@@ -151,6 +152,18 @@ def test_the_zip_of_a_later_module_holds_its_prerequisites(small, tmp_path):
     with zipfile.ZipFile(done.path) as archive:
         core = {name.split("/")[-1] for name in archive.namelist() if "/tinytorch/core/" in name}
     assert core == {"__init__.py", "alpha.py"}
+
+
+def test_it_scores_with_the_version_that_was_released_to_the_class(tmp_path, monkeypatch):
+    week = Week(tmp_path / "course", monkeypatch)
+    assert week.tito("release", "alpha").exit_code == 0
+    helper = week.project.package / "notebook.py"
+    helper.write_text(helper.read_text(encoding="utf-8") + "\nLATER = 1\n", encoding="utf-8")
+    said = week.json("gradescope", "alpha", "--out", str(tmp_path / "alpha.zip"))
+    assert said.data["version"] == "1.2.3"
+    with zipfile.ZipFile(tmp_path / "alpha.zip") as archive:
+        assert b"LATER" not in archive.read("kit/shown/view/tinytorch/notebook.py")
+        assert json.loads(archive.read("settings.json"))["version"] == "1.2.3"
 
 
 def test_every_package_has_the_version_of_this_environment():

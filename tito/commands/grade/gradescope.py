@@ -45,6 +45,7 @@ def gradescope(
     done = pack(project, catalog, catalog.find(module), out, settings)
     data = {
         "module": done.module,
+        "version": done.version,
         "file": project.relative(done.path),
         "bytes": done.size,
         "points": {"visible": done.points, "withheld": done.withheld, "by_hand": done.written},
@@ -61,7 +62,8 @@ def _print(data, withheld):
             "Gradescope shows the total although tests are hidden: it tells how many withheld points were earned; "
             "after_due_date and after_published hide the total as well"
         )
-    console.line(f"{data['file']}: {data['bytes'] / 1e6:.1f} MB, {data['packages']} packages pinned")
+    version = f", version {data['version']}" if data["version"] else ""
+    console.line(f"{data['file']}{version}: {data['bytes'] / 1e6:.1f} MB, {data['packages']} packages pinned")
     console.line(
         f"{points['visible'] + points['withheld']:g} autograder points, {points['withheld']:g} of them withheld"
     )

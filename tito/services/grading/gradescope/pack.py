@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +22,9 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from tito.errors import ProjectError, UsageError
-from tito.services import notebooks
+from tito.services import notebooks, views
 from tito.services.files import atomic_write
+from tito.services.grading.book import versions
 from tito.services.grading.book.course import require_course
 from tito.services.grading.gradescope import inbox, results
 from tito.services.grading.intake.recognise import ModuleFinder
@@ -51,11 +53,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Packed:
-    """points: of the visible tests; withheld: of the others; written: of the answers that a person grades, on
-    Gradescope in a rubric of its own.
+    """version: the one that grades, None where none was kept. points: of the visible tests; withheld: of the others;
+    written: of the answers that a person grades, on Gradescope in a rubric of its own.
     """
 
     module: str
+    version: str | None
     path: Path
     size: int
     points: float
@@ -65,9 +68,9 @@ class Packed:
 
 
 def pack(project, catalog, module, path=None, settings=None):
-    """Write the autograder of `module`, as it was released, to `path` (assignments/gradescope/ where None).
+    """Write the autograder of `module`, in the version that its class is graded with.
 
-    Returns Packed. Raises ProjectError where the module was not released, UsageError where something else is at `path`.
+    path: the zip, below assignments/gradescope/ where None. Returns Packed. Raises ProjectError where the module was not released, UsageError where something else is at `path`.
     """
     settings, course = settings or Settings(), require_course(project)
     path = Path(path) if path else course.root / "gradescope" / f"{module.name}.zip"
@@ -77,16 +80,21 @@ def pack(project, catalog, module, path=None, settings=None):
         raise ProjectError(reason, f"tito grade release {module.name}", code="not-released")
     _require_replaceable(path)
     packages = pinned()
-    with (
-        course.locked(f"tito grade gradescope {module.name}"),
-        kits.make(project, catalog, module, sandbox=Sandbox("none"), source=source) as kit,
-    ):
-        files = _files(kit, module, settings, ModuleFinder(course, catalog), packages)
+    with course.locked(f"tito grade gradescope {module.name}"), ExitStack() as stack:
+        made, version = {"source": source}, versions.Versions(course, module)
+        version.require_settled()
+        if version.pinned:
+            contents = version.contents(version.pinned)
+            made = versions.put(contents, stack.enter_context(views.folder(project)))
+        kit = stack.enter_context(kits.make(project, catalog, module, sandbox=Sandbox("none"), **made))
+        asked = {"module": module.name, "version": version.pinned and version.pinned.name, **vars(settings)}
+        files = _files(kit, asked, ModuleFinder(course, catalog), packages)
         atomic_write(path, _zipped(files))
         cells = [cell for cell in kit.handed.cells if notebooks.is_test(cell)]
         withheld = sum(notebooks.points(cell) for cell in cells if notebooks.is_withheld(cell))
         return Packed(
             module=module.name,
+            version=asked["version"],
             path=path,
             size=path.stat().st_size,
             points=sum(map(notebooks.points, cells)) - withheld,
@@ -139,11 +147,11 @@ def _require_replaceable(path):
         raise UsageError(f"{path} is there and is no autograder", "name another file with --out")
 
 
-def _files(kit, module, settings, finder, packages):
-    """{name in the zip: its bytes}"""
+def _files(kit, settings, finder, packages):
+    """{name in the zip: its bytes}. settings: of settings.json."""
     values = {
         "@PYTHON@": f"{sys.version_info.major}.{sys.version_info.minor}",
-        "@SECONDS@": str(int(60 * settings.minutes) - SPARE_SECONDS),
+        "@SECONDS@": str(int(60 * settings["minutes"]) - SPARE_SECONDS),
     }
     files = {}
     for name in PROGRAMS:
@@ -152,8 +160,8 @@ def _files(kit, module, settings, finder, packages):
             text = text.replace(word, value)
         files[name] = text
     files["requirements.txt"] = "\n".join(packages) + "\n"
-    files["settings.json"] = json.dumps({"module": module.name, **vars(settings)}, indent=1)
-    files["failed.json"] = json.dumps(results.failure(module.name, ENDED), indent=1)
+    files["settings.json"] = json.dumps(settings, indent=1)
+    files["failed.json"] = json.dumps(results.failure(settings["module"], ENDED), indent=1)
     files["modules.json"] = inbox.remembered(finder)
     about = json.loads((kit.folder / "kit.json").read_text(encoding="utf-8"))
     files["kit/kit.json"] = json.dumps({**about, "project": "/autograder/source"})

@@ -23,11 +23,11 @@ EXPLAINED = {
 }
 
 
-def document(result, *, visibility, second_try, written=(), seconds=0.0):
+def document(result, *, visibility, second_try, version=None, written=(), seconds=0.0):
     """results.json of a SubmissionResult, as a dictionary.
 
     visibility: of the withheld tests, one of VISIBILITIES. second_try: whether the better of both scores counts.
-    written: grade_ids of the answers that a person grades. seconds: of the whole run.
+    version: of the module. written: grade_ids of the answers that a person grades. seconds: of the whole run.
     """
     tests, numbers, places = [], {}, {}
     for cell in result.cells:
@@ -39,7 +39,7 @@ def document(result, *, visibility, second_try, written=(), seconds=0.0):
         output=_said(result, visibility, second_try, written),
         tests=tests,
         seconds=seconds,
-        about={"module": result.module, "status": result.status, "isolation": result.isolation},
+        about={"module": result.module, "status": result.status, "isolation": result.isolation, "version": version},
     )
 
 

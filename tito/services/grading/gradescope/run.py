@@ -83,6 +83,7 @@ def _graded(root, settings, start):
     print(f"{result.module}: {result.status}{': ' if result.detail else ''}{result.detail}")
     return results.document(
         result,
+        version=settings["version"],
         visibility=settings["visibility"],
         second_try=settings["second_try"],
         written=[notebooks.grade_id(cell) for cell in kit.handed.cells if notebooks.is_written(cell)],
