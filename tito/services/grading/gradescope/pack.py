@@ -70,7 +70,8 @@ class Packed:
 def pack(project, catalog, module, path=None, settings=None):
     """Write the autograder of `module`, in the version that its class is graded with.
 
-    path: the zip, below assignments/gradescope/ where None. Returns Packed. Raises ProjectError where the module was not released, UsageError where something else is at `path`.
+    path: the zip, below assignments/gradescope/ where None. Returns Packed. Raises ProjectError where the module was
+    not released, UsageError where something else is at `path`.
     """
     settings, course = settings or Settings(), require_course(project)
     path = Path(path) if path else course.root / "gradescope" / f"{module.name}.zip"
