@@ -16,7 +16,7 @@ import cluster_scorers
 import pytest
 from cluster import Scheduler
 from said import typed
-from small_course import ANSWERS, WRONG, released
+from small_course import ANSWERS, WRONG, SmallCourse, released
 
 import tito.project
 from tito.errors import ProjectError
@@ -194,6 +194,23 @@ def test_a_class_is_interrupted_and_goes_on_and_a_worker_of_another_course_is_re
     assert list(data["refused_workers"]) == ["other"] and data["refused_workers"]["other"].startswith("course ")
     points = {one.student: one.points for one in gradebook.submissions(small.course, small.module)}
     assert points == {**dict.fromkeys(CLASS, 19), "bob": 10}
+
+
+def test_a_class_is_scored_with_the_version_that_was_released_to_it(small, scheduler, tmp_path):
+    """A kit of a pinned version goes to the workers whole, the package in it as it was then."""
+    root = tmp_path / "pinned"
+    shutil.copytree(small.root, root, ignore=shutil.ignore_patterns("assignments", ".tito"))
+    pinned = SmallCourse(root)
+    assert subprocess.run(**command(pinned, "release", "alpha")).returncode == 0
+    for student in ("ada", "bob"):
+        path = pinned.course.submission(student, pinned.module) / pinned.module.notebook.name
+        path.parent.mkdir(parents=True)
+        shutil.copy(small.course.submission(student, small.module) / small.module.notebook.name, path)
+    scheduler.start_worker("one", root=root)
+    done = subprocess.run(**command(pinned, "autograde", "alpha", "--scheduler", scheduler.address))
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads(done.stdout)["data"]
+    assert data["version"] and [row["points"] for row in data["students"]] == [19, 3]
 
 
 def test_every_worker_is_checked_and_one_without_a_sandbox_is_named(tmp_path):

@@ -49,9 +49,9 @@ class Cluster:
         return Sandbox(" and ".join(kinds))
 
     @contextmanager
-    def kit(self, project, catalog, module, *, sandbox, source=None):
+    def kit(self, project, catalog, module, *, sandbox, source=None, view=None):
         """The Kit, here and, as soon as they are asked for the first task, on the workers."""
-        with kits.make(project, catalog, module, sandbox=sandbox, source=source) as made:
+        with kits.make(project, catalog, module, sandbox=sandbox, source=source, view=view) as made:
             yield made
 
     def run(self, kit, tasks, *, jobs=1, cancel=None, on_cell=None):
