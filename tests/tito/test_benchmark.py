@@ -90,7 +90,8 @@ def test_what_misses_the_floor_ends_with_1_and_says_why(home, write):
 
 
 def test_what_is_disqualified_ends_with_1_and_says_why(home, write):
-    write({"division": "open", "changed": "everything"}, {name: np.zeros_like(array) for name, array in tiny_olympics.arrays().items()})
+    zeros = {name: np.zeros_like(array) for name, array in tiny_olympics.arrays().items()}
+    write({"division": "open", "changed": "everything"}, zeros)
     said = run(home, "run", "--json")
     assert said.exit_code == 1 and said.error["code"] == "disqualified"
     assert "gives the same outputs, whatever it is given" in said.error["message"]
