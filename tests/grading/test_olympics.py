@@ -276,6 +276,26 @@ def build(submission):
     assert found.status == "disqualified" and found.detail.startswith("works when it is not asked: ")
 
 
+def test_what_is_hidden_in_a_sandbox_is_noticed_too(run, project):
+    found = find.find(project, allow_none=True)
+    if found.kind != "bubblewrap":
+        pytest.skip("no bubblewrap on this machine")
+    spinning = (
+        entries.LENET
+        + """
+
+import subprocess, sys
+
+
+def build(submission):
+    subprocess.Popen([sys.executable, "-c", "import os\\nif not os.fork():\\n os.setsid()\\n while 1: pass"])
+    return Model(submission.arrays)
+"""
+    )
+    found = run(spinning, sandbox=found)
+    assert found.status == "disqualified" and found.detail.startswith("works when it is not asked: ")
+
+
 def test_answers_before_the_question_are_noticed(run):
     twice = (
         entries.LENET

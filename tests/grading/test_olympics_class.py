@@ -175,6 +175,22 @@ except OSError as error:
     assert "shut: " in detail, detail
 
 
+def test_the_seed_is_in_nothing_that_is_handed_out(small, enter, tmp_path):
+    enter("ada", {"division": "small"})
+    assert autograde(small).exit_code == 0
+    secret = seed_of(small).encode()
+    assert len(secret) == 32
+    assert typed(small.root, "init", tmp_path / "workspace").exit_code == 0
+    assert typed(small.root, "grade", "release", "alpha", "--force").exit_code in (0, 2, 3)
+    handed = [
+        *(tmp_path / "workspace").rglob("*"),
+        *small.course.release.rglob("*"),
+        *small.course.submitted.rglob("*"),
+    ]
+    files = [path for path in handed if path.is_file()]
+    assert len(files) > 10 and not any(secret in path.read_bytes() for path in files)
+
+
 def test_a_module_without_such_a_file_is_graded_as_before(small):
     path = small.root / "modules" / "01_alpha" / "module.toml"
     path.write_text(path.read_text(encoding="utf-8").replace('artifact = "submission.npz"\n', ""), encoding="utf-8")

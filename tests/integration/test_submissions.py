@@ -2,12 +2,14 @@
 
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,6 +242,14 @@ def test_the_rules_need_nothing_of_the_package():
     program = "import runpy, sys; runpy.run_path(sys.argv[1]); print('tinytorch' in sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-c", program, submissions.__file__], capture_output=True, check=True)
     assert done.stdout.strip() == b"False"
+
+
+def test_the_page_of_the_olympics_says_what_the_rules_say():
+    page = (Path(submissions.__file__).parents[1] / "docs" / "olympics.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", page, re.MULTILINE)
+    floor = lambda one: f"{100 * one.floor:g} % of" if one.quality == "accuracy" else f"a loss of {one.floor:g} nats"
+    assert [name for name, _ in rows] == list(DIVISIONS)
+    assert all(text.startswith(floor(DIVISIONS[name])) for name, text in rows)
 
 
 def test_the_limits_are_those_of_the_course():

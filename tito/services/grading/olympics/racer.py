@@ -36,6 +36,8 @@ class Racer:
         shown = {STADIUM: f"{SHOWN_AT}/stadium", **readable}
         command = [sys.executable, "-P", "-s", *program]
         self.process = sandbox.start(command, readable=shown, limits=limits)
+        # an engine's containers are not below the process that asked for them
+        self.is_watched = sys.platform == "linux" and sandbox.kind in ("bubblewrap", "none")
         self.pipe = Pipe(self.process.stdout.fileno(), self.process.stdin.fileno(), longest=MESSAGE)
 
     def __enter__(self):
@@ -80,7 +82,7 @@ class Racer:
 
     def processor_seconds(self):
         """What it has used of the processor with all that it started; None where the machine does not say."""
-        pids = proc.tree(self.process.pid) if sys.platform == "linux" else {}
+        pids = proc.tree(self.process.pid) if self.is_watched else {}
         return proc.processor_seconds(pids) if pids else None
 
     def _receive(self):
