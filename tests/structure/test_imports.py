@@ -73,7 +73,7 @@ def trees(folder):
 
 # engineering that notebooks use and no student writes
 PROVIDED = {"tinytorch.threads", "tinytorch.kernels", "tinytorch.checkpoints", "tinytorch.progress"}
-PROVIDED |= {"tinytorch.profiles", "tinytorch.submissions"}
+PROVIDED |= {"tinytorch.profiles", "tinytorch.submissions", "tinytorch.measuring"}
 
 
 def allowed_in_cells(module, catalog, is_exported):
