@@ -10,8 +10,11 @@ from tito.console import console, on_one_line
 from tito.errors import UsageError, WorkError
 
 Where = Annotated[
-    Path,
-    typer.Argument(metavar="PATH", help="A folder of submissions, an archive (.zip) from an LMS, or one notebook."),
+    Path | None,
+    typer.Argument(metavar="[PATH]", help="A folder of submissions, an archive (.zip) from an LMS, or one notebook."),
+]
+Exchange = Annotated[
+    bool, typer.Option("--exchange", help="What students submitted through nbgrader's exchange, as on a JupyterHub.")
 ]
 Only = Annotated[
     str | None,
@@ -34,12 +37,20 @@ def register(app):
     app.command("collect")(collect)
 
 
-def collect(path: Where, module: Only = None, student: Student = None, attempt: Attempt = None):
+def collect(
+    path: Where = None,
+    exchange: Exchange = False,
+    module: Only = None,
+    student: Student = None,
+    attempt: Attempt = None,
+):
     """Collect submissions. All attempts are kept, nothing is overwritten, and every file is reported."""
     from tito.services.grading.intake import collect as service
     from tito.services.grading.intake.attempts import POLICIES
 
     project, catalog = open_project()
+    if (path is None) != exchange:
+        raise UsageError("name what is to be collected, or give --exchange", "tito grade collect submissions.zip")
     if attempt is not None and attempt not in POLICIES:
         raise UsageError(f"--attempt is one of {', '.join(POLICIES)}", f"tito grade collect {path} --attempt latest")
     only = catalog.find(module) if module else None

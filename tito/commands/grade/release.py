@@ -19,8 +19,12 @@ def release(
     force: Annotated[
         bool, typer.Option(help="Replace a release that students may already have; keeps a backup.")
     ] = False,
+    exchange: Annotated[
+        bool, typer.Option("--exchange", help="Also put it into nbgrader's exchange, as on a JupyterHub.")
+    ] = False,
 ):
     """Make the notebooks for students, without answers, and tell nbgrader's gradebook."""
+    from tito.services.grading import outbound
     from tito.services.grading import release as service
 
     project, catalog = open_project()
@@ -28,10 +32,12 @@ def release(
         raise UsageError("name modules, or give --all", "tito grade release 9")
     chosen = list(catalog) if everything else find_modules(catalog, modules)
     done = service.release(project, catalog, chosen, force=force)
-    console.show({"releases": done}, lambda: _print(project, done))
+    put = outbound.put_out(project, chosen, force=force) if exchange else ()
+    data = {"releases": done, "exchange": put} if exchange else {"releases": done}
+    console.show(data, lambda: _print(project, done, put))
 
 
-def _print(project, done):
+def _print(project, done, put):
     points = {one.module: [f"{count:g}" for count in (one.points, one.withheld, one.written)] for one in done}
     rows = [(one.status, one.module, *points[one.module], project.relative(one.folder)) for one in done]
     console.table(["", "module", ">points", ">of these withheld", ">written", "folder"], rows)
@@ -42,3 +48,5 @@ def _print(project, done):
             console.line(f"the old release of {one.module} is {project.relative(one.kept)}")
         for warning in one.warnings:
             console.warn(warning)
+    for one in put:
+        console.line(f"{one.status} in the exchange: {one.folder or one.module}")

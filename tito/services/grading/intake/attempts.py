@@ -10,6 +10,7 @@ from tito.services.files import atomic_write, digest
 from tito.services.grading.intake.dates import read_time
 
 POLICIES = ("latest", "first", "best-before-due")
+SECRET = "submission_secret.txt"  # of an exchange: nbgrader makes of it under which name feedback is fetched
 STAMP = "%Y-%m-%d %H:%M:%S.%f UTC"  # as nbgrader writes and reads it
 
 
@@ -43,7 +44,7 @@ class Attempts:
         time = counting["time"] if counting else _write_time(self._stamp() or _changed(self.path))
         about = {**self._uncollected(), "time": time}
         if counting:
-            kept = ("name", "archive", "way", "lms", "lms_id")
+            kept = ("name", "archive", "way", "lms", "lms_id", "secret")
             about = {**{key: counting.get(key, "") for key in kept}, "time": time}
             counting["edited_as"] = own
         self._append(data, about, artifact)
@@ -56,7 +57,11 @@ class Attempts:
 
     def _uncollected(self):
         """What is known of a file that lay in nbgrader's folder before anything was collected."""
-        return {"name": f"{self.student}/{self.module.name}/{self.path.name}", "archive": "", "way": "folder"}
+        about = {"name": f"{self.student}/{self.module.name}/{self.path.name}", "archive": "", "way": "folder"}
+        secret = self.folder / SECRET
+        if secret.is_file():
+            about["secret"] = secret.read_text(encoding="utf-8", errors="replace").strip()
+        return about
 
     def before(self):
         """The attempts of which something is known, with a file in nbgrader's folder that none was made of yet."""
@@ -136,6 +141,10 @@ class Attempts:
             stamp.unlink(missing_ok=True)
         elif self._stamp() != time:
             atomic_write(stamp, time.strftime(STAMP) + "\n")
+        if chosen.get("secret"):
+            atomic_write(self.folder / SECRET, chosen["secret"])
+        else:
+            (self.folder / SECRET).unlink(missing_ok=True)
         for key in ("name", "archive", "time", "digest", "way", "lms", "lms_id"):
             self.entry[key] = chosen.get(key, "")
 

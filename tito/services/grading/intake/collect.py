@@ -4,14 +4,17 @@ Nothing is overwritten and nothing is lost: every attempt is kept (attempts.py),
 with the reason. Collecting the same files again changes nothing.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tito.errors import UsageError, changing
+from tito.errors import ProjectError, UsageError, changing
 from tito.services.grading.book.course import require_course
+from tito.services.grading.book.exchange import find_exchange
 from tito.services.grading.intake.archives import OTHER_ARCHIVES, first_names
 from tito.services.grading.intake.attempts import POLICIES, Attempts, attempt_digest
 from tito.services.grading.intake.dates import grant
+from tito.services.grading.intake.inbound import Inbound, holds_entries
 from tito.services.grading.intake.received import write_submissions
 from tito.services.grading.intake.sorting import Sorting, top
 
@@ -32,20 +35,48 @@ class Collected:
 
 
 def collect(project, catalog, path, *, module=None, student=None, attempt=None):
-    """Collect what is at `path`. Returns Collected.
+    """Collect what is at `path`, in nbgrader's exchange where it is None. Returns Collected.
 
     module: the only one to collect; also the one of a file that does not say. student: whose a file is that does not
     say. attempt: which of several attempts counts, one of POLICIES; kept for the modules that are collected.
     Raises UsageError where `path` cannot be submissions.
     """
     course = require_course(project)
-    _require_submissions(course, path)
     course.prepare()
+    path, inbound = _inbound(course, path)
+    _require_submissions(course, path)
     with course.locked(f"tito grade collect {path}"), course.drafts("collect") as drafts:
-        files = Sorting(course, catalog, module, student, first_names(path))
+        files = Sorting(course, catalog, module, student, first_names(path), inbound)
         files.take_in(path, drafts)
         with changing("run it again: what was collected stays, and the rest follows"):
             return _Placing(course, catalog, files, attempt).place()
+
+
+def _inbound(course, path):
+    """(path, what of it lies in nbgrader's exchange); path: what was named, None for the exchange itself."""
+    if path is not None and not holds_entries(path):
+        return path, Inbound(path, check_owner=True)
+    exchange = find_exchange(course)
+    if path is None:
+        path = _exchange_folder(course, exchange)
+    return path, Inbound(path, check_owner=exchange.check_owner and os.name == "posix")
+
+
+def _exchange_folder(course, exchange):
+    if exchange.folder is None:
+        root, submitted = course.label(course.root), course.label(course.submitted)
+        raise ProjectError(
+            "the exchange of this hub is no folder: nbgrader itself has to collect",
+            f"cd {root} && nbgrader collect M; then, back here: tito grade collect {submitted}",
+            code="exchange",
+        )
+    if not exchange.inbound.is_dir():
+        raise ProjectError(
+            f"{exchange.inbound} does not exist: nothing was released to the exchange",
+            "tito grade release M --exchange",
+            code="exchange",
+        )
+    return exchange.inbound
 
 
 def _require_submissions(course, path):
@@ -104,6 +135,7 @@ class _Placing:
                 "way": one.whose.way,
                 "lms": one.whose.lms,
                 "lms_id": one.whose.lms_id,
+                "secret": one.entry.secret if one.entry else "",
             }
             new[one.path] = (attempts.add(data, about, artifact), attempt_digest(data, artifact))
         self._let_count(attempts, module, student)

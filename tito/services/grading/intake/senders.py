@@ -22,6 +22,7 @@ BY_HAND = "by hand"
 WAYS = {
     "canvas": "from Canvas",
     "moodle": "from Moodle",
+    "exchange": "through nbgrader's exchange",
     "folder": "in a folder or an archive of the student's",
     "file": "as a file beside others",
     BY_HAND: "by hand, with --student",
@@ -33,7 +34,8 @@ SHORTEST_NUMBER = 5  # a shorter one inside a name is a version, a week or part 
 class Whose:
     """student: an id, "" where `reason` says why there is none; ambiguous: whether it could be several.
 
-    way: how it came: canvas, moodle, folder (or archive) of a student, file beside others, "by hand" with --student.
+    way: how it came: canvas, moodle, exchange (nbgrader's), folder (or archive) of a student, file beside others, "by
+    hand" with --student.
     lms: "late" where the LMS says so; order: (number of the submission, number of the resubmission) where the LMS
     numbers them. guessed: the id is made of a folder or file name. whole: what was collected is this student's whole.
     """

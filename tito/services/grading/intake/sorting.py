@@ -13,6 +13,7 @@ from tito.services.files import digest
 from tito.services.grading.intake.archives import walk
 from tito.services.grading.intake.attempts import Attempts, read_stamp
 from tito.services.grading.intake.dates import Dates
+from tito.services.grading.intake.inbound import LATER
 from tito.services.grading.intake.received import read_submissions
 from tito.services.grading.intake.recognise import ModuleFinder, is_artifact, is_notebook
 from tito.services.grading.intake.senders import BY_HAND, Senders, Whose, doubts
@@ -43,7 +44,8 @@ class FileRow:
 @dataclass(frozen=True)
 class Incoming:
     """A notebook that came in: where it was put for now, whose it is, and of which module. in_own: in an archive that
-    the student packed; archive: the first one on its path; artifact: where the file that came with it was put.
+    the student packed; archive: the first one on its path; artifact: where the file that came with it was put; entry:
+    of nbgrader's exchange, None elsewhere.
     """
 
     path: str
@@ -55,22 +57,27 @@ class Incoming:
     archive: str
     in_own: bool
     artifact: Path | None = None
+    entry: object = None
 
     @property
     def name(self):
         """The name under which it came in, without what was collected as a whole."""
+        if self.entry:  # whose folder has a time and random letters in its name
+            return f"{self.entry.user}/{self.module.name}/{PurePosixPath(self.path).name}"
         return self.path.partition("/")[2] or self.path
 
 
 class Sorting:
     """The files of one collect: `incoming` are those that have a student and a module, `rows` say what became of the
-    others, `others` are no notebooks. only: the module to collect, or None; names: see Senders.
+    others, `others` are no notebooks. only: the module to collect, or None; names: see Senders; inbound: what of it
+    lies in nbgrader's exchange.
     """
 
-    def __init__(self, course, catalog, only, student, names):
+    def __init__(self, course, catalog, only, student, names, inbound):
         self.course = course
         self.catalog = catalog
         self.only = only
+        self.inbound = inbound
         self.dates = Dates(course)
         self.roster = read_roster(course)
         self.records = read_submissions(course)
@@ -100,7 +107,7 @@ class Sorting:
                     self.stamps[str(PurePosixPath(file.path).parent)] = read_stamp(file.data.decode("utf-8", "replace"))
             elif file.refused:
                 self.report("refused", file.path, reason=file.refused)
-            elif is_notebook(file.path, file.data):
+            elif is_notebook(file.path, file.data) and not self._is_beside_in_exchange(file.path):
                 self._recognise(file, drafts / str(number))
             elif module := self._module_of_artifact(file.path):
                 self._recognise_artifact(file, module, drafts / str(number))
@@ -109,13 +116,17 @@ class Sorting:
         self.incoming = [one for one in self.incoming if not self._is_beside(one)]
         self._doubt_senders()
         self._doubt_times()
+        self._doubt_exchange()
         self._join_artifacts()
 
     def _recognise(self, file, draft):
-        whose = Whose(self.student, way=BY_HAND) if self.student else self.senders.whose(file.path)
+        entry = self.inbound.entry(file.path)
+        whose = self._whose(file.path, entry)
         by_content = self.modules.by_content(file.data)
-        found = by_content or self.modules.by_name(file.path) or self.only
+        found = by_content or (self._module(entry) if entry else self.modules.by_name(file.path)) or self.only
         reason, ambiguous = whose.reason, whose.ambiguous
+        if not reason and entry and found is not self._module(entry):
+            reason = f"was submitted as {entry.module}" + (f" and is a notebook of {found.name}" if found else "")
         if not reason and found is None:
             reason = "neither its cells nor its name say which module it is; give --module"
         if not reason and self.only and found.name != self.only.name:
@@ -131,8 +142,23 @@ class Sorting:
         archive = next((part for part in _prefixes(file.path) if part.lower().endswith(".zip")), "")
         # what a student packed says nothing about when it was handed in
         in_own = file.archive_time is not None and (whose.whole or whose.way == BY_HAND)
-        time = file.archive_time if in_own else file.time
-        self.incoming.append(Incoming(file.path, draft, digest(file.data), time, whose, found, archive, in_own))
+        time = entry.time if entry else file.archive_time if in_own else file.time
+        about = (draft, digest(file.data), time, whose, found, archive, in_own)
+        self.incoming.append(Incoming(file.path, *about, entry=entry))
+
+    def _whose(self, path, entry):
+        if self.student:
+            return Whose(self.student, way=BY_HAND)
+        return self.inbound.whose(entry, self.roster) if entry else self.senders.whose(path)
+
+    def _module(self, entry):
+        return next((module for module in self.catalog if module.name == entry.module), None)
+
+    def _is_beside_in_exchange(self, path):
+        """Whether a notebook lies beside the one that was to be submitted through the exchange."""
+        entry = self.inbound.entry(path)
+        module = self._module(entry) if entry else None
+        return module is not None and not entry.wants(path, module)
 
     def _module_of_artifact(self, path):
         """The module with whose notebook a file is handed in; None for what is handed in with none."""
@@ -142,7 +168,7 @@ class Sorting:
         return found[0] if len(found) == 1 and self.only in (None, found[0]) else None
 
     def _recognise_artifact(self, file, module, draft):
-        whose = Whose(self.student, way=BY_HAND) if self.student else self.senders.whose(file.path)
+        whose = self._whose(file.path, self.inbound.entry(file.path))
         if whose.reason:
             self.report("ambiguous" if whose.ambiguous else "refused", file.path, "", module.name, whose.reason)
             return
@@ -225,6 +251,19 @@ class Sorting:
             self.warnings.append(
                 f"{len(doubted)} times are those of the download, not of the submission: whether they are late is "
                 "known only where the LMS says so"
+            )
+
+    def _doubt_exchange(self):
+        """The time of an entry of the exchange is written by the student's own process."""
+        late = []
+        for one in self.incoming:
+            deadline = self.dates.deadline(one.module, one.whose.student) if one.entry else None
+            if deadline and one.time <= deadline.at < one.entry.changed - LATER:
+                late.append(one.whose.student)
+        if late:
+            self.warnings.append(
+                "the time stamp says in time, and the folder in the exchange was changed after the due date: "
+                f"{', '.join(sorted({*late}))}; look at it, unless the exchange was copied since"
             )
 
     def _stamp(self, one):

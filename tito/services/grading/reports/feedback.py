@@ -15,6 +15,7 @@ from tito.services.files import atomic_write
 from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
+from tito.services.grading.intake.attempts import SECRET
 from tito.services.grading.intake.received import Received
 from tito.services.grading.roster.class_list import find_student
 from tito.services.pages import render
@@ -68,12 +69,21 @@ def feedback(project, module, students=()):
         about = _Page(module, names[student], submission, record, node, received.late(student))
         target = course.feedback / student / module.name / f"{module.notebook.stem}.html"
         atomic_write(target, about.html())
+        _for_exchange(course.submission(student, module), target.parent)
         pages[student] = target
         scores[student] = record.submitted, submission.total, submission.scores
     history.publish(course, module, "feedback", scores)
     if not pages and not skipped:
         raise ProjectError(f"nothing of {module.name} is graded", f"tito grade autograde {module.name}")
     return Written(module.name, pages, _archive(course, module, names, received), skipped)
+
+
+def _for_exchange(submission, folder):
+    """Put beside a page what `nbgrader release_feedback` needs, where the submission came through the exchange."""
+    secret, stamp = submission / SECRET, submission / "timestamp.txt"
+    if secret.is_file() and stamp.is_file():
+        for path in (secret, stamp):
+            atomic_write(folder / path.name, path.read_bytes())
 
 
 def _archive(course, module, names, received):
