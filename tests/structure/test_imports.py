@@ -28,7 +28,7 @@ INSTALLED = {"packaging", "jinja2", "jupytext", "nbformat", "nbclient", "nbconve
 INSTALLED |= {"jupyter_client", "pygments"}
 # what nbgrader is made of: grading speaks its language
 JUPYTERLAB = {"jupyter_server", "jupyterlab", "traitlets"}  # of the two files that start it
-NBGRADERS = {"traitlets", "sqlalchemy", "alembic", "jupyter_server", "tornado", "jinja2", "bleach"}
+NBGRADERS = {"traitlets", "sqlalchemy", "alembic", "jupyter_core", "jupyter_server", "tornado", "jinja2", "bleach"}
 
 
 def imported(tree, package=""):
