@@ -298,7 +298,7 @@ ATTACKS = (
     *("home_folder", "source_folder", "gradebook_read", "gradebook_write", "environment", "host_described", "network"),
     *("doors_to_the_host", "fork_bomb", "memory_8_gb", "memory_in_children", "memory_searched", "disk", "open_files"),
     *("process_left_behind", "kill_everybody", "forged_results", "forged_results_in_an_answer", "interpreter_removed"),
-    *("import_of_the_answer", "import_of_the_reference", "closed_descriptors", "exit_of_the_process", "output_100_mb"),
+    *("import_of_the_reference", "closed_descriptors", "exit_of_the_process", "output_100_mb"),
     *("honest_reference", "honest_wrong", "honest_prints"),
 )
 
