@@ -134,6 +134,7 @@ def test_a_hidden_text_is_used_and_a_bad_setting_is_named(small, enter):
         path.write_text(text, encoding="utf-8")
         said = autograde(small, "--json")
         assert said.exit_code == 3 and message in said.error["message"]
+        assert said.document["data"]["students"][0]["student"] == "ada", "the scores are shown all the same"
     for content, message in (
         ("«»—" * 5_000, "of its characters are not among the 65"),
         ("To be.", "at least 5,000 are needed"),
@@ -173,6 +174,8 @@ except OSError as error:
     enter("ada", {"division": "small"}, code=spy)
     detail = olympics(autograde(small, "--json"))["ada"]["result"]["detail"]
     assert "shut: " in detail, detail
+    board = typed(small.root, "benchmark", "board").stdout
+    assert "could not be built" in board and "shut: " not in board, "it may have seen hidden data"
 
 
 def test_the_seed_is_in_nothing_that_is_handed_out(small, enter, tmp_path):

@@ -35,7 +35,8 @@ def run(division: Division = None, file: File = None):
     from tito.services.grading.olympics.rules import read_rules
 
     project, catalog = open_project()
-    result, kept = alone.run(project, catalog, division, file)
+    with console.progress("measuring"):
+        result, kept = alone.run(project, catalog, division, file)
     found, path = result.measured, project.relative(kept)
     entered = read_rules(project).DIVISIONS[found.division]
     data = {**results.as_data(result), "floor": entered.floor, "kept": path}
@@ -111,7 +112,9 @@ def _print_board(board, html):
     for ranking in board.rankings:
         division = ranking.division
         console.line(f"{division.name}: {division.title}{'' if ranking.official else ' (open, not official)'}")
-        console.table([*TITLES, ""], [row(place, division) for place in ranking.places])
+        console.table([*TITLES, ""], [row(place, ranking) for place in ranking.places])
+        if division.name in ("fast", "tokens"):
+            console.line("ranked by the ratio; where intervals overlap, the order is not decided")
         console.line()
     if not board.rankings:
         console.line("nothing that was measured is in this folder")

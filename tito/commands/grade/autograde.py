@@ -10,7 +10,7 @@ import typer
 from tito.commands.context import Name, open_project
 from tito.commands.grade.worker_check import OpenScheduler
 from tito.console import console
-from tito.errors import UsageError, WorkError
+from tito.errors import TitoError, UsageError, WorkError
 
 Students = Annotated[
     list[str] | None, typer.Option("--student", metavar="STUDENT", help="Grade this student only; may be repeated.")
@@ -78,7 +78,12 @@ def autograde(
         bar = Bar(advance, title) if advance else None
         calls = {"on_done": bar and bar.done, "on_cell": bar and bar.cell}
         outcome = run(project, catalog, found, options, executor=executor, **calls)
-    olympics = _measured(project, catalog, found, options) if found.artifact and outcome.rows else None
+    olympics, problem = None, None
+    if found.artifact and outcome.rows:
+        try:
+            olympics = _measured(project, catalog, found, options)
+        except TitoError as error:  # the scores are there all the same
+            problem = error
     refused = executor.refused if executor else {}
     data = {**_data(outcome), "refused_workers": refused}
     if olympics is not None:
@@ -91,6 +96,8 @@ def autograde(
             f"tito doctor; then again: tito grade autograde {found.name}",
             code="ungraded",
         )
+    if problem is not None:
+        raise problem
 
 
 def _measured(project, catalog, module, options):

@@ -88,10 +88,14 @@ def _key(division):
     return lambda result: figure(result.measured)
 
 
-def row(place, division):
-    """The texts of a Place under TITLES, and why it is not ranked."""
-    one = place.result.measured
-    said = one.detail if place.place is None else ""
+def row(place, ranking):
+    """The texts of a Place under TITLES, and why it is not ranked.
+
+    On a class's board without what the student's own program said: it has seen hidden data.
+    """
+    one, division = place.result.measured, ranking.division
+    reason = one.detail.partition(": ")[0] if ranking.official else one.detail
+    said = reason if place.place is None else ""
     number = f"{place.place}" if place.place else "–"
     return [
         number,
@@ -131,7 +135,7 @@ def write_page(board, path):
         {
             "division": ranking.division,
             "official": ranking.official,
-            "rows": [row(place, ranking.division) for place in ranking.places],
+            "rows": [row(place, ranking) for place in ranking.places],
         }
         for ranking in board.rankings
     ]
