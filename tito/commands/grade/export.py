@@ -10,6 +10,8 @@ from tito.commands.context import Names, find_modules, open_project
 from tito.console import console
 from tito.errors import UsageError
 
+NAMED = 20  # students that a line names
+
 
 class Form(enum.StrEnum):
     CSV = "csv"
@@ -41,6 +43,9 @@ Output = Annotated[
 Zero = Annotated[
     bool, typer.Option("--missing-as-zero", help="Write 0 where nothing was submitted (default: an empty field).")
 ]
+Total = Annotated[
+    bool, typer.Option("--total", help="The sums of the term, by [tool.tito.grading], of these modules (default: all).")
+]
 Without = Annotated[list[str] | None, typer.Option(metavar="STUDENT", help="Leave this student out; may be repeated.")]
 
 
@@ -59,15 +64,20 @@ def export(
     column: Column = None,
     scale: Scale = False,
     replace_comments: ReplaceComments = False,
+    total: Total = False,
 ):
-    """Write scores as CSV. Refuses while a submission is ungraded."""
+    """Write scores, or sums of the term, as CSV. Refuses while a submission is ungraded."""
     from tito.services.grading.reports.score_tables import export as write
     from tito.services.grading.reports.score_tables import released
 
     project, catalog = open_project()
-    if bool(modules) == everything:
+    if bool(modules) == everything and (modules or not total):
         raise UsageError("name the modules, or --all", "tito grade export --help")
-    wanted = released(project, catalog) if everything else find_modules(catalog, modules)
+    wanted = find_modules(catalog, modules) if modules else released(project, catalog)
+    if total:
+        fill_options = (column, scale, replace_comments, missing_as_zero, tuple(without or ()))
+        _export_totals(project, catalog, wanted, into, form.value, output, fill_options)
+        return
     if into or form is Form.MOODLE or column or scale or replace_comments:
         options = (column, scale, replace_comments, missing_as_zero, tuple(without or ()))
         _fill(project, wanted, into, form, output, options)
@@ -86,6 +96,46 @@ def export(
         "warnings": list(done.warnings),
     }
     console.show(data, lambda: _print(done, output))
+
+
+def _export_totals(project, catalog, wanted, into, form, output, options):
+    from tito.services.grading.reports import total_tables
+    from tito.services.grading.reports.filling import FillOptions
+
+    done = total_tables.export_totals(
+        project, catalog, wanted, form=form, into=into, output=output, options=FillOptions(*options)
+    )
+    data = {
+        "modules": [module.name for module in wanted],
+        "format": form,
+        "output": str(output) if output else None,
+        "text": None if output else done.text,
+        "totals": {student: total_tables.as_data(summed) for student, summed in done.sums.items()},
+        "not_counted_yet": done.open,
+        "without": list(done.without),
+        "waiting_for_a_person": done.waiting,
+        "warnings": list(done.warnings),
+    }
+    console.show(data, lambda: _print_totals(done, output))
+
+
+def _print_totals(done, output):
+    for warning in done.warnings:
+        console.warn(warning)
+    if done.without:
+        console.warn(f"left out: {', '.join(done.without)}")
+    if done.open:
+        some = ", ".join(f"{student} ({', '.join(names)})" for student, names in list(done.open.items())[:NAMED])
+        console.warn(
+            f"not handed in, with no due date that is over, and left out of the sum of {some}; to count them as 0: "
+            "--missing-as-zero"
+        )
+    if done.waiting:
+        console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
+    if output:
+        console.line(f"{output}: {len(done.sums)} sums")
+    else:
+        console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
 
 
 def _print(done, output):

@@ -48,11 +48,6 @@ class Submission:
         return [grade.name for grade in self.grades.values() if grade.waiting]
 
     @property
-    def total(self):
-        """The points that count, the penalty for lateness taken off."""
-        return max(0.0, self.points - self.penalty)
-
-    @property
     def scores(self):
         """{name of a graded cell: its points}"""
         return {name: grade.points for name, grade in self.grades.items()}
@@ -138,6 +133,12 @@ def require_assignment(course, module):
                 f"tito grade release {module.name}",
                 code="not-released",
             ) from None
+
+
+def worth(course, module):
+    """All points of `module`, those of answers in words included."""
+    with course.open_gradebook() as book:
+        return book.find_assignment(module.name).max_score
 
 
 def recorded_students(course, module):

@@ -17,6 +17,8 @@ from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import counted
 from tito.services.grading.intake.attempts import SECRET
 from tito.services.grading.intake.received import Received
+from tito.services.grading.reports.lateness import Lateness
+from tito.services.grading.reports.term import TermSoFar
 from tito.services.grading.roster.class_list import find_student
 from tito.services.pages import render
 from tito.services.words import duration, number
@@ -52,7 +54,8 @@ def feedback(project, module, students=()):
     versions.Versions(course, module).require_settled()
     names, received = gradebook.students(course), Received(course, module)
     students = {find_student(course, text, also=names) for text in students}
-    pages, skipped, scores = {}, {}, {}
+    pages, skipped, scores, lateness = {}, {}, {}, Lateness(course)
+    so_far = TermSoFar(course, module) if lateness.rules.stated else None
     for submission in gradebook.submissions(course, module):
         student = submission.student
         if students and student not in students:
@@ -66,12 +69,13 @@ def feedback(project, module, students=()):
             skipped[student] = f"{project.relative(graded)} is missing"
             continue
         node = notebooks.load(project, graded).node
-        about = _Page(module, names[student], submission, record, node, received.late(student))
+        penalty, days = lateness.penalty(module, submission), lateness.of(student, module)
+        about = _Page(module, names[student], submission, record, node, received.late(student), penalty, days, so_far)
         target = course.feedback / student / module.name / f"{module.notebook.stem}.html"
         atomic_write(target, about.html())
         _for_exchange(course.submission(student, module), target.parent)
         pages[student] = target
-        scores[student] = record.submitted, submission.total, submission.scores
+        scores[student] = record.submitted, about.total, submission.scores
     history.publish(course, module, "feedback", scores)
     if not pages and not skipped:
         raise ProjectError(f"nothing of {module.name} is graded", f"tito grade autograde {module.name}")
@@ -116,8 +120,9 @@ def _name_in_archive(incoming, student, taken):
 class _Page:
     """The page of one student."""
 
-    def __init__(self, module, student, submission, record, node, late):
+    def __init__(self, module, student, submission, record, node, late, penalty, late_days, so_far):
         self.module, self.student, self.submission, self.node, self.late = module, student, submission, node, late
+        self.penalty, self.late_days, self.so_far = penalty, late_days, so_far
         self.result = record.result
         self.second_try = record.recorded == "second"
         self.by_question = {}
@@ -135,6 +140,11 @@ class _Page:
         first = next((index for index, cell in cells if notebooks.grade_id(cell) in withheld), len(self.node.cells))
         return {index: text for index, text in self.result.outputs.items() if index < first}
 
+    @property
+    def total(self):
+        """The points that count, the penalty for lateness taken off."""
+        return max(0.0, self.submission.points - self.penalty)
+
     def html(self):
         result, written = self.result, [cell for cell in self.node.cells if notebooks.is_written(cell)]
         return render(
@@ -147,6 +157,7 @@ class _Page:
             changes=result.warnings,
             second_try=self._second_try(),
             overview=self._overview(),
+            term=self._term() if self.so_far else None,
             questions=[
                 self._question(notebooks.grade_id(cell), index, cell)
                 for index, cell in enumerate(self.node.cells)
@@ -163,15 +174,25 @@ class _Page:
             ("Module", self.module.name),
             ("Points", f"{number(grades.points)} of {number(grades.max_points)}"),
         ]
-        if grades.penalty:
-            total = max(0, grades.points - grades.penalty)
-            pairs.append(("Penalty for lateness", f"{number(grades.penalty)} points; {number(total)} remain"))
+        if self.penalty:
+            remain = f"{number(self.penalty)} points; {number(self.total)} remain"
+            pairs.append(("Penalty for lateness", remain))
         if self.late:
             pairs.append(("Late by", duration(self.late)))
+        if self.late_days.slip:
+            pairs.append(("Slip days spent on it", f"{self.late_days.slip}, of {self.late_days.days} days late"))
         if grades.waiting:
             count = len(grades.waiting)
             pairs.append(("Still open", f"{count} answer{'s' if count > 1 else ''} that a person has to look at"))
         return pairs
+
+    def _term(self):
+        """The sum of all that was published until now, and how it comes about."""
+        found, rules = self.so_far.of(self.student.id, self.total), self.so_far.term.rules
+        pairs = [("The sum so far", "" if found.percent is None else f"{number(found.percent)} %")]
+        if rules.slip_days:
+            pairs.append(("Slip days", f"{found.slip_days} of {rules.slip_days} spent"))
+        return {"terms": pairs, "rows": self.so_far.rows(found)}
 
     def _second_try(self):
         if self.result.second_points <= self.result.points:

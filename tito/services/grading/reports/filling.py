@@ -12,7 +12,7 @@ from tito.services.files import atomic_write
 from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.received import read_submissions
 from tito.services.grading.reports.canvas import CANVAS_ID, POINTS, assignment_column
-from tito.services.grading.reports.standing import require_graded, standings
+from tito.services.grading.reports.standing import publish, require_graded, standings
 from tito.services.grading.roster.class_list import (
     CANVAS_IDENTITY,
     CANVAS_TEST_STUDENTS,
@@ -81,6 +81,14 @@ def fill(project, module, path, *, form, output=None, options=None):
     without = {find_student(course, text, also=everyone) for text in options.without}
     found = {one.student.id: one for one in found if one.student.id not in without}
     require_graded(module, found.values())
+    done = put_into(course, module, found, without, path, form=form, output=output, options=options)
+    if output:
+        publish(course, module, f"export {form} --into", found.values())
+    return done
+
+
+def put_into(course, module, found, without, path, *, form, output, options):
+    """Put the points of `found`, {student: Standing}, into the file at `path`; as fill."""
     sheet = read_sheet(path)
     filling = {"canvas": _Canvas, "moodle": _Moodle}[form](course, module, sheet, options, found, without)
     filling.fill()

@@ -7,7 +7,9 @@ from statistics import median
 from tito.services.files import atomic_write
 from tito.services.grading.book.course import require_course
 from tito.services.grading.book.results import STATUSES, counted
+from tito.services.grading.reports.rules import read_rules
 from tito.services.grading.reports.standing import standings
+from tito.services.grading.reports.term import DROPPED, TermSoFar
 from tito.services.pages import render
 from tito.services.words import duration, number
 
@@ -43,6 +45,7 @@ def report(project, module, output=None):
             _messages(scored),
             _written(scored),
             _times(scored),
+            _term(course, module, found),
             _open_ones(found),
         ],
     )
@@ -218,6 +221,23 @@ def _times(scored):
         ("Slowest", f"{seconds[-1]:.1f} s ({slowest})"),
     ]
     return _section("Time to grade a submission", terms=pairs)
+
+
+def _term(course, module, found):
+    """The sums of what was published until now, where the course says how a term is summed up."""
+    if not read_rules(course.project).stated:
+        return _section()
+    so_far = TermSoFar(course, module)
+    sums = [(one.student.name, so_far.of(one.student.id)) for one in found]
+    percents = [summed.percent for _, summed in sums if summed.percent is not None]
+    rows = [
+        [name, "" if summed.percent is None else f"{number(summed.percent)} %", summed.slip_days,
+         ", ".join(summed.names(DROPPED))]
+        for name, summed in sums
+    ]  # fmt: skip
+    half = f"; the median is {number(median(percents))} %" if percents else ""
+    caption = f"Sums of all that was published so far{half}"
+    return _section("The term so far", caption, ["Student", ">Sum", ">Slip days spent", "Left out"], rows)
 
 
 def _open_ones(found):

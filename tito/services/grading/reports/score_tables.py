@@ -128,7 +128,7 @@ def _student_rows(module, found, missing_as_zero):
             *row,
             one.points,
             submission.max_points,
-            submission.penalty,
+            one.penalty,
             sum(grade.auto or 0 for grade in grades if not grade.written),
             result.points,
             result.second_points,

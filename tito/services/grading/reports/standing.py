@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tito.errors import WorkError
 from tito.services.grading.book import gradebook, history, records, versions
 from tito.services.grading.intake.received import Received, submitted_notebook
+from tito.services.grading.reports.lateness import Lateness
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class Standing:
     """One student in one module. status: as in results.STATUSES, or "waiting" for a submission that was not
     autograded as it is now.
 
-    submission: as the gradebook has it, None where it has none; record: tito's, None likewise; late: seconds or None.
+    submission: as the gradebook has it, None where it has none; record: tito's, None likewise; late: seconds or None;
+    penalty: the points that lateness takes.
     """
 
     student: gradebook.Student
@@ -20,13 +22,14 @@ class Standing:
     submission: gradebook.Submission | None
     record: records.ScoreRecord | None
     late: float | None
+    penalty: float = 0.0
 
     @property
     def points(self):
         """What counts, the penalty for lateness taken off; None where there is no score."""
         if self.submission is None:
             return None
-        return self.submission.total
+        return max(0.0, self.submission.points - self.penalty)
 
 
 def standings(course, module):
@@ -36,14 +39,16 @@ def standings(course, module):
     received = Received(course, module)
     students = gradebook.students(course)
     recorded = {one.student: one for one in gradebook.submissions(course, module)}
-    found = []
+    lateness, found = Lateness(course), []
     for name in sorted({*received.students(), *recorded}):
         record = records.read_record(course, module, name)
         path = submitted_notebook(course, module, name)
         status = _status(record, path)
         late = received.late(name) if path else None
         submission = recorded.get(name) if status not in ("missing", "waiting", "ungraded") else None
-        found.append(Standing(students.get(name, gradebook.Student(name)), status, submission, record, late))
+        penalty = lateness.penalty(module, submission) if submission else 0.0
+        student = students.get(name, gradebook.Student(name))
+        found.append(Standing(student, status, submission, record, late, penalty))
     return found
 
 
