@@ -81,6 +81,18 @@ def test_a_file_without_its_notebook_is_named(week, tmp_path):
     assert reasons(said) == {"ada_1_2_submission.npz": ("refused", "came without alpha_dev.ipynb")}
 
 
+def test_a_file_that_lay_there_alone_is_kept(week, tmp_path):
+    week.tito("collect", zipped(tmp_path / "0.zip", ("bob_1_1_alpha_dev.ipynb", week.notebook())))
+    alone = week.course.submitted / "ada" / "01_alpha" / "submission.npz"
+    alone.parent.mkdir(parents=True)
+    alone.write_bytes(SECOND)
+    archive = zipped(tmp_path / "c.zip", ("ada_2_1_alpha_dev.ipynb", week.notebook()))
+    said = week.tito("collect", archive)
+    assert said.exit_code == 0, said.stdout + said.stderr
+    assert not alone.exists(), said.stdout
+    assert SECOND in week.everything().values()
+
+
 def test_in_folders_each_notebook_has_the_file_beside_it(week, tmp_path):
     archive = zipped(
         tmp_path / "c.zip",

@@ -434,6 +434,12 @@ def test_times_from_which_no_ratio_follows(times):
         timing.compare(times, [1.0] * len(times))
 
 
+def test_a_machine_on_which_nothing_can_be_read_is_not_the_students_fault(run, monkeypatch):
+    monkeypatch.setattr("tito.services.grading.olympics.measure._Race._pair", lambda self, *_, first: None)
+    found = run(entries.LENET)
+    assert found.status == "not measured" and "run it again when it is quieter" in found.detail
+
+
 # The hidden data.
 
 

@@ -7,7 +7,7 @@ import typer
 
 from tito.commands.context import open_project
 from tito.console import console
-from tito.errors import WorkError
+from tito.errors import ProjectError, WorkError
 
 Division = Annotated[
     str | None, typer.Argument(metavar="[DIVISION]", help="small, fast, tokens or open; else what the file names.")
@@ -43,7 +43,8 @@ def run(division: Division = None, file: File = None):
     console.show(data, lambda: _print_result(result, entered, path))
     if found.status != "ranked":
         message = f"{found.division}: {found.status}: {found.detail}"
-        raise WorkError(message, HINTS.get(found.status, ""), code=found.status.replace(" ", "-"), data=data)
+        kind = ProjectError if found.status == "not measured" else WorkError
+        raise kind(message, HINTS.get(found.status, ""), code=found.status.replace(" ", "-"), data=data)
 
 
 def _print_result(result, division, path):

@@ -131,6 +131,7 @@ class Attempts:
 
     def place(self, chosen):
         """Let `chosen` count: in nbgrader's folder with its time, and in the record."""
+        self._keep_what_lies_alone()
         self._put(self.path, chosen["file"])
         if chosen.get("artifact"):
             self._put(self.artifact, chosen["artifact"])
@@ -147,6 +148,15 @@ class Attempts:
             (self.folder / SECRET).unlink(missing_ok=True)
         for key in ("name", "archive", "time", "digest", "way", "lms", "lms_id"):
             self.entry[key] = chosen.get(key, "")
+
+    def _keep_what_lies_alone(self):
+        """Keep the second file where it is of no attempt: it lay there without a notebook."""
+        if self.artifact is None or not self.artifact.is_file():
+            return
+        data = self.artifact.read_bytes()
+        kept = ((self.course.root / one["artifact"]).read_bytes() for one in self.list if one.get("artifact"))
+        if data not in kept:
+            self._keep(f"000_{digest(data)[:12]}{self.artifact.suffix}", data)
 
     def _put(self, path, kept):
         data = (self.course.root / kept).read_bytes()
