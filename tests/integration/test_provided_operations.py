@@ -1,6 +1,7 @@
 """The provided kernels of a GPT: the student's numbers and PyTorch's, forward and backward, and asked for only."""
 
 import copy
+import pickle
 import subprocess
 import sys
 
@@ -273,9 +274,10 @@ def test_a_gpt_is_switched_to_the_provided_kernels_and_back(small_blocks):
     assert sorted(model.state_dict()) == names
     assert isinstance(model, GPT)
     assert str(model) == str(other)
-    copied = copy.deepcopy(model)
-    assert copied.kernels == "fast"
-    np.testing.assert_array_equal(copied(ids[:, :-1]).numpy(), model(ids[:, :-1]).numpy())
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert [type(copied), copied.kernels] == [type(model), "fast"]
+        assert copied.tokens.weight is not model.tokens.weight
+        np.testing.assert_array_equal(copied(ids[:, :-1]).numpy(), model(ids[:, :-1]).numpy())
 
 
 def test_half_of_a_model_can_be_switched():

@@ -71,14 +71,27 @@ def let_choose(name):
 
 @functools.cache
 def choosing(kind, name):
-    """A class of layers `kind`, with `kernels`, the name of the engine by which its forward runs."""
+    """A class of layers `kind`, with `kernels`, the name of the engine by which its forward runs.
+
+    name: the operation whose module has the class, or a class that it is made of.
+    """
+    for one, (module, _) in OPERATIONS.items():
+        if f"tinytorch.core.{module}" in sys.modules:
+            let_choose(one)
 
     def forward(self, *inputs, **settings):
         with running(self.kernels):
             return kind.forward(self, *inputs, **settings)
 
     same = {one: getattr(kind, one) for one in ("__module__", "__qualname__", "__doc__")}
-    return type(kind.__name__, (kind,), {**same, "forward": forward, "engines": TABLES[name], "kernels": PLAIN})
+    own = {"engines": TABLES[name], "kernels": PLAIN, "forward": forward}
+    own["__reduce__"] = lambda self: (_empty, (kind, name), vars(self))  # pickle finds no class of that name
+    return type(kind.__name__, (kind,), same | own)
+
+
+def _empty(kind, name):
+    made = choosing(kind, name)
+    return made.__new__(made)
 
 
 def choosing_layers(model):
@@ -86,9 +99,6 @@ def choosing_layers(model):
     for layer in model.modules():
         homes = [HOMES[base.__module__] for base in type(layer).__mro__ if base.__module__ in HOMES]
         if homes and not hasattr(layer, "engines"):
-            for name, (module, _) in OPERATIONS.items():
-                if f"tinytorch.core.{module}" in sys.modules:
-                    let_choose(name)
             layer.__class__ = choosing(type(layer), homes[0])
 
 
