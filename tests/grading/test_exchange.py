@@ -184,6 +184,20 @@ def test_what_does_not_belong_into_a_submission(week, hub):
     assert said.document["data"]["ignored"] == 4, "the copy, and the secrets"
 
 
+def test_a_second_file_of_a_module_comes_with_its_own_attempt(week, hub):
+    path = week.root / "modules" / "01_alpha" / "module.toml"
+    path.write_text('artifact = "submission.npz"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    hub.settings(ANYBODY)
+    for day, letter in ((25, b"PK first"), (26, b"PK second")):
+        folder = hub.entry("ana", f"2026-11-{day} 10:00:00.000000 UTC", week.notebook(mark=f"day {day}"))
+        (folder / "submission.npz").write_bytes(letter)
+    assert week.tito("collect", "--exchange", "--attempt", "first").exit_code == 0
+    assert (week.course.submission("ana", week.alpha) / "submission.npz").read_bytes() == b"PK first"
+    assert week.tito("collect", "--exchange", "--attempt", "latest").exit_code == 0
+    assert (week.course.submission("ana", week.alpha) / "submission.npz").read_bytes() == b"PK second"
+    assert week.submitted("ana") == week.notebook(mark="day 26")
+
+
 def test_a_time_stamp_that_the_file_system_contradicts_is_named(week, hub):
     hub.settings(ANYBODY)
     due = (datetime.now(UTC) - timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M")

@@ -13,6 +13,11 @@ def duration(seconds):
     return " ".join(said[:2]) or "0 s"
 
 
+def count(number, thing):
+    """How many of a thing: 1 answer, 2 answers."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def number(value):
     """A number as people write it: at most two decimals."""
     return "" if value is None else f"{round(float(value), 2):g}"

@@ -179,6 +179,8 @@ def _fill(project, modules, into, form, output, options):
 
 
 def _print_filled(done, output):
+    from tito.services.words import count
+
     for warning in done.warnings:
         console.warn(warning)
     if done.waiting:
@@ -189,4 +191,5 @@ def _print_filled(done, output):
     rows = [(str(one.line), one.student, one.column, one.before, one.after) for one in done.changed]
     if rows:
         console.table([">line", "student", "column", ">before", "after"], rows)
-    console.line(f"{output}: {done.rows} students, {len(done.changed)} cells changed; {done.missing} missing")
+    students, cells = count(done.rows, "student"), count(len(done.changed), "cell")
+    console.line(f"{output}: {students}, {cells} changed; {done.missing} missing")

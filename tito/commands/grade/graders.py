@@ -120,6 +120,8 @@ def export(
 
 
 def _print_export(done, output, module):
+    from tito.services.words import count
+
     if done.stale:
         console.warn(
             f"left out, since what was handed in is newer than the score: {', '.join(done.stale)}; "
@@ -128,7 +130,7 @@ def _print_export(done, output, module):
     if not output:
         console.line(done.data.decode("utf-8-sig").replace("\r\n", "\n").rstrip("\n"))
         return
-    console.line(f"{output}: {len(done.rows)} answers")
+    console.line(f"{output}: {count(len(done.rows), 'answer')}")
     if done.rows:
         console.line(f"next: fill in points and comment, then tito grade written import {module.name} {output}")
 
@@ -152,7 +154,7 @@ def import_written(module: Name, file: File):
 
 
 def _print_import(done, module):
-    from tito.services.words import number
+    from tito.services.words import count, number
 
     rows = [
         (one.who, one.question, number(one.before), number(one.after), "comment" if one.commented else "")
@@ -160,7 +162,8 @@ def _print_import(done, module):
     ]
     if rows:
         console.table(["", "question", ">before", ">points", ""], rows)
-    console.line(f"{done.rows} answers, {len(done.changes)} changed; {done.open} without points in the file")
+    answers = count(done.rows, "answer")
+    console.line(f"{answers}, {len(done.changes)} changed; {done.open} without points in the file")
     if done.closed:
         console.line(f"requests closed by this: {', '.join(map(str, done.closed))}")
     if done.changes:
