@@ -143,7 +143,7 @@ def build(submission):
     return model
 """
     found = run(nearest, "small", {"table": images.reshape(-1, 64), "labels": labels}, readings=4)
-    assert found.status == "below the floor" and found.detail == "its accuracy has to be at least 0.9"
+    assert found.status == "below the floor" and found.detail == "its accuracy has to be at least 90 %"
 
 
 def test_what_an_edited_manifest_claims_counts_for_nothing(run):

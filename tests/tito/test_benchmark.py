@@ -63,7 +63,7 @@ def test_a_submission_is_measured_and_the_board_ranks_it(home, write, tmp_path):
 
     board = run(home, "board", "--html", tmp_path / "board.html")
     assert board.exit_code == 0, board.stderr
-    assert "small: the smallest file (open, not official)" in board.stdout
+    assert "small: the smallest file (not official)" in board.stdout
     assert "a place is no grade" in board.stdout
     page = (tmp_path / "board.html").read_text(encoding="utf-8")
     assert "eyes &lt;b&gt;" in page and "not official" in page and f"{len(data):,} bytes" in page
@@ -82,11 +82,11 @@ def test_what_misses_the_floor_ends_with_1_and_says_why(home, write):
     said = run(home, "run", "--json")
     assert said.exit_code == 1
     assert said.error["code"] == "below-the-floor"
-    assert said.error["message"] == "small: below the floor: its accuracy has to be at least 0.9"
+    assert said.error["message"] == "small: below the floor: its accuracy has to be at least 90 %"
     assert said.document["data"]["quality"] < 0.9
     assert "to be ranked: at least 90 %" in run(home, "run").stdout
     board = run(home, "board")
-    assert "–" in board.stdout and "its accuracy has to be at least 0.9" in board.stdout
+    assert "–" in board.stdout and "its accuracy has to be at least 90 %" in board.stdout
 
 
 def test_what_is_disqualified_ends_with_1_and_says_why(home, write):

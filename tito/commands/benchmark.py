@@ -108,12 +108,12 @@ def show_board(folder: Folder = None, html: Page = None):
 
 
 def _print_board(board, html):
-    from tito.services.grading.olympics.board import TITLES, row
+    from tito.services.grading.olympics.board import table
 
     for ranking in board.rankings:
         division = ranking.division
-        console.line(f"{division.name}: {division.title}{'' if ranking.official else ' (open, not official)'}")
-        console.table([*TITLES, ""], [row(place, ranking) for place in ranking.places])
+        console.line(f"{division.name}: {division.title}{'' if ranking.official else ' (not official)'}")
+        console.table(*table(ranking))
         if division.name in ("fast", "tokens"):
             console.line("ranked by the ratio; where intervals overlap, the order is not decided")
         console.line()

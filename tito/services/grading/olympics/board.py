@@ -11,6 +11,7 @@ from tito.services.grading.olympics import alone, class_run, results
 from tito.services.grading.olympics.rules import read_rules
 
 TITLES = ["place", "who", "title", ">figure", ">quality", ">of the reference's time", ">raw", ">pipe", ">bytes"]
+TITLES += ["why not ranked"]
 
 
 @dataclass(frozen=True)
@@ -88,23 +89,25 @@ def _key(division):
     return lambda result: figure(result.measured)
 
 
-def row(place, ranking):
-    """The texts of a Place under TITLES, and why it is not ranked.
+def table(ranking):
+    """(titles, rows of texts) of a Ranking; without the columns in which nothing stands."""
+    rows = [_row(place, ranking) for place in ranking.places]
+    titles = [title.replace("quality", ranking.division.quality) for title in TITLES]
+    filled = [number for number in range(len(TITLES)) if any(row[number] for row in rows)]
+    return [titles[number] for number in filled], [[row[number] for number in filled] for row in rows]
+
+
+def _row(place, ranking):
+    """The texts of a Place under TITLES.
 
     On a class's board without what the student's own program said: it has seen hidden data.
     """
     one, division = place.result.measured, ranking.division
     reason = one.detail.partition(": ")[0] if ranking.official else one.detail
+    who = place.result.who or place.result.at[:16].replace("T", " ")
+    size = "" if division.name == "small" and one.timing else f"{one.bytes:,}"  # which is its figure
     said = reason if place.place is None else ""
-    number = f"{place.place}" if place.place else "–"
-    return [
-        number,
-        place.result.who or place.result.at[:16],
-        one.title,
-        *_figures(one, division),
-        f"{one.bytes:,}",
-        said,
-    ]
+    return [f"{place.place or '–'}", who, one.title, *_figures(one, division), size, said]
 
 
 def _figures(one, division):
@@ -131,13 +134,5 @@ def shown_quality(one, division):
 
 def write_page(board, path):
     """Write the board as one HTML file."""
-    rankings = [
-        {
-            "division": ranking.division,
-            "official": ranking.official,
-            "rows": [row(place, ranking) for place in ranking.places],
-        }
-        for ranking in board.rankings
-    ]
-    titles = [title.lstrip(">") for title in TITLES]
-    atomic_write(path, pages.render("board.html", title="Olympics", titles=titles, rankings=rankings, board=board))
+    rankings = [(ranking, *table(ranking)) for ranking in board.rankings]
+    atomic_write(path, pages.render("board.html", title="Olympics", rankings=rankings, board=board))

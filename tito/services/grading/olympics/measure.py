@@ -149,8 +149,9 @@ def measure(rules, division, entry, track, sandbox, *, official=False, yardstick
 
 
 def _floor(division):
-    most = "at least" if division.quality == "accuracy" else "at most"
-    return f"its {division.quality} has to be {most} {division.floor:g}"
+    if division.quality == "accuracy":
+        return f"its accuracy has to be at least {100 * division.floor:g} %"
+    return f"its loss has to be at most {division.floor:g} nats"
 
 
 @contextlib.contextmanager
