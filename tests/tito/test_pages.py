@@ -79,7 +79,9 @@ def test_a_milestones_report_escapes_what_it_is_given():
     from milestones import report
 
     metrics = {
-        "asserts": [{"reached": True, "metric": HOSTILE, "words": HOSTILE, "value": 1}],
+        "asserts": [
+            {"outcome": "reached", "reached": True, "metric": HOSTILE, "words": HOSTILE, "value": 1, "interval": None}
+        ],
         "about": [HOSTILE], "milestone": HOSTILE,
         "results": {HOSTILE: 1234.5}, "setting": {HOSTILE: HOSTILE}, "reached": True, "data": HOSTILE, "seed": 0,
     }  # fmt: skip
