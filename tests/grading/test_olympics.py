@@ -12,7 +12,7 @@ from tiny_course import REPOSITORY
 from tito.errors import ProjectError
 from tito.project import read_project
 from tito.services.grading.olympics import hidden, racer, timing, tracks
-from tito.services.grading.olympics.measure import HandedIn, division_named, measure, title_of
+from tito.services.grading.olympics.measure import HandedIn, _Race, division_named, measure, title_of
 from tito.services.grading.olympics.rules import read_rules
 from tito.services.grading.sandbox import find, plain
 
@@ -294,6 +294,27 @@ def build(submission):
     )
     found = run(spinning, sandbox=found)
     assert found.status == "disqualified" and found.detail.startswith("works when it is not asked: ")
+
+
+@pytest.mark.parametrize(("fast", "fair"), [(0.97, True), (0.92, True), (0.85, False)])
+def test_readings_that_are_faster_and_worse_are_noticed(project, rules, fast, fair):
+    """Together they reach the floor, and the median is that of the fast ones."""
+    division = rules.DIVISIONS["fast"]
+    race = _Race(division, hidden.open_track(project, rules, division, hidden.own_settings(project)))
+    draws = np.random.default_rng(0)
+    for number in range(20):
+        right = draws.random(640) < (0.97 if number % 2 else fast)
+        labels = draws.integers(10, size=640)
+        race.outputs.append(slice(number, number + 1))
+        race.answers.append(labels)
+        race.logits.append(np.eye(10)[np.where(right, labels, (labels + 1) % 10)])
+        race.own.append((0.0, 2.0 if number % 2 else 1.0))
+    assert division.reaches(race.found(timed=False)["quality"])
+    if fair:
+        race.require_fast_half()
+    else:
+        with pytest.raises(racer.Foul, match="answers worse when it is faster"):
+            race.require_fast_half()
 
 
 def test_answers_before_the_question_are_noticed(run):

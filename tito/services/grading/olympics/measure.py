@@ -4,6 +4,8 @@ Nothing that the submission says of itself counts. The rules, and what each is f
 
 - Every call gets inputs that nobody has seen, and the outputs of the timed calls are those that are scored: a table of
   answers, a cache, and a model that works otherwise when it is timed lose there.
+- The faster half of the readings reaches the floor as well: half of them answered well and the others in no time would
+  have a good quality together, and a good median.
 - The clock is this process's. It stops when the last byte of the last output is here: a clock that was patched over
   there, and an output that a thread fills in later, change nothing.
 - Between two readings the submission has nothing to do. What it uses of the processor then, while the reference is
@@ -34,6 +36,7 @@ MOST_CALLS = 400
 ECHOES = 8  # readings of what the pipe costs
 IDLE_SECONDS, IDLE_SHARE = 0.03, 0.05  # what may be used of the processor between readings: both have to be passed
 UNITS_WITHOUT_ARRAYS = 12
+CHANCE = 3  # standard errors
 SWITCH_SECONDS = 0.0005  # no other thread of tito keeps the one with the clock waiting longer
 TITLE = 60
 
@@ -140,6 +143,7 @@ def measure(rules, division, entry, track, sandbox, *, official=False, yardstick
             found = race.found()
             if not division.reaches(found["quality"]):
                 return result("below the floor", _floor(division), **found)
+            race.require_fast_half()
             _require_arrays(rules, division, entry, submission, track, sandbox)
             return result("ranked", **found)
         except Foul as foul:
@@ -200,6 +204,7 @@ class _Race:
         self.division, self.track = division, track
         self.logits, self.answers = [], []
         self.own, self.reference, self.pipes, self.shortest = [], [], [], []
+        self.outputs = []  # of each reading: where its outputs begin and end among all
         self.calls = 1
         self.watched, self.idle_seconds, self.idle_used = None, 0.0, 0.0
 
@@ -296,6 +301,7 @@ class _Race:
 
     def _pair(self, racer, reference, first):
         mine, theirs = self.draw(self.calls), self.draw(self.reference_calls)
+        begin = len(self.logits)
         if first:
             seconds = self._timed(racer, mine)
             other = self._timed_reference(reference, theirs)
@@ -306,6 +312,7 @@ class _Race:
         if own < LEAST_SECONDS and self.calls < MOST_CALLS:
             self._call_more(own)
             return
+        self.outputs.append(slice(begin, len(self.logits)))
         self.own.append((seconds / mine.items, own / mine.items))
         self.shortest.append(own)
         self.reference.append((other / theirs.items, self._own(other, theirs) / theirs.items))
@@ -333,6 +340,18 @@ class _Race:
             raise Foul(
                 f"works when it is not asked: {self.idle_used:.2f} s of the processor in the {self.idle_seconds:.2f} s "
                 "between its calls, while the reference was timed"
+            )
+
+    def require_fast_half(self):
+        """Raise Foul where the faster readings miss the floor, by more than chance explains."""
+        half = statistics.median(own for _, own in self.own)
+        fast = [outputs for outputs, (_, own) in zip(self.outputs, self.own, strict=True) if own <= half]
+        logits, answers = ([one for part in fast for one in of[part]] for of in (self.logits, self.answers))
+        quality, error, _ = self.track.quality(logits, answers)
+        spared = quality + CHANCE * error if self.division.quality == "accuracy" else quality - CHANCE * error
+        if not self.division.reaches(spared):
+            raise Foul(
+                f"answers worse when it is faster: the {self.division.quality} of its faster readings is {quality:.3g}"
             )
 
     def found(self, timed=True):
