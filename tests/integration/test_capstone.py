@@ -1,42 +1,69 @@
-"""What module 20 promises: a file of under 10,000 bytes from which a stranger builds a reader of distorted digits."""
+"""Module 20's reference, handed in: what its `pack` writes and its `build` makes is measured as a student's is."""
 
 import numpy as np
 import pytest
+from tiny_course import REPOSITORY
 
-from tinytorch import Tensor, manual_seed, nn, no_grad, optim
-from tinytorch.capstone import build, check, manifest_of, pack, split
-from tinytorch.core.training import training_step
-from tinytorch.submissions import MOST_ARRAY_BYTES, distort, find_division, read_submission, write_submission
+from tito.project import read_project
+from tito.services.grading.olympics import hidden, racer
+from tito.services.grading.olympics.measure import HandedIn, measure
+from tito.services.grading.olympics.rules import read_rules
+from tito.services.grading.olympics.stadium.yardstick import load
+from tito.services.grading.sandbox.find import Sandbox
+from tito.services.grading.sandbox.plain import Plain
 
-
-def digits():
-    images, labels = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
-    test, train = np.split(np.random.default_rng(0).permutation(len(labels)), [360])
-    images = (images.reshape(-1, 1, 8, 8) / 16).astype(np.float32)
-    return split(images, labels, {"train": train, "test": test})
-
-
-def reader():
-    manual_seed(0)
-    eyes = nn.Conv2d(1, 20, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
-    eyes += nn.Conv2d(20, 40, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
-    return nn.Sequential(*eyes, nn.Flatten(), nn.Linear(160, 10))
+READINGS = 8
 
 
-def test_an_entry_for_the_smallest_file(tmp_path):
-    data, model, draw = digits(), reader(), np.random.default_rng(0)
-    (x, y), epochs = data["train"], 24
-    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    for epoch in range(epochs):
-        optimizer.param_groups[0]["lr"] = 0.1 * (1 - epoch / epochs)
-        fresh = distort(x, draw)
-        for picked in np.array_split(draw.permutation(len(x)), 22):
-            training_step(model, nn.CrossEntropyLoss(), optimizer, Tensor(fresh[picked]), y[picked])
-    arrays, layers = pack(model, 4)
-    size = write_submission(tmp_path / "submission.npz", arrays, manifest_of("small", layers))
-    submission = read_submission(tmp_path / "submission.npz")
-    unseen, labels = distort(data["test"][0], np.random.default_rng(1)), data["test"][1]
-    with no_grad():
-        read = np.mean(build(submission)(Tensor(unseen)).numpy().argmax(axis=1) == labels)
-    assert size < 10_000 and check(submission) < MOST_ARRAY_BYTES
-    assert read >= find_division("small").floor - 0.03  # one distortion of 360 digits: what chance may take
+@pytest.fixture
+def measured():
+    """measured(arrays, manifest): the Measured of a submission, with the reference's package."""
+    project = read_project(REPOSITORY)
+    rules = read_rules(project)
+
+    def run(arrays, manifest):
+        division = rules.DIVISIONS[manifest["division"]]
+        track = hidden.open_track(project, rules, division, hidden.own_settings(project))
+        track.readings = READINGS
+        handed = HandedIn(rules.pack_submission(arrays, manifest), project.root, "capstone")
+        return measure(rules, division, handed, track, Sandbox("none", "", Plain()))
+
+    return run
+
+
+def reference(name):
+    return load(np, racer.YARDSTICKS / f"{name}.npz")
+
+
+def test_a_packed_writer_with_a_cache_is_ranked(measured):
+    from tinytorch.core.capstone import manifest_of, pack
+    from tinytorch.transformers import GPT
+
+    model = GPT(65, 64, 4, 4, 128)
+    model.load_state_dict(reference("gpt"))
+    arrays, layers = pack(model)
+    found = measured(arrays, manifest_of("tokens", layers))
+    assert (found.status, found.detail) == ("ranked", "")
+    assert found.quality < 2.05 and found.bytes < 1_000_000
+
+
+def test_a_packed_reader_is_ranked_and_without_training_it_is_not(measured):
+    from tinytorch import Tensor
+    from tinytorch.core.capstone import manifest_of, pack
+    from tinytorch.core.layers import Linear, Sequential
+    from tinytorch.core.spatial import Flatten
+
+    # the nearest of the ten mean digits, as a linear layer: |x - m|² is smallest where m·x - |m|²/2 is largest
+    images, labels = hidden.test_digits()
+    means = np.stack([images[labels == digit].mean(axis=0).ravel() for digit in range(10)])
+    model = Sequential(Flatten(), Linear(64, 10))
+    arrays, layers = pack(model)
+    manifest = manifest_of("open", layers, "nothing: a layer as it starts")
+    assert measured(arrays, manifest).status == "below the floor"
+    model[1].weight.data[...] = means
+    model[1].bias.data[...] = -np.square(means).sum(axis=1) / 2
+    arrays, layers = pack(model)
+    found = measured(arrays, manifest_of("open", layers, "the nearest of ten means"))
+    assert (found.status, found.detail) == ("ranked", "")
+    assert 0.5 < found.quality < 0.95 and found.title == "the nearest of ten means"
+    assert model(Tensor(images)).shape == (360, 10)
