@@ -4,10 +4,13 @@ import os
 import pwd
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from small_course import StandIn
+from tiny_course import REPOSITORY
 from week import Week
 
 from tito.services.grading.intake.inbound import Inbound
@@ -157,6 +160,40 @@ def test_one_file_of_another_user_in_it_is_enough(week, hub):
 def _only(folder):
     (entry,) = Inbound(folder.parent, check_owner=True).entries.values()
     return entry
+
+
+AS_NOBODY = """
+import os, pwd, sys
+from pathlib import Path
+from tito.services.grading.intake import archives, attempts, inbound
+attempts.read_stamp("2026-11-26 10:00:00.000000 UTC")  # loads what nobody else may read on some machines
+os.seteuid(65534)
+path = Path(sys.argv[1])
+inbound.Inbound(path, check_owner=True)
+for file in archives.walk(path):
+    print(file.path.split("/")[1][:3], len(file.path.split("/")), file.refused or "read")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_folder_that_lets_nobody_look_holds_up_nobody_else(week):
+    """A student gives the folder of a submission whatever rights; the instructor is not root."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        for user, rights in (("ana", 0o755), ("bob", 0o000), ("cyd", 0o444), ("dan", 0o333)):
+            folder = Path(place) / f"{user}+01_alpha+2026-11-26 10:00:00.000000 UTC+Ab-_12"
+            folder.mkdir()
+            (folder / "alpha_dev.ipynb").write_bytes(week.notebook())
+            folder.chmod(rights)
+        command = [sys.executable, "-c", AS_NOBODY, place]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [
+        "ana 3 read",
+        "bob 2 cannot be read: Permission denied",
+        "cyd 3 cannot be read: Permission denied",
+        "dan 2 cannot be read: Permission denied",
+    ]
 
 
 def test_a_class_list_says_whose_login_it_is(week, hub):

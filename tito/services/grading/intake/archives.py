@@ -129,23 +129,45 @@ def is_litter(path):
 
 
 def _walk_folder(root, zone):
-    whole = Budget(WHOLE, None)
-    for folder, folders, files in os.walk(root, followlinks=False):
+    whole, unread = Budget(WHOLE, None), []
+    for folder, folders, files in os.walk(root, followlinks=False, onerror=unread.append):
         folders.sort()
-        for name in sorted([*files, *(one for one in folders if Path(folder, one).is_symlink())]):
+        for name in sorted([*files, *(one for one in folders if _is_link(Path(folder, one)))]):
             path = Path(folder) / name
-            label = _normal(f"{root.resolve().name}/{path.relative_to(root).as_posix()}")
-            if is_litter(_normal(path.relative_to(root).as_posix())):
-                continue
-            if path.is_symlink():
-                yield ArchivedFile(label, None, None, "is a symbolic link")
-            elif not path.is_file():
-                yield ArchivedFile(label, None, None, "is no ordinary file")
-            else:
-                changed = _changed(path)
-                inside = _walk_file(path, label, zone, whole.part(_bytes(path)))
-                yield from (replace(file, time=changed) for file in inside)
+            label = _label(root, path)
+            if not is_litter(label.partition("/")[2]):
+                yield from _walk_in_folder(path, label, zone, whole)
         folders[:] = [name for name in folders if name not in LITTER]
+    for error in unread:  # on a hub a student's folders have whatever rights the student gives them
+        yield ArchivedFile(_label(root, Path(error.filename)), None, None, f"cannot be read: {error.strerror}")
+
+
+def _walk_in_folder(path, label, zone, whole):
+    """A file on the disk, or the files in it where it is an archive."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        yield ArchivedFile(label, None, None, f"cannot be read: {error.strerror}")
+        return
+    if stat.S_ISLNK(mode):
+        yield ArchivedFile(label, None, None, "is a symbolic link")
+    elif not stat.S_ISREG(mode):
+        yield ArchivedFile(label, None, None, "is no ordinary file")
+    else:
+        changed = _changed(path)
+        inside = _walk_file(path, label, zone, whole.part(_bytes(path)))
+        yield from (replace(file, time=changed) for file in inside)
+
+
+def _label(root, path):
+    return _normal(f"{root.resolve().name}/{path.relative_to(root).as_posix()}")
+
+
+def _is_link(path):
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
 
 
 def _walk_file(path, label, zone, budget):

@@ -5,7 +5,6 @@ says, whom the operating system knows; where nbgrader's settings do not ask for 
 of the system), the name is believed.
 """
 
-import os
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -37,10 +36,8 @@ class ExchangeEntry:
 
     def wants(self, path, module):
         """Whether `path`, a file of this entry, is the notebook that was handed out, or there is no such one."""
-        expected = module.notebook.name
-        return PurePosixPath(*PurePosixPath(path).parts[2:]).as_posix() == expected or not (
-            (self.folder / expected).is_file()
-        )
+        inside = PurePosixPath(*PurePosixPath(path).parts[2:]).as_posix()
+        return inside == module.notebook.name or not _is_file(self.folder / module.notebook.name)
 
 
 class Inbound:
@@ -98,12 +95,20 @@ def _entry(folder, check_owner):
 def _text(path):
     """The beginning of a student's file; "" for what is none."""
     try:
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not _is_file(path):
             return ""
         with path.open(encoding="utf-8", errors="replace") as file:
             return file.read(LONGEST)
     except OSError:
         return ""
+
+
+def _is_file(path):
+    """Whether `path` is a file; a folder of a student's may let nobody look."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _owner(folder):
@@ -112,7 +117,10 @@ def _owner(folder):
 
     names = set()
     for path in [folder, *folder.rglob("*")]:
-        number = os.lstat(path).st_uid
+        try:
+            number = path.lstat().st_uid
+        except OSError:  # which is reported when it is to be read
+            continue
         try:
             names.add(pwd.getpwuid(number).pw_name)
         except KeyError:
