@@ -33,7 +33,10 @@ pytestmark = [pytest.mark.journey, pytest.mark.kernel, pytest.mark.xdist_group("
 
 
 def person(command, folder, expect=0):
-    """Run a command line as somebody who just opened a shell in `folder`: no environment active, no terminal."""
+    """Run a command line as somebody who just opened a shell in `folder`: no environment active, no terminal.
+
+    expect: the exit code, or those that are fine.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment["PATH"] = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if ".venv" not in p)
     done = subprocess.run(
@@ -45,7 +48,8 @@ def person(command, folder, expect=0):
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == expect, f"{command}\nexit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    fine = expect if isinstance(expect, tuple) else (expect,)
+    assert done.returncode in fine, f"{command}\nexit {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout + done.stderr
 
 
@@ -214,8 +218,10 @@ with tinytorch.no_grad():
 
 @pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
 def test_08_the_students_own_package_reaches_a_milestone(journey, milestone):
-    result = journey.tito_json(f"milestone run {milestone.number} --data {milestone.datasets[-1]}")
-    assert result["data"]["reached"]
+    """A ratio of times, which milestone 06 measures, may remain undecided on a machine that runs tests."""
+    fine = (0, 4) if milestone.short == "mlperf" else 0
+    result = journey.tito_json(f"milestone run {milestone.number} --data {milestone.datasets[-1]}", fine)
+    assert result["data"]["reached"] or (fine and result["data"]["undecided"])
     assert (journey.workspace / result["data"]["report"]).is_file()
 
 
