@@ -155,6 +155,7 @@ def test_each_grader_gets_a_file_with_the_formgraders_addresses(small):
 
 def test_lists_with_codes_name_nobody(small):
     assert say(small, "assign", "alpha", "--to", "ta1,ta2", "--anonymous").exit_code == 0
+    assert say(small, "assign", "alpha", "--json").data["anonymous"], "they stay without names until --names"
     for path in (small.course.root / "graders" / "01_alpha").iterdir():
         text = path.read_text(encoding="utf-8-sig").casefold()
         assert not [name for name in CLASS if name in re.sub(r"http\S+", "", text)]

@@ -19,6 +19,9 @@ By = Annotated[str | None, typer.Option(metavar="section", help="Leave all of a 
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Of the draw (default: that of before, or 0).")]
 Again = Annotated[bool, typer.Option("--again", help="Deal everything anew, whoever had it before.")]
 Anonymous = Annotated[bool, typer.Option("--anonymous", help="Codes instead of names.")]
+Hidden = Annotated[
+    bool | None, typer.Option("--anonymous/--names", help="Codes instead of names (default: as before, or names).")
+]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="Where the formgrader is (http://127.0.0.1:8888).")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write (default: the screen).")
@@ -46,7 +49,7 @@ def assign(
     by: By = None,
     seed: Seed = None,
     again: Again = False,
-    anonymous: Anonymous = False,
+    anonymous: Hidden = None,
     url: Url = None,
 ):
     """Deal the graded submissions to several graders, evenly; each gets a list with the formgrader's addresses."""
@@ -69,7 +72,7 @@ def assign(
         "module": done.module,
         "seed": done.seed,
         "by": done.by or None,
-        "anonymous": anonymous,
+        "anonymous": done.anonymous,
         "graders": [
             {"grader": one.grader, "file": project.relative(one.path), "submissions": list(one.rows)}
             for one in done.lists

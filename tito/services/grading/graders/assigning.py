@@ -43,20 +43,22 @@ class GraderList:
 
 @dataclass(frozen=True)
 class Dealt:
-    """All lists of a module. ungraded: who handed something in and is on no list, since it is not autograded yet."""
+    """All lists of a module. anonymous: whether they hold codes for names. ungraded: who handed something in and is on no list, since it is not autograded yet."""
 
     module: str
     lists: tuple
     seed: int
     by: str
+    anonymous: bool
     ungraded: tuple
 
 
-def assign(project, module, graders=(), *, by=None, seed=None, again=False, anonymous=False, url=FORMGRADER):
+def assign(project, module, graders=(), *, by=None, seed=None, again=False, anonymous=None, url=FORMGRADER):
     """Deal the graded submissions of `module` to `graders` and write a list for each; returns Dealt.
 
     Without graders those of before. by: "section" leaves all of a section to one grader; seed: of the draw, the one of
-    before or 0 where None; again: deal everything anew; anonymous: codes for names; url: where the formgrader is.
+    before or 0 where None; again: deal everything anew; anonymous: codes for names, as before where None; url: where the
+    formgrader is.
     """
     course = require_course(project)
     gradebook.require_assignment(course, module)
@@ -67,6 +69,7 @@ def assign(project, module, graders=(), *, by=None, seed=None, again=False, anon
         if not graders:
             raise UsageError("nobody grades yet", f"tito grade assign {module.name} --to ta1,ta2")
         by, seed = by or before.get("by", ""), before.get("seed", 0) if seed is None else seed
+        anonymous = before.get("anonymous", False) if anonymous is None else anonymous
         kept = {} if again else before.get("students", {})
         graded, listed = _graded(course, module), read_roster(course).students
         groups = {student: listed[student].section for student in graded & set(listed)} if by else {}
@@ -74,12 +77,13 @@ def assign(project, module, graders=(), *, by=None, seed=None, again=False, anon
         students = {student: grader for grader, own in dealt.items() for student in own}
         # who was on a list and is not graded at the moment stays on it
         students = {name: grader for name, grader in kept.items() if grader in graders} | students
-        record[module.name] = {"graders": graders, "by": by, "seed": seed, "students": students}
+        told = {"graders": graders, "by": by, "seed": seed, "anonymous": anonymous}
+        record[module.name] = {**told, "students": students}
         course.write_record(RECORD, record)
         rows = _rows(course, module, graded, listed, kept, students, anonymous=anonymous, url=url)
         lists = _write(course, module, dealt, rows, anonymous)
     ungraded = sorted(students_with_submissions(course, module) - graded)
-    return Dealt(module.name, lists, seed, by, tuple(ungraded))
+    return Dealt(module.name, lists, seed, by, anonymous, tuple(ungraded))
 
 
 def deal(students, graders, kept, *, draw, groups):
