@@ -43,7 +43,9 @@ class GraderList:
 
 @dataclass(frozen=True)
 class Dealt:
-    """All lists of a module. anonymous: whether they hold codes for names. ungraded: who handed something in and is on no list, since it is not autograded yet."""
+    """All lists of a module. anonymous: whether they hold codes for names; ungraded: who handed something in and is on
+    no list, since it is not autograded yet.
+    """
 
     module: str
     lists: tuple
@@ -57,8 +59,8 @@ def assign(project, module, graders=(), *, by=None, seed=None, again=False, anon
     """Deal the graded submissions of `module` to `graders` and write a list for each; returns Dealt.
 
     Without graders those of before. by: "section" leaves all of a section to one grader; seed: of the draw, the one of
-    before or 0 where None; again: deal everything anew; anonymous: codes for names, as before where None; url: where the
-    formgrader is.
+    before or 0 where None; again: deal everything anew; anonymous: codes for names, as before where None; url: where
+    the formgrader is.
     """
     course = require_course(project)
     gradebook.require_assignment(course, module)
