@@ -365,7 +365,7 @@ def pairs_plot(open_ratio, cache_ratio):
     figure, grid = plt.subplots(1, 2, figsize=(8, 3.4))
     words = []
     for axes, found, bound, title in zip(
-        grid, (open_ratio, cache_ratio), (1, 4), ("open entry, beside the reference", "with the cache"), strict=True
+        grid, (open_ratio, cache_ratio), (1, 4), ("Open entry, beside the reference", "With the cache"), strict=True
     ):
         gains = 1 / np.array(found.ratios)
         axes.plot(np.arange(1, len(gains) + 1), gains, "o")
