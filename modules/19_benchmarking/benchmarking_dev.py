@@ -653,6 +653,8 @@ def test_unit_server():
     expect(after, drawn.random(), "three times between arrivals are drawn, and nothing else")
     expect(got, [[0], [1], [2]], "one query after the other, in order")
     expect(served([2, 2, 2], 0.5, 3.2, seed=3)[0].valid, False, "a bound of 3.2")
+    reached = served([2, 2, 2], 0.5, float(found.p99), seed=3)[0]
+    expect(reached.valid, True, "a bound that is just reached")
     found, wanted = served([1, 9, 1, 1, 1], 0.2, seed=2)[0], (1.0, 9.0, 7.432605, 4.895166, 1.0)
     expect(found.latencies, wanted, "one slow query makes those behind it wait", atol=1e-5)
     print("🔬 server: passed")
