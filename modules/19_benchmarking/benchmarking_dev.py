@@ -699,7 +699,7 @@ expect(found.p99, np.percentile(np.array(done) - arrived, 99, method="inverted_c
 
 # %% [markdown]
 r"""
-**Predict**: a server takes 10 ms for each query. Which rate keeps a p99 of 50 ms: 95, 80, 50 a second? What becomes of it if every 20th query takes 100 ms?
+**Predict**: a server takes 10 ms for each query. Which rate keeps a p99 of 50 ms: 95, 80, 50 a second? And if every 200th query takes 100 ms?
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}
@@ -715,7 +715,7 @@ def largest_rate(seconds, bound=0.05):
     return max(rates, default=0)
 
 print(f"📊 10 ms each: at most {largest_rate([0.01])} queries a second")
-print(f"📊 every 20th takes 100 ms: at most {largest_rate([0.01] * 19 + [0.1])}")
+print(f"📊 every 200th takes 100 ms: at most {largest_rate([0.01] * 199 + [0.1])}")
 
 # %% [markdown]
 r"""
@@ -1161,7 +1161,7 @@ def analyze_front():
         for division in ("closed", "open"):
             print(f"   {division}:")
             for one in rank(candidates, candidates[0], division):
-                print(f"      {one.place or 'refused':8} {one.name} ({one.said or 'unchanged'})")
+                print(f"      {one.place or 'refused'!s:8}{one.name} ({one.said or 'unchanged'})")
     plt.show()
 
 analyze_front()
