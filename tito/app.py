@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tito.commands import benchmark, data, doctor, export, grade, hint, init, milestone, module, test, update
+from tito.commands import benchmark, check, data, doctor, export, grade, hint, init, milestone, module, test, update
 from tito.console import console
 from tito.errors import (
     EXIT_BUG,
@@ -63,7 +63,7 @@ def _version():
     return metadata.version("tinytorch")
 
 
-for group in (init, doctor, update, module, hint, milestone, export, test, data, benchmark, grade):
+for group in (init, doctor, update, module, hint, milestone, export, test, data, benchmark, check, grade):
     group.register(app)
 
 

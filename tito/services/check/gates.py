@@ -1,0 +1,160 @@
+"""The gates in their order, the validators of each, and a run over some of them.
+
+A validator is a function of a Checked that yields a Finding for everything that is wrong. One that cannot run here
+(a program is missing) says so, which is no finding and no success.
+"""
+
+import importlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tito.catalog import read_catalog, read_milestones
+from tito.errors import ProjectError, TitoError, UsageError
+from tito.services.files import atomic_write
+
+RECORD = "check.json"  # how long each took last, in .tito
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is looked at. work: a folder for what a validator makes, gone afterwards; jobs: how many may run at once."""
+
+    project: object
+    catalog: object
+    milestones: object
+    work: Path
+    jobs: int = 1
+
+    def label(self, path):
+        return self.project.relative(path)
+
+    def text(self, path):
+        return Path(path).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong. file: as typed from the root; line: None for the whole file; fix: what to do."""
+
+    file: str
+    line: int | None
+    what: str
+    fix: str
+
+
+class NotHere(Exception):
+    """A validator cannot run on this machine. The text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Validator:
+    """name, gate: as typed; about: what it looks at. The function lies in the file of the gate, under the name."""
+
+    gate: str
+    name: str
+    about: str
+
+    def run(self, checked):
+        home = importlib.import_module(f"{__package__}.{self.gate}")
+        return list(getattr(home, self.name.replace("-", "_"))(checked))
+
+
+VALIDATORS = (
+    Validator(
+        "educational", "times", "hours in module.toml, READMEs, the path and the notebook's parts agree and add up"
+    ),
+    Validator("educational", "difficulty", "ratings in module.toml, READMEs and the path agree"),
+    Validator(
+        "educational", "checkpoints", "a module of 8 hours or more has parts, each with answers and a stop behind it"
+    ),
+    Validator("educational", "objectives", "an objective is met by a graded cell; a cell has tests, hints and minutes"),
+    Validator("implementation", "sources", "metadata, markers and export rules of every module's source"),
+    Validator("implementation", "exports", "tinytorch/core is what the sources export, byte for byte, on this Python"),
+    Validator(
+        "testing", "patterns", "names of tests, the share of withheld points, messages that say what was expected"
+    ),
+    Validator("testing", "strength", "the reference earns everything, the stub nothing, mutants lose points as stated"),
+    Validator("package", "builds", "wheel and sdist build and install, oldest and newest; tinytorch needs NumPy alone"),
+    Validator("package", "answers", "no answer in a workspace, in a release folder or in the wheel"),
+    Validator("documentation", "links", "links, anchors, commands and options that any page names exist"),
+    Validator("systems", "speed", "times and memory beside PyTorch within their bounds, in a run of about two minutes"),
+)
+GATES = tuple(dict.fromkeys(one.gate for one in VALIDATORS))
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What a validator came to. findings: () where all is well; not_run: why it could not run, "" else."""
+
+    validator: Validator
+    findings: tuple = ()
+    seconds: float = 0.0
+    not_run: str = ""
+
+    @property
+    def status(self):
+        return "not run" if self.not_run else "failed" if self.findings else "passed"
+
+
+def chosen(names):
+    """The validators that are meant by `names` of gates or validators, all where empty. Raises UsageError."""
+    known = {*GATES, *(one.name for one in VALIDATORS)}
+    for name in names:
+        if name not in known:
+            validators = ", ".join(one.name for one in VALIDATORS)
+            raise UsageError(
+                f"there is no gate and no validator {name!r}",
+                f"gates: {', '.join(GATES)}; validators: {validators}",
+                code="gate",
+            )
+    return [one for one in VALIDATORS if not names or {one.gate, one.name} & set(names)]
+
+
+def check(project, names=(), *, work, jobs=1, on_start=None):
+    """Yield a Checkup for each validator that `names` mean, as it ends. on_start(validator): before each.
+
+    Raises UsageError for a name that is none, ProjectError in a workspace: only a course is released.
+    """
+    validators = chosen(names)
+    if not project.is_course:
+        raise ProjectError(
+            f"{project.root} is a student's workspace: tito check looks at a course",
+            "cd into the course repository, then run the command again",
+            code="not-a-course",
+        )
+    checked = Checked(project, read_catalog(project), read_milestones(project), Path(work), jobs)
+    for one in validators:
+        if on_start:
+            on_start(one)
+        start = time.monotonic()
+        try:
+            found = Checkup(one, tuple(one.run(checked)))
+        except NotHere as error:
+            found = Checkup(one, not_run=str(error))
+        except TitoError as error:  # what it needs is not in order, which is a finding as well
+            found = Checkup(one, (Finding(".", None, error.message, error.hint or "see the message"),))
+        seconds = round(time.monotonic() - start, 2)
+        if not found.not_run:
+            _remember(project, one, seconds)
+        yield Checkup(one, found.findings, seconds, found.not_run)
+
+
+def last_seconds(project):
+    """{name of a validator: seconds that it took when it last ran here}"""
+    try:
+        return json.loads((project.state / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _remember(project, validator, seconds):
+    known = {**last_seconds(project), validator.name: seconds}
+    atomic_write(project.state / RECORD, json.dumps(known, indent=1) + "\n")
+
+
+def line_of(text, found):
+    """The number of the line in which `found`, a match or a place in `text`, begins."""
+    place = found if isinstance(found, int) else found.start()
+    return text.count("\n", 0, place) + 1

@@ -1,0 +1,138 @@
+"""The package gate: what is built installs and imports, and no answer leaves the repository."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+from tito.errors import TitoError
+from tito.services import leaks, notebooks, strip, workspace
+from tito.services.check.gates import Finding, NotHere
+
+OLDEST = re.compile(r"^(?P<name>[\w.-]+)(?P<extra>\[[\w,]+\])?>=(?P<version>[\w.]+)")
+NEEDED = ("Name", "Version", "Summary", "Requires-Python", "License-Expression", "Description-Content-Type")
+
+
+def builds(checked):
+    if _is_dirty(checked):
+        yield Finding(".", None, "the tree is not committed: a wheel of it would be of no version", "commit, or stash")
+        return
+    made = _built(checked)
+    if isinstance(made, Finding):
+        yield made
+        return
+    wheel, sdist = next(made.glob("*.whl")), next(made.glob("*.tar.gz"))
+    yield from _metadata(wheel)
+    yield from _installs(checked, wheel, "newest", [])
+    yield from _installs(checked, wheel, "oldest", _oldest(checked))
+    yield from _installs(checked, sdist, "sdist", [])
+    yield from _numpy_alone(checked, wheel)
+
+
+def _built(checked):
+    """The folder with wheel and sdist, made once in a run; a Finding where they cannot be made."""
+    made = checked.work / "dist"
+    if made.is_dir():
+        return made
+    if _python(sys.executable, "-m", "build", "--version").returncode:
+        raise NotHere("the package `build` is not installed: pip install -e '.[release]'")
+    done = _python(sys.executable, "-m", "build", "--outdir", made, checked.project.root)
+    if done.returncode:
+        shutil.rmtree(made, ignore_errors=True)
+        return Finding("pyproject.toml", None, f"it does not build: {_last(done)}", "python -m build   (says more)")
+    return made
+
+
+def _is_dirty(checked):
+    done = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=checked.project.root, capture_output=True, encoding="utf-8", check=False
+    )
+    return done.returncode == 0 and bool(done.stdout.strip())
+
+
+def _metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        text = archive.read(name).decode("utf-8").partition("\n\n")[0]
+    said = {line.partition(":")[0] for line in text.splitlines()}
+    for field in NEEDED:
+        if field not in said:
+            yield Finding("pyproject.toml", None, f"the wheel's metadata have no {field}", "say it in [project]")
+
+
+def _oldest(checked):
+    """The requirements at the lower bounds that pyproject.toml gives."""
+    document = tomllib.loads(checked.text(checked.project.root / "pyproject.toml"))
+    found = (OLDEST.match(one) for one in document["project"]["dependencies"])
+    return [f"{one['name']}{one['extra'] or ''}=={one['version']}.*" for one in found if one]
+
+
+def _environment(checked, name):
+    folder = checked.work / name
+    venv.create(folder, with_pip=True)
+    return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+
+def _installs(checked, path, name, constraints):
+    python = _environment(checked, name)
+    file = checked.work / f"{name}.txt"
+    file.write_text("\n".join(constraints), encoding="utf-8")
+    done = _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", path, "-c", file)
+    if done.returncode:
+        yield Finding("pyproject.toml", None, f"{path.name} does not install ({name}): {_last(done)}", "fix its bounds")
+        return
+    done = _python(python, "-c", "import tinytorch, tito.app; print(tinytorch.__name__)", cwd=checked.work)
+    if done.returncode:
+        yield Finding("pyproject.toml", None, f"{path.name}, {name}, does not import: {_last(done)}", "fix its bounds")
+
+
+def _numpy_alone(checked, wheel):
+    """tinytorch imports with NumPy and nothing else installed."""
+    python = _environment(checked, "numpy-alone")
+    for arguments in (["numpy"], ["--no-deps", wheel]):
+        _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments)
+    done = _python(
+        python, "-c", "import tinytorch, tinytorch.nn, tinytorch.optim, tinytorch.nn.functional", cwd=checked.work
+    )
+    if done.returncode:
+        yield Finding(
+            "tinytorch/__init__.py", None, f"it does not import with NumPy alone: {_last(done)}", "import it later"
+        )
+
+
+def _python(*command, cwd=None):
+    return subprocess.run([*map(str, command)], cwd=cwd, capture_output=True, encoding="utf-8", check=False)
+
+
+def _last(done):
+    return ((done.stderr.strip() or done.stdout.strip()).splitlines() or ["it says nothing"])[-1][:300]
+
+
+def answers(checked):
+    secrets = leaks.secrets(checked.project, checked.catalog)
+    try:
+        workspace.init(checked.project, checked.work / "workspace")
+    except TitoError as error:
+        yield Finding("tito init", None, error.message, error.hint)
+    released = checked.work / "release"
+    for module in checked.catalog:
+        source = notebooks.load(checked.project, module.percent)
+        notebooks.write(strip.strip(source.node, source), released / module.name / module.notebook.name)
+    yield from _leaks(released, secrets, "release")
+    made = _built(checked)
+    if isinstance(made, Finding):
+        yield made
+        return
+    with zipfile.ZipFile(next(made.glob("*.whl"))) as archive:
+        archive.extractall(checked.work / "wheel")
+    yield from _leaks(checked.work / "wheel", secrets, "wheel")
+
+
+def _leaks(folder, secrets, what):
+    for leak in leaks.scan(folder, secrets):
+        file = Path(leak.path).as_posix()
+        yield Finding(f"{what}: {file}", leak.line, f"it gives away {leak.origin}: {leak.statement}", "take it out")
