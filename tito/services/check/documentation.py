@@ -5,7 +5,7 @@ import subprocess
 import sys
 import unicodedata
 
-from tito.services.check.gates import Finding, line_of
+from tito.services.check.gates import Breach, line_of
 
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.M)
@@ -24,14 +24,14 @@ def links(checked):
         plain = FENCED.sub(lambda found: "\n" * found[0].count("\n"), text)
         for found in LINK.finditer(plain):
             if problem := _problem(path, found["target"], anchors):
-                yield Finding(
+                yield Breach(
                     checked.label(path), line_of(plain, found), f"{found['target']}: {problem}", "fix the link"
                 )
     known = {}
     for path, text in texts.items():
         for found in COMMAND.finditer(text):
             if problem := _command_problem(checked, found["words"].split(), known):
-                yield Finding(
+                yield Breach(
                     checked.label(path),
                     line_of(text, found),
                     f"tito {found['words'].strip()}: {problem}",

@@ -3,7 +3,7 @@
 import re
 
 from tito.services import notebooks, rules
-from tito.services.check.gates import Finding, line_of
+from tito.services.check.gates import Breach, line_of
 from tito.services.conventions import SHORT_MODULE
 
 ROW = re.compile(
@@ -30,20 +30,20 @@ def times(checked):
         settings = checked.label(module.folder / "module.toml")
         total = sum(part.hours for part in module.parts)
         if module.parts and abs(total - module.hours) > 1e-9:
-            yield Finding(
+            yield Breach(
                 settings, None, f"the parts sum to {total:g} hours, hours says {module.hours:g}", "make them agree"
             )
         for path, line, said in _said_hours(checked, module):
             if said != module.hours:
                 shown = "no hours" if said is None else f"{said:g} hours"
-                yield Finding(
+                yield Breach(
                     path, line, f"{module.name}: {shown}, module.toml says {module.hours:g}", "make them agree"
                 )
         text, said = checked.text(module.percent), [part.hours for part in module.parts]
         headings = [(line_of(text, found), hours_in(found["hours"])) for found in PART.finditer(text)]
         if headings and [hours for _, hours in headings] != said:
             shown = ", ".join(f"{hours:g}" for _, hours in headings)
-            yield Finding(
+            yield Breach(
                 checked.label(module.percent), headings[0][0],
                 f"its headings give the parts {shown} hours, module.toml {', '.join(f'{hours:g}' for hours in said)}",
                 "make them agree",
@@ -69,7 +69,7 @@ def difficulty(checked):
     for module in checked.catalog:
         settings = checked.label(module.folder / "module.toml")
         if not 1 <= module.difficulty <= 5:
-            yield Finding(settings, None, f"difficulty is {module.difficulty}", "rate it from 1 to 5")
+            yield Breach(settings, None, f"difficulty is {module.difficulty}", "rate it from 1 to 5")
         places = [(checked.label(path), *rows.get(module.name, (None, None)))]
         readme = checked.text(module.folder / "README.md")
         places += [
@@ -79,7 +79,7 @@ def difficulty(checked):
         for file, line, said in places:
             if said != module.difficulty:
                 shown = "no difficulty" if said is None else f"{said} of 5"
-                yield Finding(
+                yield Breach(
                     file, line, f"{module.name}: {shown}, module.toml says {module.difficulty}", "make them agree"
                 )
 
@@ -90,11 +90,9 @@ def checkpoints(checked):
         headings = list(PART.finditer(text))
         if module.hours >= SHORT_MODULE and len(module.parts) < 2:
             settings = checked.label(module.folder / "module.toml")
-            yield Finding(
-                settings, None, f"{module.hours:g} hours and no parts", "divide it into two [[parts]] or more"
-            )
+            yield Breach(settings, None, f"{module.hours:g} hours and no parts", "divide it into two [[parts]] or more")
         if len(module.parts) > 1 and len(headings) != len(module.parts):
-            yield Finding(
+            yield Breach(
                 file, None, f"{len(headings)} headings of parts, module.toml has {len(module.parts)}",
                 f"give each part its heading: ## Part 1 of {len(module.parts)} · about N hours: what it is about",
             )  # fmt: skip
@@ -102,18 +100,18 @@ def checkpoints(checked):
         for place, found in enumerate(headings, 1):
             line = line_of(text, found)
             if (int(found["number"]), int(found["count"])) != (place, len(headings)):
-                yield Finding(
+                yield Breach(
                     file, line, f"part {place} of {len(headings)} calls itself {found[0].strip('# ')}", "number it"
                 )
             end = headings[place].start() if place < len(headings) else len(text)
             if "### BEGIN SOLUTION" not in text[found.end() : end]:
-                yield Finding(
+                yield Breach(
                     file, line, f"part {place} holds no answer: it is no stop on the way", "join it to another"
                 )
         for place, part in enumerate(module.parts, 1):
             if not part.works.strip():
                 settings = checked.label(module.folder / "module.toml")
-                yield Finding(settings, None, f"part {place} does not say what works at its end", "write its `works`")
+                yield Breach(settings, None, f"part {place} does not say what works at its end", "write its `works`")
 
 
 def objectives(checked):
@@ -126,18 +124,18 @@ def objectives(checked):
         }
         for one in module.objectives:
             if one.id not in met:
-                yield Finding(
+                yield Breach(
                     checked.label(module.folder / "module.toml"), None,
                     f"no graded cell meets the objective {one.id!r}",
                     "name it in the metadata of a cell, or take it out",
                 )  # fmt: skip
         for problem in rules.unfinished(source, module):
             if "tinytorch metadata" in problem.message:
-                yield Finding(*_place(checked, problem.where), problem.message, "add hints, minutes and the objective")
+                yield Breach(*_place(checked, problem.where), problem.message, "add hints, minutes and the objective")
         questions = set(notebooks.questions(source.node).values())
         for cell in source.node.cells:
             if notebooks.is_solution(cell) and notebooks.grade_id(cell) not in questions:
-                yield Finding(
+                yield Breach(
                     checked.label(module.percent), None, f"{notebooks.grade_id(cell)} has no test", "write one"
                 )
 

@@ -1,6 +1,6 @@
 """The gates in their order, the validators of each, and a run over some of them.
 
-A validator is a function of a Checked that yields a Finding for everything that is wrong. One that cannot run here
+A validator is a function of a Checked that yields a Breach for everything that is wrong. One that cannot run here
 (a program is missing) says so, which is no finding and no success.
 """
 
@@ -35,7 +35,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Breach:
     """Something that is wrong. file: as typed from the root; line: None for the whole file; fix: what to do."""
 
     file: str
@@ -134,7 +134,7 @@ def check(project, names=(), *, work, jobs=1, on_start=None):
         except NotHere as error:
             found = Checkup(one, not_run=str(error))
         except TitoError as error:  # what it needs is not in order, which is a finding as well
-            found = Checkup(one, (Finding(".", None, error.message, error.hint or "see the message"),))
+            found = Checkup(one, (Breach(".", None, error.message, error.hint or "see the message"),))
         seconds = round(time.monotonic() - start, 2)
         if not found.not_run:
             _remember(project, one, seconds)

@@ -3,25 +3,25 @@
 import re
 
 from tito.services import export, notebooks, rules
-from tito.services.check.gates import Finding
+from tito.services.check.gates import Breach
 
 
 def sources(checked):
     for module in checked.catalog:
         wanted = {"README.md", "module.toml", module.percent.name, module.tests.name}
         for name in sorted(wanted - {path.name for path in module.folder.iterdir()}):
-            yield Finding(checked.label(module.folder), None, f"{name} is missing", "write it")
+            yield Breach(checked.label(module.folder), None, f"{name} is missing", "write it")
         source = notebooks.load(checked.project, module.percent)
         for problem in (*rules.check(source, module, checked.catalog), *rules.unfinished(source, module)):
             file, _, rest = problem.where.partition(",")
             line = re.search(r"line (\d+)", rest)
             cell = rest.strip()
             what = f"{cell}: {problem.message}" if cell else problem.message
-            yield Finding(file, int(line[1]) if line else None, what, "modules/README.md says the convention")
+            yield Breach(file, int(line[1]) if line else None, what, "modules/README.md says the convention")
 
 
 def exports(checked):
     for one in export.check(checked.project, checked.catalog, list(checked.catalog)):
         name = one.module.name if one.module else ""
         file = checked.label(checked.project.core / one.module.core_file) if one.module else "tinytorch/core"
-        yield Finding(file, None, f"{one.kind}: {one.message}", f"tito export {name}" if name else "remove it")
+        yield Breach(file, None, f"{one.kind}: {one.message}", f"tito export {name}" if name else "remove it")

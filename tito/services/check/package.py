@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tito.errors import TitoError
 from tito.services import leaks, notebooks, strip, workspace
-from tito.services.check.gates import Finding, NotHere
+from tito.services.check.gates import Breach, NotHere
 
 OLDEST = re.compile(r"^(?P<name>[\w.-]+)(?P<extra>\[[\w,]+\])?>=(?P<version>[\w.]+)")
 NEEDED = ("Name", "Version", "Summary", "Requires-Python", "License-Expression", "Description-Content-Type")
@@ -19,10 +19,10 @@ NEEDED = ("Name", "Version", "Summary", "Requires-Python", "License-Expression",
 
 def builds(checked):
     if _is_dirty(checked):
-        yield Finding(".", None, "the tree is not committed: a wheel of it would be of no version", "commit, or stash")
+        yield Breach(".", None, "the tree is not committed: a wheel of it would be of no version", "commit, or stash")
         return
     made = _built(checked)
-    if isinstance(made, Finding):
+    if isinstance(made, Breach):
         yield made
         return
     wheel, sdist = next(made.glob("*.whl")), next(made.glob("*.tar.gz"))
@@ -34,7 +34,7 @@ def builds(checked):
 
 
 def _built(checked):
-    """The folder with wheel and sdist, made once in a run; a Finding where they cannot be made."""
+    """The folder with wheel and sdist, made once in a run; a Breach where they cannot be made."""
     made = checked.work / "dist"
     if made.is_dir():
         return made
@@ -43,7 +43,7 @@ def _built(checked):
     done = _python(sys.executable, "-m", "build", "--outdir", made, checked.project.root)
     if done.returncode:
         shutil.rmtree(made, ignore_errors=True)
-        return Finding("pyproject.toml", None, f"it does not build: {_last(done)}", "python -m build   (says more)")
+        return Breach("pyproject.toml", None, f"it does not build: {_last(done)}", "python -m build   (says more)")
     return made
 
 
@@ -61,7 +61,7 @@ def _metadata(wheel):
     said = {line.partition(":")[0] for line in text.splitlines()}
     for field in NEEDED:
         if field not in said:
-            yield Finding("pyproject.toml", None, f"the wheel's metadata have no {field}", "say it in [project]")
+            yield Breach("pyproject.toml", None, f"the wheel's metadata have no {field}", "say it in [project]")
 
 
 def _oldest(checked):
@@ -83,11 +83,11 @@ def _installs(checked, path, name, constraints):
     file.write_text("\n".join(constraints), encoding="utf-8")
     done = _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", path, "-c", file)
     if done.returncode:
-        yield Finding("pyproject.toml", None, f"{path.name} does not install ({name}): {_last(done)}", "fix its bounds")
+        yield Breach("pyproject.toml", None, f"{path.name} does not install ({name}): {_last(done)}", "fix its bounds")
         return
     done = _python(python, "-c", "import tinytorch, tito.app; print(tinytorch.__name__)", cwd=checked.work)
     if done.returncode:
-        yield Finding("pyproject.toml", None, f"{path.name}, {name}, does not import: {_last(done)}", "fix its bounds")
+        yield Breach("pyproject.toml", None, f"{path.name}, {name}, does not import: {_last(done)}", "fix its bounds")
 
 
 def _numpy_alone(checked, wheel):
@@ -99,7 +99,7 @@ def _numpy_alone(checked, wheel):
         python, "-c", "import tinytorch, tinytorch.nn, tinytorch.optim, tinytorch.nn.functional", cwd=checked.work
     )
     if done.returncode:
-        yield Finding(
+        yield Breach(
             "tinytorch/__init__.py", None, f"it does not import with NumPy alone: {_last(done)}", "import it later"
         )
 
@@ -117,14 +117,14 @@ def answers(checked):
     try:
         workspace.init(checked.project, checked.work / "workspace")
     except TitoError as error:
-        yield Finding("tito init", None, error.message, error.hint)
+        yield Breach("tito init", None, error.message, error.hint)
     released = checked.work / "release"
     for module in checked.catalog:
         source = notebooks.load(checked.project, module.percent)
         notebooks.write(strip.strip(source.node, source), released / module.name / module.notebook.name)
     yield from _leaks(released, secrets, "release")
     made = _built(checked)
-    if isinstance(made, Finding):
+    if isinstance(made, Breach):
         yield made
         return
     with zipfile.ZipFile(next(made.glob("*.whl"))) as archive:
@@ -135,4 +135,4 @@ def answers(checked):
 def _leaks(folder, secrets, what):
     for leak in leaks.scan(folder, secrets):
         file = Path(leak.path).as_posix()
-        yield Finding(f"{what}: {file}", leak.line, f"it gives away {leak.origin}: {leak.statement}", "take it out")
+        yield Breach(f"{what}: {file}", leak.line, f"it gives away {leak.origin}: {leak.statement}", "take it out")

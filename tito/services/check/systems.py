@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tito.services.check.gates import Finding, NotHere
+from tito.services.check.gates import Breach, NotHere
 
 # programs of benchmarks/ and rows of theirs, about two minutes together
 RUNS = (
@@ -24,7 +24,7 @@ def speed(checked):
             for setting, rows in _rows(checked, path, name).items():
                 for row, found in rows.items():
                     if found["at_most"] is not None and found["ratio"] > found["at_most"]:
-                        yield Finding(
+                        yield Breach(
                             checked.label(path), None,
                             f"{row}, malloc {setting}: {found['ratio']:.2f} of PyTorch's time; at most "
                             f"{found['at_most']:g}",

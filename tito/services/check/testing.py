@@ -5,7 +5,7 @@ import importlib.util
 import sys
 
 from tito.services import notebooks, rules
-from tito.services.check.gates import Finding, NotHere
+from tito.services.check.gates import Breach, NotHere
 
 
 def patterns(checked):
@@ -14,7 +14,7 @@ def patterns(checked):
         file = checked.label(module.percent)
         for problem in rules.check(source, module, checked.catalog):
             if "hidden" in problem.message or "visible test" in problem.message:
-                yield Finding(file, None, f"{problem.where}: {problem.message}", "see modules/README.md")
+                yield Breach(file, None, f"{problem.where}: {problem.message}", "see modules/README.md")
         functions = set()
         for index, cell in notebooks.code_cells(source.node):
             tree = _parsed(cell.source)
@@ -24,14 +24,14 @@ def patterns(checked):
             if not notebooks.grade_id(cell).endswith("-hidden"):
                 for line in _silent_asserts(tree):
                     place = f"cell {index + 1} ({notebooks.grade_id(cell)}), line {line}"
-                    yield Finding(
+                    yield Breach(
                         file, None, f"{place}: an assert without a message",
                         "say the case, what is expected and what came: expect(…), or assert …, f\"…\"",
                     )  # fmt: skip
         if "test_module" not in functions:
-            yield Finding(file, None, "there is no test_module()", "test the module as a whole at its end")
+            yield Breach(file, None, "there is no test_module()", "test the module as a whole at its end")
         if not any(name.startswith("test_unit_") for name in functions):
-            yield Finding(
+            yield Breach(
                 file, None, "there is no test_unit_…()", "put each visible test into a function test_unit_<thing>"
             )
 
@@ -54,7 +54,7 @@ def strength(checked):
     for module in checked.catalog:
         found = audit.audit(checked.project, checked.catalog, module, jobs=checked.jobs)
         if not found.passed:
-            yield Finding(
+            yield Breach(
                 checked.label(audit.explanations_path(checked.project, module)), None,
                 f"{found.rate:.1%} of the mutants lose points; {len(found.unexplained)} survivors are not explained",
                 f"tito grade audit {module.name}",
@@ -65,7 +65,7 @@ def strength(checked):
     if importlib.util.find_spec("pytest") is None:
         raise NotHere("pytest is not installed")
     for case, message in _failed_cases(checked, proofs):
-        yield Finding(checked.label(proofs), None, f"{case}: {message}", "tests/grading/README or the file's docstring")
+        yield Breach(checked.label(proofs), None, f"{case}: {message}", "tests/grading/README or the file's docstring")
 
 
 def _failed_cases(checked, path):
