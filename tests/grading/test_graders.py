@@ -18,6 +18,7 @@ from tito.services import notebooks
 from tito.services.grading.book import gradebook
 from tito.services.grading.graders import assigning, cells, codes, requests, written
 from tito.services.grading.reports.feedback import feedback
+from tito.services.grading.roster.sheets import Sheet
 from tito.services.grading.scoring.autograde import autograde
 
 CLASS = {
@@ -202,6 +203,13 @@ def test_any_text_comes_back_from_a_cell_that_nothing_runs(text, risky):
         assert cells.as_written(cell) == one
         starts = re.split(r"[;|\t\r\n]", cell)
         assert not [start for start in starts if re.match(r"[ \"]*[=+@＝-]", start)], cell
+
+
+@given(st.lists(st.text() | st.text(st.sampled_from("=+-@'\"; |\t\n\ra,")), max_size=5))
+def test_any_texts_come_back_from_a_file(texts):
+    data = cells.csv_bytes([["who", "text"], *(["x", text] for text in texts)])
+    found = [cells.as_written(row.exact(1)) for row in Sheet(data, "x.csv").rows]
+    assert found == [text.encode("utf-8", "replace").decode() for text in texts]
 
 
 def test_answers_go_out_as_they_were_written_and_no_cell_is_a_formula(small):
