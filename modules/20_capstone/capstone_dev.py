@@ -41,6 +41,8 @@ from tinytorch.core.spatial import Conv2d, Flatten, MaxPool2d, pair
 from tinytorch.core.transformers import GPT
 from tinytorch.submissions import MOST_ARRAY_BYTES, find_division
 
+DTYPES = np.float32, np.float16, np.int8, np.uint8, np.int32  # of what a submission may hold
+
 # %%
 from tinytorch.core.autograd import no_grad
 from tinytorch.core.tensor import Tensor, manual_seed
@@ -220,21 +222,19 @@ def split(x, y, parts, origin=None):
     ### BEGIN SOLUTION
     if len(x) != len(y):
         raise ValueError(f"split: {len(x)} rows of x, and {len(y)} of y")
-    origin = range(len(x)) if origin is None else origin
-    first, leaks = {}, []
+    first, leaks = {}, {}
     for name, indices in parts.items():
         if len(indices) == 0:
             raise ValueError(f"split: part {name!r} has no rows")
-        for i in indices:
+        for place, i in enumerate(indices):
             if not 0 <= i < len(x):
                 raise ValueError(f"split: part {name!r} has index {i}, of {len(x)} rows")
-            holders = [first.setdefault(key, name) for key in (int(origin[i]), x[i].tobytes())]
-            earlier = [holder for holder in holders if holder != name]
-            leaks += [(i, name, earlier[0])] if earlier else []
+            keys = i if origin is None else origin[i], x[i].tobytes()
+            for holder in {first.setdefault(key, name) for key in keys} - {name}:
+                leaks[name, place] = f"row {i} of {name!r} is in {holder!r}"
     if leaks:
-        i, name, holder = leaks[0]
-        raise ValueError(f"split: {len(leaks)} rows leak; the first, {i} of {name!r}, is in {holder!r}")
-    return {name: (x[np.asarray(indices)], y[np.asarray(indices)]) for name, indices in parts.items()}
+        raise ValueError(f"split: {len(leaks)} rows leak; first of all {next(iter(leaks.values()))}")
+    return {name: (x[list(indices)], y[list(indices)]) for name, indices in parts.items()}
     ### END SOLUTION
 
 # %% nbgrader={"grade": true, "grade_id": "test-split", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -338,14 +338,14 @@ looks at the sizes that are declared before it unpacks anything; a few kilobytes
 
 **Write `check(submission, most)`**: the bytes of all arrays, an int. Refused, as `ValueError`s with the name of the entry:
 
-1. what is no NumPy array (a list, a Tensor), and every dtype but float32, float16, int8, uint8 and int32, with the dtype; objects are among them, and numbers in another byte order;
+1. what is no NumPy array (a list, a Tensor), and every dtype but those of `DTYPES` (float32, float16, int8, uint8, int32), with the dtype; objects are among them, and numbers in another byte order;
 2. arrays that together have more than `most` bytes, with both numbers: known from shapes, *before* any entry is read;
 3. nan and infinity, in floats.
 
 First 1 for all entries, then 2, then 3. The sum of 2 names no entry.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "check", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Three passes over the entries, each with one question.", "A dtype compares with a name; what about one of the other byte order?", "Only floats can hold what is not finite."], "minutes": 20, "objective": "submission"}
+# %% nbgrader={"grade": false, "grade_id": "check", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Three passes over the entries, each with one question.", "A dtype compares with a class of NumPy; what does one of the other byte order say to it?", "Only floats can hold what is not finite."], "minutes": 20, "objective": "submission"}
 #| export
 def check(submission, most=MOST_ARRAY_BYTES):
     """The bytes of all arrays of a Submission. Raises ValueError for what a stranger should not load.
@@ -355,7 +355,7 @@ def check(submission, most=MOST_ARRAY_BYTES):
     ### BEGIN SOLUTION
     for name, array in submission.arrays.items():
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        if kind not in [np.dtype(known) for known in ("float32", "float16", "int8", "uint8", "int32")]:
+        if kind not in DTYPES:
             raise ValueError(f"check: entry {name!r} is of {kind}")
     total = sum(array.nbytes for array in submission.arrays.values())
     if total > most:
@@ -386,9 +386,10 @@ def test_unit_check():
     expect_error(ValueError, ["odd", "Tensor"], check, Submission({"odd": Tensor([1.0])}, {}))
     for value in (math.nan, math.inf, -math.inf):
         for dtype in (np.float32, np.float16):
-            spoiled = Submission(arrays | {"odd": np.array([[1, value]], dtype)}, {})
-            expect_error(ValueError, "odd", check, spoiled)
-            expect_error(ValueError, 7, check, spoiled, 7)
+            odd = {"odd": np.array([[1, value]], dtype)}
+            for spoiled in (Submission(arrays | odd, {}), Submission(odd | arrays, {})):
+                expect_error(ValueError, "odd", check, spoiled)
+                expect_error(ValueError, 7, check, spoiled, 7)
     expect_error(ValueError, "odd", check, Submission({"large": codes, "odd": np.zeros(3)}, {}), 7)
     print("🔬 check: passed")
 
@@ -597,8 +598,9 @@ def test_unit_build_shapes():
     factors = build(Submission(thin, {"layers": named}))
     expect([layer.weight.shape for layer in factors], [(1, 4), (3, 1)], "two factors, by their shapes")
     expect(factors(Tensor(np.ones((1, 4)))), [[20, 0, -10]], "their product")
-    alone = build(Submission({"6.weight": thin["6.weight"]}, {"layers": named[1:]}))
-    expect(alone.weight, [[2], [0], [-1]], "one layer alone is the model")
+    alone = {"6.weight": thin["6.weight"], "6.bias": np.float32([5, 6, 7])}
+    alone = build(Submission(alone, {"layers": named[1:]}))
+    expect((alone.weight, alone.bias), ([[2], [0], [-1]], [5, 6, 7]), "one layer alone is the model")
     print("🔬 build, shapes: passed")
 
 test_unit_build_shapes()
@@ -770,10 +772,10 @@ Whoever tries thirty configurations and reports the best reports luck. So nothin
 
 **Write the generator `search(evaluate, space, draws, seeds, generator)`**, which *yields* each `Trial` as soon as it ran, so that a search that is stopped leaves what it found. The configurations of `space`, {name: list of
 values}, are all combinations in the order of `itertools.product`. Draw the seeds, `generator.integers(2**31, size=seeds)`, then the order, `generator.permutation(number of configurations)`; take the first `draws`,
-each with each seed. `evaluate(configuration, seed)` gets a dictionary of its own and gives one of scores. Where it raises an `Exception`, scores are `{}`, `error` is like "ValueError: what it said", and the search goes on. Numbers count from 0.
+each with each seed. `evaluate(configuration, seed)` gets a dictionary of its own and gives one of scores, which is copied. Where it raises an `Exception`, scores are `{}`, `error` is like "ValueError: what it said", and the search goes on. Numbers count from 0.
 
 **And `chosen(record, floor)`**: the configuration of the smallest mean "cost" of those with a mean "accuracy" of at least `floor`; ties: the larger accuracy, then the one tried first. A failure or a score
-that is not finite rules a configuration out. Errors: see the docstrings.
+that is not finite rules a configuration out.
 
     configuration  seed  accuracy  cost      mean accuracy, mean cost
     width 8        11    0.75      900
@@ -857,12 +859,13 @@ def record_of(*rows):
 
 # %% nbgrader={"grade": true, "grade_id": "test-search-record", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_search():
-    space, calls = {"width": [4, 8], "rate": [0.1, 0.2, 0.3]}, []
+    space, calls, scores = {"width": [4, 8], "rate": [0.1, 0.2, 0.3]}, [], {"note": "kept"}
 
     def evaluate(configuration, seed):
         calls.append((configuration["width"], configuration["rate"], seed))
         configuration.clear()
-        return {"cost": len(calls), "note": "kept"}
+        scores["cost"] = len(calls)
+        return scores
 
     trials = run_search(evaluate, space, 4, 2)
     first, second = np.random.default_rng(0).integers(2**31, size=2).tolist()
@@ -875,8 +878,7 @@ def test_unit_search():
     expect([trial.scores for trial in trials], [{"cost": i, "note": "kept"} for i in range(1, 9)], "scores")
     expect({trial.error for trial in trials}, {""}, "no failures")
     trials = search(evaluate, space, 6, 1, np.random.default_rng(0))
-    expect(next(trials).number, 0, "the first trial")
-    expect(len(calls), 8 + 1, "runs by then")
+    expect((next(trials).number, len(calls)), (0, 8 + 1), "the first trial, and runs by then")
     print("🔬 search: passed")
 
 test_unit_search()
@@ -910,10 +912,10 @@ def test_unit_chosen():
     expect(chosen(record_of(*table[::-1]), 0.875), {"width": 8}, "from another order")
     expect(chosen(record_of((1, 0.5, 100), (2, 0.5, 80), (1, 0.5, 40)), 0.5), {"width": 1}, "mean costs")
     expect(chosen(record_of((1, 0.5, 9), (2, 0.75, 9), (3, 0.75, 9)), 0), {"width": 2}, "ties")
-    expect(chosen(record_of((1, 1.0, 5), (2, 0.5, 9), (1, None, 5)), 0), {"width": 2}, "one failure of two")
-    bad = (1, math.nan, 5), (2, 1.0, math.inf), (3, 1.0, math.nan), (4, 0.5, 9), (5, math.inf, 1)
+    expect(chosen(record_of((2, 0.5, 9), (1, 1.0, 5), (1, None, 5)), 0), {"width": 2}, "one failure of two")
+    bad = (1, math.nan, 5), (2, 1.0, math.inf), (3, 1.0, math.nan), (5, math.inf, 1), (4, 0.5, 9)
     expect(chosen(record_of(*bad), 0.25), {"width": 4}, "scores that are not finite")
-    expect_error(ValueError, 0.25, chosen, record_of(*bad[:3]), 0.25)
+    expect_error(ValueError, 0.25, chosen, record_of(*bad[:4]), 0.25)
     expect_error(ValueError, 0.9, chosen, record_of(*table), 0.9)
     expect_error(ValueError, 0.5, chosen, [], 0.5)
     print("🔬 chosen: passed")
@@ -993,7 +995,7 @@ def choose_epoch(curves):
     and others, 1984). Raises ValueError for fewer than two seeds, for no epochs, and where none is finite.
     """
     ### BEGIN SOLUTION
-    curves = np.asarray(curves, np.float64)
+    curves = np.asarray(curves, float)
     if curves.ndim != 2 or len(curves) < 2 or curves.shape[1] == 0:
         raise ValueError(f"choose_epoch: curves are (at least 2 seeds, epochs), not of shape {curves.shape}")
     finite = np.isfinite(curves).all(axis=0)
@@ -1010,6 +1012,7 @@ def test_unit_choose_epoch():
     expect(choose_epoch([[8, 3, 3], [8, 2.5, 1]]), 1, "the worked example")
     expect(type(choose_epoch([[8, 3, 3], [8, 2.5, 1]])), int, "its type")
     expect(choose_epoch([[8, 3, 2.25], [8, 2.5, 1.75]]), 2, "seeds that agree: an error of 0.25")
+    expect(choose_epoch([[8, 2.75, 2.5], [8, 2, 1.5]]), 1, "2.375, which is at most 2 + 0.5")
     expect(choose_epoch([[8, 3.5, 3], [8, 3, 1]]), 2, "a mean of 3.25, above 3")
     expect(choose_epoch([[8, 3.5, 4], [8, 3, 2], [8, 3, 1], [8, 2.5, 1]]), 2, "four seeds: 2 + 0.71, below 3")
     expect(choose_epoch([[5, 1, 4, 1], [5, 1, 4, 1]]), 1, "two lowest: the first")

@@ -4,6 +4,12 @@ file from which somebody else builds the model.
 Exported from module 20_capstone by tito export. Edit the notebook of that module, not this file.
 """
 
+__all__ = [
+    "DTYPES", "Step", "order_steps", "split", "check", "Writer", "filled", "make_conv2d", "make_linear", "make_gpt",
+    "MAKERS", "KINDS", "make_layer", "layers_of", "pack", "build", "Trial", "search", "chosen", "choose_epoch",
+    "manifest_of",
+]
+
 import itertools
 import math
 import operator
@@ -11,18 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..submissions import MOST_ARRAY_BYTES, find_division
 from .activations import ReLU
 from .layers import Linear, Module, Sequential
 from .memoization import cache_for, forward_cached
 from .quantization import dequantize, quantize_channels
 from .spatial import Conv2d, Flatten, MaxPool2d, pair
 from .transformers import GPT
+from ..submissions import MOST_ARRAY_BYTES, find_division
 
-__all__ = [
-    "Step", "order_steps", "split", "check", "Writer", "filled", "make_conv2d", "make_linear", "make_gpt", "MAKERS",
-    "KINDS", "make_layer", "layers_of", "pack", "build", "Trial", "search", "chosen", "choose_epoch", "manifest_of",
-]
+DTYPES = np.float32, np.float16, np.int8, np.uint8, np.int32  # of what a submission may hold
 
 
 class Step(NamedTuple):
@@ -68,21 +71,19 @@ def split(x, y, parts, origin=None):
     """
     if len(x) != len(y):
         raise ValueError(f"split: {len(x)} rows of x, and {len(y)} of y")
-    origin = range(len(x)) if origin is None else origin
-    first, leaks = {}, []
+    first, leaks = {}, {}
     for name, indices in parts.items():
         if len(indices) == 0:
             raise ValueError(f"split: part {name!r} has no rows")
-        for i in indices:
+        for place, i in enumerate(indices):
             if not 0 <= i < len(x):
                 raise ValueError(f"split: part {name!r} has index {i}, of {len(x)} rows")
-            holders = [first.setdefault(key, name) for key in (int(origin[i]), x[i].tobytes())]
-            earlier = [holder for holder in holders if holder != name]
-            leaks += [(i, name, earlier[0])] if earlier else []
+            keys = i if origin is None else origin[i], x[i].tobytes()
+            for holder in {first.setdefault(key, name) for key in keys} - {name}:
+                leaks[name, place] = f"row {i} of {name!r} is in {holder!r}"
     if leaks:
-        i, name, holder = leaks[0]
-        raise ValueError(f"split: {len(leaks)} rows leak; the first, {i} of {name!r}, is in {holder!r}")
-    return {name: (x[np.asarray(indices)], y[np.asarray(indices)]) for name, indices in parts.items()}
+        raise ValueError(f"split: {len(leaks)} rows leak; first of all {next(iter(leaks.values()))}")
+    return {name: (x[list(indices)], y[list(indices)]) for name, indices in parts.items()}
 
 
 def check(submission, most=MOST_ARRAY_BYTES):
@@ -92,7 +93,7 @@ def check(submission, most=MOST_ARRAY_BYTES):
     """
     for name, array in submission.arrays.items():
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        if kind not in [np.dtype(known) for known in ("float32", "float16", "int8", "uint8", "int32")]:
+        if kind not in DTYPES:
             raise ValueError(f"check: entry {name!r} is of {kind}")
     total = sum(array.nbytes for array in submission.arrays.values())
     if total > most:
@@ -301,7 +302,7 @@ def choose_epoch(curves):
     curves: (seeds, epochs), lower is better; epochs that are not finite for all seeds do not count (Breiman
     and others, 1984). Raises ValueError for fewer than two seeds, for no epochs, and where none is finite.
     """
-    curves = np.asarray(curves, np.float64)
+    curves = np.asarray(curves, float)
     if curves.ndim != 2 or len(curves) < 2 or curves.shape[1] == 0:
         raise ValueError(f"choose_epoch: curves are (at least 2 seeds, epochs), not of shape {curves.shape}")
     finite = np.isfinite(curves).all(axis=0)

@@ -302,7 +302,7 @@ def search(evaluate, space, draws, seeds, generator):
     for place in generator.permutation(len(every))[:draws]:
         for seed in drawn:
             try:
-                trial = Trial(number, every[place], seed, evaluate({**every[place]}, seed))
+                trial = Trial(number, every[place], seed, {**evaluate({**every[place]}, seed)})
             except Exception as error:
                 trial = Trial(number, every[place], seed, {}, type(error).__name__ + ": " + str(error))
             yield trial
@@ -343,7 +343,7 @@ def search(evaluate, space, draws, seeds, generator):
         for seed in map(int, drawn):
             error = ""
             try:
-                scores = evaluate(configuration.copy(), seed)
+                scores = evaluate(configuration.copy(), seed).copy()
             except Exception as problem:
                 scores, error = {}, f"{problem.__class__.__name__}: {problem!s}"
             yield Trial(number, configuration, seed, scores, error)

@@ -85,51 +85,55 @@ def split(x, y, parts, origin=None):
     return {name: (x[np.asarray(indices)], y[np.asarray(indices)]) for name, indices in parts.items()}
 
 # %% split: indices alone
-- holders = [first.setdefault(key, name) for key in (int(origin[i]), x[i].tobytes())]
-+ holders = [first.setdefault(int(i), name)]
+- for holder in {first.setdefault(key, name) for key in keys} - {name}:
++ for holder in {first.setdefault(int(i), name)} - {name}:
 
 # %% split: indices and identical rows, not origins
-- origin = range(len(x)) if origin is None else origin
-+ origin = range(len(x))
+- keys = i if origin is None else origin[i], x[i].tobytes()
++ keys = i, x[i].tobytes()
 
 # %% split: origins, but not identical rows
-- holders = [first.setdefault(key, name) for key in (int(origin[i]), x[i].tobytes())]
-+ holders = [first.setdefault(int(origin[i]), name)]
+- for holder in {first.setdefault(key, name) for key in keys} - {name}:
++ for holder in {first.setdefault(keys[0], name)} - {name}:
 
 # %% split: every reason counts
-- leaks += [(i, name, earlier[0])] if earlier else []
-+ leaks += [(i, name, holder) for holder in earlier]
+- for holder in {first.setdefault(key, name) for key in keys} - {name}:
+-     leaks[name, place] = f"row {i} of {name!r} is in {holder!r}"
++ for key in keys:
++     if first.setdefault(key, name) != name:
++         leaks[name, place, key] = f"row {i} of {name!r} is in {first[key]!r}"
 
 # %% split: a row that comes twice in one part leaks
-- holders = [first.setdefault(key, name) for key in (int(origin[i]), x[i].tobytes())]
-- earlier = [holder for holder in holders if holder != name]
-+ earlier = [first[key] for key in (int(origin[i]), x[i].tobytes()) if key in first]
-+ first.update(dict.fromkeys((int(origin[i]), x[i].tobytes()), name))
+- for holder in {first.setdefault(key, name) for key in keys} - {name}:
+-     leaks[name, place] = f"row {i} of {name!r} is in {holder!r}"
++ for key in keys:
++     if key in first:
++         leaks[name, place] = f"row {i} of {name!r} is in {first[key]!r}"
++     first[key] = name
 
 # %% split: the leaking rows are dropped
 - if leaks:
--     i, name, holder = leaks[0]
--     raise ValueError(f"split: {len(leaks)} rows leak; the first, {i} of {name!r}, is in {holder!r}")
-- return {name: (x[np.asarray(indices)], y[np.asarray(indices)]) for name, indices in parts.items()}
-+ gone = {(i, name) for i, name, _ in leaks}
-+ kept = {name: [i for i in indices if (i, name) not in gone] for name, indices in parts.items()}
+-     raise ValueError(f"split: {len(leaks)} rows leak; first of all {next(iter(leaks.values()))}")
+- return {name: (x[list(indices)], y[list(indices)]) for name, indices in parts.items()}
++ kept = {name: [i for k, i in enumerate(indices) if (name, k) not in leaks] for name, indices in parts.items()}
 + return {name: (x[np.asarray(indices)], y[np.asarray(indices)]) for name, indices in kept.items()}
 
 # %% split: stops at the first leak and counts one
-- leaks += [(i, name, earlier[0])] if earlier else []
-+ leaks += [(i, name, earlier[0])] if earlier and not leaks else []
+- leaks[name, place] = f"row {i} of {name!r} is in {holder!r}"
++ leaks.setdefault("first", f"row {i} of {name!r} is in {holder!r}")
 
 # %% split: looks into the first part only
-- holders = [first.setdefault(key, name) for key in (int(origin[i]), x[i].tobytes())]
+- for holder in {first.setdefault(key, name) for key in keys} - {name}:
 + start = next(iter(parts))
-+ holders = [first.setdefault(key, name) if name == start else first.get(key, name) for key in (int(origin[i]), x[i].tobytes())]
++ first.update({key: name for key in keys if name == start})
++ for holder in {first.get(key, name) for key in keys} - {name}:
 
 # %% split: an index counts from the end
 - if not 0 <= i < len(x):
 + if not -len(x) <= i < len(x):
 
 # %% split: rows in ascending order
-- return {name: (x[np.asarray(indices)], y[np.asarray(indices)]) for name, indices in parts.items()}
+- return {name: (x[list(indices)], y[list(indices)]) for name, indices in parts.items()}
 + return {name: (x[np.sort(indices)], y[np.sort(indices)]) for name, indices in parts.items()}
 
 # %% split: a part may be empty
@@ -155,16 +159,16 @@ def check(submission, most=MOST_ARRAY_BYTES):
 + if max((array.nbytes for array in submission.arrays.values()), default=0) > most:
 
 # %% check: refuses objects alone
-- if kind not in [np.dtype(known) for known in ("float32", "float16", "int8", "uint8", "int32")]:
+- if kind not in DTYPES:
 + if not isinstance(kind, np.dtype) or kind.hasobject:
 
 # %% check: takes every float
-- if kind not in [np.dtype(known) for known in ("float32", "float16", "int8", "uint8", "int32")]:
-+ if not isinstance(kind, np.dtype) or kind.kind != "f" and kind not in [np.dtype(known) for known in ("int8", "uint8", "int32")]:
+- if kind not in DTYPES:
++ if not isinstance(kind, np.dtype) or kind.kind != "f" and kind not in DTYPES:
 
 # %% check: the byte order does not matter
-- if kind not in [np.dtype(known) for known in ("float32", "float16", "int8", "uint8", "int32")]:
-+ if getattr(kind, "name", kind) not in ("float32", "float16", "int8", "uint8", "int32"):
+- if kind not in DTYPES:
++ if getattr(kind, "name", kind) not in [known.__name__ for known in DTYPES]:
 
 # %% check: looks for nan alone
 - if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -175,7 +179,7 @@ def check(submission, most=MOST_ARRAY_BYTES):
     total = 0
     for name, array in submission.arrays.items():
         kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        if kind not in [np.dtype(known) for known in ("float32", "float16", "int8", "uint8", "int32")]:
+        if kind not in DTYPES:
             raise ValueError(f"check: entry {name!r} is of {kind}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"check: entry {name!r} holds what is not finite")
@@ -354,10 +358,10 @@ def chosen(record, floor):
 + return int(np.flatnonzero(finite & (mean >= mean[best] - error))[0])
 
 # %% choose_epoch: epochs that are not finite are cut out, and the others counted anew
-- curves = np.asarray(curves, np.float64)
+- curves = np.asarray(curves, float)
 - if curves.ndim != 2 or len(curves) < 2 or curves.shape[1] == 0:
 -     raise ValueError(f"choose_epoch: curves are (at least 2 seeds, epochs), not of shape {curves.shape}")
-+ curves = np.asarray(curves, np.float64)
++ curves = np.asarray(curves, float)
 + if curves.ndim != 2 or len(curves) < 2 or curves.shape[1] == 0:
 +     raise ValueError(f"choose_epoch: curves are (at least 2 seeds, epochs), not of shape {curves.shape}")
 + curves = curves[:, np.isfinite(curves).all(axis=0)]
@@ -371,3 +375,21 @@ def chosen(record, floor):
 # %% choose_epoch: an array of the place
 - return int(np.flatnonzero(mean <= mean[best] + error)[0])
 + return np.flatnonzero(mean <= mean[best] + error)[:1]
+
+# %% search: the dictionary of scores is not copied
+def search(evaluate, space, draws, seeds, generator):
+    combined = itertools.product(*space.values()) if space else []
+    every = [dict(zip(space, values, strict=True)) for values in combined]
+    if not 1 <= draws <= len(every):
+        raise ValueError(f"{draws} of {len(every)}")
+    if seeds < 1:
+        raise ValueError(f"{seeds} seeds")
+    drawn, number = generator.integers(2**31, size=seeds).tolist(), 0
+    for place in generator.permutation(len(every))[:draws]:
+        for seed in drawn:
+            try:
+                trial = Trial(number, every[place], seed, evaluate(dict(every[place]), seed))
+            except Exception as problem:
+                trial = Trial(number, every[place], seed, {}, f"{type(problem).__name__}: {problem}")
+            yield trial
+            number += 1
