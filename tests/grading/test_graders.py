@@ -139,6 +139,8 @@ def test_a_section_stays_with_one_grader(small):
         for section in CLASS.values()
     }
     assert all(len(one) == 1 for one in holders.values()) and sorted(map(len, dealt.values())) == [3, 4]
+    again = assign(small, "ta1", "ta2", "ta3", again=True)
+    assert sorted(map(len, again.values())) == [2, 2, 3], "dealt anew, sections do not count unless they are asked for"
 
 
 def test_each_grader_gets_a_file_with_the_formgraders_addresses(small):

@@ -58,9 +58,9 @@ class Dealt:
 def assign(project, module, graders=(), *, by=None, seed=None, again=False, anonymous=None, url=FORMGRADER):
     """Deal the graded submissions of `module` to `graders` and write a list for each; returns Dealt.
 
-    Without graders those of before. by: "section" leaves all of a section to one grader; seed: of the draw, the one of
-    before or 0 where None; again: deal everything anew; anonymous: codes for names, as before where None; url: where
-    the formgrader is.
+    Without graders those of before. by: "section" leaves all of a section to one grader, until it is dealt anew; seed:
+    of the draw, the one of before or 0 where None; again: deal everything anew; anonymous: codes for names, as before
+    where None; url: where the formgrader is.
     """
     course = require_course(project)
     gradebook.require_assignment(course, module)
@@ -70,7 +70,8 @@ def assign(project, module, graders=(), *, by=None, seed=None, again=False, anon
         graders = _checked(graders) or before.get("graders", [])
         if not graders:
             raise UsageError("nobody grades yet", f"tito grade assign {module.name} --to ta1,ta2")
-        by, seed = by or before.get("by", ""), before.get("seed", 0) if seed is None else seed
+        by = by or ("" if again else before.get("by", ""))
+        seed = before.get("seed", 0) if seed is None else seed
         anonymous = before.get("anonymous", False) if anonymous is None else anonymous
         kept = {} if again else before.get("students", {})
         graded, listed = _graded(course, module), read_roster(course).students
