@@ -371,3 +371,33 @@ def test_16_an_instructor_grades_it_with_the_commands_of_the_readme(journey):
     assert canvas["104"]["09_spatial (77)"] == "", "missing is not zero"
     with zipfile.ZipFile(journey.clone / "assignments" / "feedback" / "09_spatial.zip") as archive:
         assert len(archive.namelist()) == 3
+
+
+def test_17_the_course_changes_in_the_middle_of_the_term(journey):
+    """In the class of before: a test passes now whatever is answered, and another one never."""
+    source, settings = journey.clone / "modules" / "09_spatial" / "spatial_dev.py", journey.clone / "pyproject.toml"
+    calls = list(re.finditer(r"^test_unit_\w+\(\)$", text := source.read_text(encoding="utf-8"), re.MULTILINE))
+    easier, harder = calls[0], calls[-1]
+    text = text[: harder.start()] + "raise AssertionError('stricter now')" + text[harder.end() :]
+    text = text[: easier.start()] + "pass" + text[easier.end() :]
+    source.write_text(text, encoding="utf-8", newline="\n")
+    term = '[tool.tito.grading]\nslip-days = 3\nlate-penalty = 10\n\n[project]\nversion = "0.2.0"\n'
+    project = re.sub(r'^version = ".+"$', "", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+    settings.write_text(project.replace("[project]\n", term), encoding="utf-8", newline="\n")
+
+    said = [person(f". .venv/bin/activate && {line}", journey.clone) for line in readme_block("term").splitlines()]
+    history, table, written, _, _ = said
+    assert "released" in history and "export canvas" in history and "0.1.0" in history
+    assert "0.1.0 to 0.2.0" in table and "nothing was changed" in table and "emptyemil" in table
+    assert "graded with 0.2.0" in written and "keep points that were published" in written
+    again = json.loads(person(". .venv/bin/activate && tito grade autograde 09 --json", journey.clone))
+    assert not any(row["graded_now"] for row in again["data"]["students"])
+    points = {row["student"]: row["points"] for row in again["data"]["students"] if row["status"] == "graded"}
+    most = next(row["max_points"] for row in again["data"]["students"] if row["status"] == "graded")
+    (ada,) = [name for name, count in points.items() if count == most]
+    (emil,) = [name for name, count in points.items() if 0 < count < most]
+    with (journey.clone / "term.csv").open(encoding="utf-8-sig", newline="") as file:
+        sums = {row["student"]: row for row in csv.DictReader(file)}
+    assert float(sums[ada]["total_percent"]) > float(sums[emil]["total_percent"]) > 0
+    page = journey.clone / "assignments" / "feedback" / emil / "09_spatial" / "spatial_dev.html"
+    assert "The sum so far" in page.read_text(encoding="utf-8")
