@@ -8,8 +8,6 @@ then each student's score is, then the version is pinned; whoever comes before t
 import os
 import threading
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
-
 from tito.errors import Interrupted, ProjectError, TitoError, UsageError, WorkError
 from tito.services import notebooks, views
 from tito.services.files import digest, remove_tree
@@ -81,7 +79,10 @@ def regrade(project, catalog, module, options=None, *, on_done=None, executor=No
 
 
 class _Regrade:
-    """One call. before, after: the versions; changed: what differs between them; contents: of the second."""
+    """One call. before, after: the versions; changed: what differs between them; contents: of the second.
+
+    class_key: of the second, made before threads run: Python 3.11 cannot parse in two at once.
+    """
 
     def __init__(self, project, catalog, module, options, course, executor, on_done):
         self.project, self.catalog, self.module, self.options = project, catalog, module, options
@@ -105,6 +106,7 @@ class _Regrade:
             hint = f"tito grade release {name}"
             raise ProjectError(f"no version is kept of what {name} is graded with", hint, code="not-pinned")
         self._find_version()
+        self.class_key = keys.version_key(self.after)
         scored, skipped = self._scored_now()
         with views.folder(self.project) as folder:
             made = versions.put(self.contents, folder)
@@ -125,7 +127,7 @@ class _Regrade:
         if not self.options.apply or asked != self.after:
             self.versions.require_settled()
         self.contents, self.also_lower = self.versions.contents(self.after), self.versions.unfinished["also_lower"]
-        self.changed = self._changes()
+        self.changed, self.class_key = self._changes(), keys.version_key(self.after)
         with views.folder(self.project) as folder:
             made = versions.put(self.contents, folder)
             self._score(list(self.versions.unfinished["students"]), made)
@@ -187,12 +189,8 @@ class _Regrade:
     def _folder(self):
         return self.project.state / "regrade" / self.module.name / self.after.fingerprint[:16]
 
-    @cached_property
-    def _class_key(self):
-        return keys.version_key(self.after)
-
     def _key(self, submitted):
-        return keys.key(submitted, self._class_key)
+        return keys.key(submitted, self.class_key)
 
     def _again(self, student, submitted):
         """The record of the second run; None where there is none that holds."""
