@@ -256,7 +256,7 @@ def test_without_rules_all_points_count_alike_and_what_is_not_due_is_open(small)
     assert data["not_counted_yet"] == {"bob": ["02_beta"], "zoe": ["01_alpha", "02_beta"]}
     said = grade(small, "export", "--total")
     assert (
-        "left out of the sum of bob (02_beta), zoe (01_alpha, 02_beta); to count them as 0: --missing-as-zero"
+        "no due date is over: bob (02_beta), zoe (01_alpha, 02_beta); to count them as 0: --missing-as-zero"
         in said.stderr
     )
     rows, _ = table(small, "--missing-as-zero")

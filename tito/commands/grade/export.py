@@ -127,7 +127,7 @@ def _print_totals(done, output):
     if done.open:
         some = ", ".join(f"{student} ({', '.join(names)})" for student, names in list(done.open.items())[:NAMED])
         console.warn(
-            f"not handed in, with no due date that is over, and left out of the sum of {some}; to count them as 0: "
+            f"not counted, because nothing was handed in and no due date is over: {some}; to count them as 0: "
             "--missing-as-zero"
         )
     if done.waiting:

@@ -8,6 +8,7 @@ then each student's score is, then the version is pinned; whoever comes before t
 import os
 import threading
 from dataclasses import asdict, dataclass, replace
+
 from tito.errors import Interrupted, ProjectError, TitoError, UsageError, WorkError
 from tito.services import notebooks, views
 from tito.services.files import digest, remove_tree
