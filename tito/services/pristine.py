@@ -15,6 +15,7 @@ from tito.services.files import atomic_write, digest
 SCHEMA = 1
 KEYS = ("grade", "grade_id", "locked", "points", "solution")  # of the metadata, what decides about points
 NAMED = 8  # cells that a sentence names
+EARLIER = "earlier.json"  # beside the files of a version: what locked cells said in other ones, see bring_up
 
 
 # what can have become of a cell that was handed out, in words for a person: of one cell, and of several
@@ -253,6 +254,34 @@ def _as_exported(cell, above):
     cell, is_marked = copy.deepcopy(cell), notebooks.is_exported(cell)
     cell.source = "\n".join([*([] if is_marked else ["#| export"]), first, *text])
     return cell, above if is_marked else above - 1
+
+
+def bring_up(source, pristine, earlier):
+    """Make those of `pristine` of the locked cells of `source` that say what another version had handed out.
+
+    earlier: {grade_id: texts of other versions}. Nobody edited such a cell: the course did.
+    """
+    originals = {notebooks.grade_id(cell): cell for cell in pristine.cells if notebooks.is_locked(cell)}
+    for index, cell in enumerate(source.node.cells):
+        name = notebooks.grade_id(cell)
+        original, lines = originals.get(name), recognition.lines(cell.source)
+        if original is None or cell.cell_type != original.cell_type:
+            continue
+        if any(recognition.lines(text) == lines for text in earlier.get(name, ())):
+            source.node.cells[index] = copy.deepcopy(original)
+            source.node.cells[index].id = cell.id
+
+
+def other_texts(pristine, others):
+    """What locked cells of `pristine` said, or were worth, in the notebooks `others`: see bring_up."""
+    found = {}
+    for cell in (cell for cell in pristine.cells if notebooks.is_locked(cell) and notebooks.grade_id(cell)):
+        name = notebooks.grade_id(cell)
+        same = (one for other in others for one in other.cells if notebooks.grade_id(one) == name)
+        texts = [one.source for one in same if not _same(one, cell, "metadata")]
+        if texts:
+            found[name] = list(dict.fromkeys(texts))
+    return found
 
 
 def restore(source, pristine):

@@ -10,13 +10,15 @@ sandbox sees it (view/…), with the exports of its prerequisites and what is pr
 of a version: see scoring/keys.py.
 """
 
+import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from tito.errors import ProjectError, UsageError
 from tito.services import notebooks, views
 from tito.services.files import atomic_write, digest
-from tito.services.strip import KERNEL, LANGUAGE
+from tito.services.pristine import EARLIER, other_texts
+from tito.services.strip import KERNEL, LANGUAGE, strip
 
 SOURCE, VIEW = "source.ipynb", "view"
 SHOWN = 8  # digits of a fingerprint in the name of a version
@@ -120,6 +122,16 @@ class Versions:
             )
         return found
 
+    def earlier(self, contents):
+        """{grade_id: texts} of the locked cells of `contents` that were handed out otherwise in other versions."""
+        own, others = contents[SOURCE], []
+        for one in self.kept.values():
+            path = self._object(one.files[SOURCE])
+            data = path.read_bytes() if path.is_file() else b""
+            if data != own and digest(data) == one.files[SOURCE]:  # a damaged one says nothing
+                others.append(_handed_out(data))
+        return other_texts(_handed_out(own), others) if others else {}
+
     def require_settled(self):
         """Raise ProjectError where a regrade was interrupted while it wrote."""
         if self.unfinished:
@@ -169,8 +181,12 @@ def course_now(project, catalog, module, source=None):
     return found
 
 
-def put(contents, folder):
-    """Put a version's files into `folder`. Returns how a kit is made of them."""
+def put(contents, folder, earlier=None):
+    """Put a version's files into `folder`, and what its cells said in other ones: see Versions.earlier.
+
+    Returns how a kit is made of them.
+    """
+    atomic_write(folder / EARLIER, json.dumps(earlier or {}))
     for path, data in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
@@ -234,6 +250,12 @@ def _points_words(one, other):
         return " (new)" if one is None else " (gone)"
     before, after = notebooks.points(one), notebooks.points(other)
     return "" if before == after else f" ({before:g} to {after:g} points)"
+
+
+def _handed_out(data):
+    """The notebook that students get of one with solutions."""
+    source = notebooks.parse(data, SOURCE)
+    return strip(source.node, source)
 
 
 def _cells(data):

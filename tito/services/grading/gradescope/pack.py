@@ -86,7 +86,7 @@ def pack(project, catalog, module, path=None, settings=None):
         version.require_settled()
         if version.pinned:
             contents = version.contents(version.pinned)
-            made = versions.put(contents, stack.enter_context(views.folder(project)))
+            made = versions.put(contents, stack.enter_context(views.folder(project)), version.earlier(contents))
         kit = stack.enter_context(kits.make(project, catalog, module, sandbox=Sandbox("none"), **made))
         asked = {"module": module.name, "version": version.pinned and version.pinned.name, **vars(settings)}
         files = _files(kit, asked, ModuleFinder(course, catalog), packages)

@@ -110,7 +110,7 @@ class _Regrade:
         self.class_key = keys.version_key(self.after)
         scored, skipped = self._scored_now()
         with views.folder(self.project) as folder:
-            made = versions.put(self.contents, folder)
+            made = self._put(folder)
             self._score(list(scored), made)
             grades = self._grades()
             laid = {who: self._beside(who, record, record.recorded, grades) for who, record in scored.items()}
@@ -130,7 +130,7 @@ class _Regrade:
         self.contents, self.also_lower = self.versions.contents(self.after), self.versions.unfinished["also_lower"]
         self.changed, self.class_key = self._changes(), keys.version_key(self.after)
         with views.folder(self.project) as folder:
-            made = versions.put(self.contents, folder)
+            made = self._put(folder)
             self._score(list(self.versions.unfinished["students"]), made)
             return self._write(made)
 
@@ -156,6 +156,13 @@ class _Regrade:
         self.changed = self._changes()
         refused = f"does not go over from {before.name} to {self.after.name}"
         require_same_cells(self.course, self.module, self._source(), refused)
+
+    def _put(self, folder):
+        """How a kit of the second version is made, with its files in `folder`.
+
+        What was handed out until now is known to it, so that nobody is said to have edited what the course changed.
+        """
+        return versions.put(self.contents, folder, self.versions.earlier(self.contents))
 
     def _source(self):
         return notebooks.parse(self.contents[versions.SOURCE], versions.SOURCE).node

@@ -202,7 +202,11 @@ class _Run:
         with ExitStack() as stack:
             made = {"source": self.source}
             if self.pinned:
-                made = versions.put(self.contents, stack.enter_context(views.folder(self.project)))
+                made = versions.put(
+                    self.contents,
+                    stack.enter_context(views.folder(self.project)),
+                    self.versions.earlier(self.contents),
+                )
             make = self.executor.kit
             yield stack.enter_context(make(self.project, self.catalog, self.module, sandbox=sandbox, **made))
 

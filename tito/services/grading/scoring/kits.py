@@ -26,6 +26,7 @@ from tito.services.grading import bridge
 from tito.services.grading.sandbox import fonts
 from tito.services.grading.sandbox.find import Sandbox, find
 from tito.services.grading.scoring import forkers, plans, readers
+from tito.services.pristine import EARLIER
 from tito.services.verdicts import question_of
 
 BRIDGE = Path(bridge.__file__).resolve().parent
@@ -39,7 +40,8 @@ class Kit:
     module: its name; notebook: the name of the file that students hand in; sandbox: what isolates where the kit was
     read. source: the notebook with solutions and hidden tests; handed: as it was handed out; tests: {grade_id: test
     cell}; plans: {grade_id: names that the test fetches}; imports: what the tests import; classes: names of the
-    course's classes; answers: {grade_id: source of the reference's answer}. readers: the processes that read;
+    course's classes; answers: {grade_id: source of the reference's answer}; earlier: {grade_id: what a locked cell said
+    in other versions that were handed out}. readers: the processes that read;
     testing: those that run tests.
     """
 
@@ -54,6 +56,7 @@ class Kit:
     imports: tuple = ()
     classes: tuple = ()
     answers: dict = field(repr=False, default_factory=dict)
+    earlier: dict = field(repr=False, default_factory=dict)
     readers: object = field(repr=False, compare=False, default=None)
     testing: object = field(repr=False, compare=False, default=None)
 
@@ -91,8 +94,8 @@ def make(project, catalog, module, *, sandbox, source=None, view=None):
     """Yield the Kit of `module`, whose folder is gone afterwards. sandbox: where submissions run, see sandbox.find.
 
     source: the notebook with solutions and hidden tests, the module's own where None. view: a folder with the package
-    as the sandbox shows it, made of the course as it is where None; see book/versions.py. Raises WorkError where the
-    notebook cannot be read or has nothing to run.
+    as the sandbox shows it, beside what versions.put puts there; made of the course as it is where None. Raises
+    WorkError where the notebook cannot be read or has nothing to run.
     """
     found = notebooks.load(project, source or module.percent)
     cells = [cell for _, cell in notebooks.code_cells(found.node)]
@@ -108,6 +111,7 @@ def make(project, catalog, module, *, sandbox, source=None, view=None):
         "plans": needed,
         "imports": imports,
         "classes": classes,
+        "earlier": json.loads(Path(view).with_name(EARLIER).read_text(encoding="utf-8")) if view else {},
     }
     with views.folder(project) as folder:
         atomic_write(folder / "kit.json", json.dumps(about))
@@ -160,6 +164,7 @@ def load(folder, sandbox):
         plans=about["plans"],
         imports=tuple(about["imports"]),
         classes=tuple(about["classes"]),
+        earlier=about["earlier"],
         answers={notebooks.grade_id(cell): cell.source for cell in cells if notebooks.is_solution(cell)},
         readers=None if sandbox is None else readers.Readers(folder),
         testing=None if sandbox is None else forkers.testing(folder / "shown" / "view", about["imports"]),

@@ -13,7 +13,7 @@ from tito.errors import WorkError
 from tito.services import dependence, notebooks
 from tito.services.grading.scoring.placing import order
 from tito.services.outcomes import Outcome
-from tito.services.pristine import Deviation
+from tito.services.pristine import Deviation, bring_up
 from tito.services.verdicts import Judge, Verdict
 
 MIB = 2**20
@@ -61,6 +61,7 @@ class Reading:
         self.kit = kit
         self.source = notebooks.parse(data, kit.notebook, outputs=False)
         _require_sizes(self.source, len(data))
+        bring_up(self.source, kit.handed, kit.earlier)
         self.ordered = order(self.source, kit.handed, kit.tests)
         placed = self.ordered.placed
         self.running = tuple(self._running(place, one.cell) for place, one in enumerate(placed) if runs(one.cell))
