@@ -97,7 +97,7 @@ def test_a_kit_of_a_run_that_ended_says_so(tmp_path):
 def test_a_process_without_a_sandbox_refuses_a_kit_that_was_isolated(kit, monkeypatch):
     if box().kind == "none":
         pytest.skip("there is no sandbox on this machine")
-    monkeypatch.setattr(finding, "_search", lambda root, build: Sandbox("none", "nothing is installed"))
+    monkeypatch.setattr(finding, "_search", lambda makers: Sandbox("none", "nothing is installed"))
     monkeypatch.setattr(finding, "_found", {})
     with pytest.raises(ProjectError, match="not isolated"):
         kits.read.__wrapped__(kit.folder)
