@@ -1082,7 +1082,7 @@ def analyze_epochs(epochs=32, seeds=3):
     axes.plot(np.transpose(curves), color="0.7", linewidth=1)
     axes.plot(mean, "o-", label=f"mean of {seeds} seeds", markersize=4)
     axes.axvline(epoch, linestyle="--", color="0.4", label=f"chosen: epoch {epoch}")
-    axes.set(xlabel="epoch", ylabel="share wrong", title="The curve that chose", yscale="log")
+    axes.set(xlabel="epoch", ylabel="share wrong", title="The curve that chose", ylim=(0, None))
     axes.legend()
     plt.show()
     lowest = f"epoch {mean.argmin()}, {mean.min():.3f}"
