@@ -2,7 +2,7 @@
 
 import pytest
 from said import typed
-from small_course import WRONG, StandIn, released
+from small_course import SECOND, WRONG, StandIn, released
 
 import tito.project
 from tito.errors import ProjectError
@@ -150,6 +150,14 @@ def test_a_published_score_stays_until_the_file_changes(small, grade, monkeypatc
     small.solved("bob")
     assert grade("autograde", "alpha").exit_code == 0
     assert points(small) == {"ada": 19, "bob": 19}
+
+
+def test_which_try_counts_stays_too_where_it_was_published(small, grade):
+    small.solved("dan", double=SECOND)
+    grade("autograde", "alpha")
+    grade("feedback", "alpha", "--student", "dan")
+    said = grade("autograde", "alpha", "--no-second-try")
+    assert points(small)["dan"] == 19 and "1 keep the score that was published" in said.stdout
 
 
 def test_what_a_person_graded_is_not_asked_for_again_when_the_same_file_is_scored_again(small, grade):

@@ -141,7 +141,7 @@ class _Run:
             keys.version_key(self.pinned) if self.pinned else keys.class_key(project, catalog, module, source)
         )
         self.published = history.published(course, module)
-        self.stayed = []  # students whose published score is of another version or run
+        self.stayed = {}  # students whose published score is of another version or run
         self.received = Received(course, module)
         self.recorded = gradebook.recorded_students(course, module)
 
@@ -188,14 +188,16 @@ class _Run:
             return None
         holds = record.key == self._key(submitted) and not self.options.force
         told = self.published.get(student)
-        if not holds and told is not None and told.submitted == record.submitted == submitted:
-            self.stayed.append(student)
-            return record
-        return record if holds else None
+        if told is None or not told.submitted == record.submitted == submitted:
+            return record if holds else None
+        if not holds or record.recorded not in (self.counts, ""):
+            self.stayed[student] = record.recorded
+        return record
 
     def _is_recorded(self, student, record):
         graded = self.course.autograded / student / self.module.name / self.module.notebook.name
-        return record.recorded == self.counts and student in self.recorded and graded.is_file()
+        as_asked = record.recorded == self.counts or (student in self.stayed and record.recorded)
+        return as_asked and student in self.recorded and graded.is_file()
 
     @contextmanager
     def _kit(self, sandbox):
