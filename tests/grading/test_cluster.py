@@ -1,5 +1,6 @@
 """A class on the workers of a real Dask scheduler: the results of one machine, whatever dies on the way."""
 
+import importlib.util
 import json
 import os
 import pickle
@@ -32,6 +33,13 @@ from tito.services.grading.scoring.scorer import Task
 
 CLASS = ("ada", "bob", "cleo", "dan", "eve", "finn", "gus", "hal")
 ATTACK = "environment"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dask():
+    if importlib.util.find_spec("distributed") is None:
+        missing = "Dask is not installed (pip install -e '.[cluster]')"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
 
 
 @pytest.fixture(scope="module")

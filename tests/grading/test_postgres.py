@@ -17,6 +17,9 @@ import tito.project
 from tito.errors import ProjectError
 from tito.services.grading.book import gradebook
 from tito.services.grading.book.course import Course
+from tito.services.grading.regrading.regrade import RegradeOptions, regrade
+from tito.services.grading.release import release
+from tito.services.grading.reports.feedback import feedback
 from tito.services.grading.scoring.autograde import Options, autograde
 
 CLASS = ("ada", "bob", "cleo", "dan", "eve", "finn")
@@ -122,6 +125,25 @@ def test_every_command_of_a_week_works_on_it(week, tmp_path):
     assert {row[0] for row in rows[1:]} == {"ada", "bob"}
     assert week.tito("report", "alpha").exit_code == 0
     assert not list(week.course.root.rglob("*.db")), "something was written into a file"
+
+
+def test_a_regrade_and_the_sum_of_a_term_work_on_it(small, monkeypatch):
+    monkeypatch.setattr(tito.project, "require_own_tito", lambda project: None)  # as in a Week
+    small.solved("ada")
+    small.solved("bob", double=WRONG)
+    release(small.project, small.catalog, [small.module], force=True)
+    grade(small)
+    feedback(small.project, small.module)
+    source = small.module.percent
+    source.write_text(source.read_text(encoding="utf-8").replace("double(4)", "double(5 - 1)", 1), encoding="utf-8")
+    seen = regrade(small.project, small.catalog, small.module, RegradeOptions(), executor=StandIn())
+    options = RegradeOptions(to=seen.after, apply=True)
+    found = regrade(small.project, small.catalog, small.module, options, executor=StandIn())
+    assert found.applied and found.kept is None and found.after == seen.after != found.before
+    assert points(small) == {"ada": 19, "bob": 10}
+    done = typed(small.root, "grade", "export", "--total", "--json")
+    assert done.exit_code == 0, done.stdout
+    assert "ada" in done.stdout and "bob" in done.stdout
 
 
 def test_nbgrader_typed_by_hand_finds_the_same_gradebook(small, tmp_path):

@@ -1,9 +1,10 @@
 """A real PostgreSQL server for tests: started once for a test process, gone with it, in folders of its own.
 
-Without PostgreSQL's programs a test that needs them is skipped; in CI, which installs them, it fails.
+Without PostgreSQL's programs or the driver a test that needs them is skipped; in CI, which installs them, it fails.
 """
 
 import atexit
+import importlib.util
 import os
 import shutil
 import socket
@@ -71,9 +72,14 @@ def server():
     """The server of this test process."""
     programs = _programs()
     if programs is None:
-        missing = "PostgreSQL is not installed (Debian: apt-get install postgresql)"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        _missing("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    if importlib.util.find_spec("psycopg") is None:
+        _missing("its driver is not installed (pip install -e '.[postgres]')")
     return _started(programs)
+
+
+def _missing(what):
+    pytest.fail(what) if os.environ.get("CI") else pytest.skip(what)
 
 
 @cache
