@@ -1,0 +1,133 @@
+"""A module's page: what the registry says, its README, and the notebook as handed out with what the reference shows."""
+
+import ast
+import base64
+import re
+from html import escape
+
+from tito.services import executed, notebooks, strip, syntax
+from tito.services.pages import CONTROL
+from tito.services.site.links import lines
+from tito.services.site.path import spans
+
+HEADING = re.compile(r"(#{1,5})(?= )")
+TITLED = {"title", "set_title", "suptitle"}
+LABELLED = {"xlabel", "set_xlabel", "ylabel", "set_ylabel"}
+
+
+def page(project, catalog, module, links, outputs):
+    """(text, {path of a picture: its bytes}) of the page. outputs: {cell index: outputs}, None where nothing was run.
+
+    The text is Markdown as MyST reads it.
+    """
+    name = f"modules/{module.name}"
+    readme = (module.folder / "README.md").read_text(encoding="utf-8")
+    title, _, about = readme.partition("\n")
+    about = links.moved(f"\n{about}", project.relative(module.folder / "README.md"), name)
+    body, pictures = _notebook(project, module, links, outputs or {})
+    parts = [title, _facts(catalog, module), about.strip(), "## The notebook"]
+    parts.append(_introduction(outputs is not None))
+    return "\n\n".join([*parts, *body]) + "\n", pictures
+
+
+def _facts(catalog, module):
+    needs = spans(one.number for one in catalog.prerequisites(module))
+    rows = [
+        ("hours", f"about {module.hours:g}"),
+        ("difficulty", f"{module.difficulty} of 5"),
+        ("needs", needs),
+        ("builds", f"[`tinytorch.core.{module.short}`](../reference/{module.short}.md)"),
+    ]
+    rows += [("", "an elective")] * module.elective
+    head, rule = "| " + " | ".join(title for title, _ in rows) + " |", "|" + "---|" * len(rows)
+    table = [head, rule, "| " + " | ".join(fact for _, fact in rows) + " |"]
+    if module.parts:
+        table += ["", "| part | hours | what works at its end |", "|---|---|---|"]
+        table += [f"| {one.title} | {one.hours:g} | {one.works} |" for one in module.parts]
+    return "\n".join(table)
+
+
+def _introduction(with_outputs):
+    shown = (
+        "Below a cell stands what it printed and drew when the course's own solutions ran."
+        if with_outputs
+        else "What its cells print and draw is missing: this site was built without running them."
+    )
+    return f"As it is handed out: the answers are yours to write. {shown}"
+
+
+def _notebook(project, module, links, outputs):
+    source = notebooks.load(project, module.source(project))
+    handed_out = strip.strip(source.node, source)
+    origin, name = project.relative(module.source(project)), f"modules/{module.name}"
+    body, pictures, level = [], {}, 2
+    for index, cell in enumerate(handed_out.cells):
+        if cell.cell_type == "markdown":
+            text, level = _lowered(cell.source, level, drop_title=index == 0)
+            body.append(links.moved(text, origin, name))
+        elif cell.cell_type == "code" and not _is_directive(cell):
+            body.append(_code(cell))
+            if not (notebooks.is_solution(cell) or notebooks.is_test(cell)):
+                body += _shown(outputs.get(index, ()), cell, f"{module.name}-{index + 1}", pictures)
+    return [text for text in body if text.strip()], pictures
+
+
+def _is_directive(cell):
+    return cell.source.startswith("#| default_exp")
+
+
+def _lowered(text, level, drop_title):
+    """(text, level of its last heading): headings one level lower, because the page has its own title.
+
+    level: of the heading before; none is more than one level below it. Indented and fenced code stays as it is.
+    """
+    kept = []
+    for line, is_code in lines(text):
+        heading = None if is_code else HEADING.match(line)
+        if heading and drop_title and len(heading[0]) == 1:
+            continue
+        if heading:
+            level = min(len(heading[0]) + 1, level + 1)
+            line = "#" * level + line[heading.end() :]
+        kept.append(line)
+    return "\n".join(kept), level
+
+
+def _code(cell):
+    kind = ":class: answer\n\n" if notebooks.is_solution(cell) else ""
+    block = fenced("{code-block} python", f"{kind}{cell.source}")
+    if not notebooks.is_folded(cell):
+        return block
+    count = len(cell.source.splitlines())
+    return f"<details><summary>Provided code, {count} lines</summary>\n\n{block}\n\n</details>"
+
+
+def fenced(info, text):
+    """A block of code, inside a fence that is longer than any in it."""
+    longest = max([2, *(len(run) for run in re.findall("`+", text))])
+    fence = "`" * (longest + 1)
+    return f"{fence}{info}\n{text}\n{fence}"
+
+
+def _shown(outputs, cell, stem, pictures):
+    """What a cell printed, and its pictures, in the order in which they came."""
+    for number, output in enumerate(outputs, 1):
+        if "image/png" in output.get("data", {}):
+            path = f"modules/pictures/{stem}-{number}.png"
+            pictures[path] = base64.b64decode(output.data["image/png"])
+            image = f'<img class="dark-light" src="pictures/{stem}-{number}.png" alt="{_alt(cell)}">'
+            yield f'<figure class="shown">{image}</figure>'
+        elif printed := CONTROL.sub("", executed.text([output])):
+            yield fenced("{code-block} none", f":class: shown\n\n{printed}")
+
+
+def _alt(cell):
+    """What a picture shows, from the titles and labels that its cell gives it."""
+    tree = syntax.parsed(cell.source)
+    said = {True: [], False: []}
+    for node in ast.walk(tree) if tree else []:
+        named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr
+        if named in TITLED | LABELLED and node.args and isinstance(node.args[0], ast.Constant):
+            said[named in TITLED].append(str(node.args[0].value))
+    parts = ["Plot", ", ".join(dict.fromkeys(said[True])), "axes: " + ", ".join(dict.fromkeys(said[False]))]
+    return escape(": ".join(part for part in parts if part and part != "axes: "))
