@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tito.catalog import read_milestones
+from tito.catalog import Milestones, read_milestones
 from tito.errors import ProjectError, UsageError, WorkError
 from tito.services import leaks
 from tito.services.files import atomic_write, digest, remove_tree
@@ -22,6 +22,7 @@ MARK = ".tinytorch-site"  # in a folder that this command made
 NEEDED = ("sphinx", "myst_parser", "pydata_sphinx_theme", MATHJAX)
 INSTALL = 'pip install -e ".[docs]"'
 SECONDS = 900
+SPHINX_PAGES = {"genindex.html", "search.html"}
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -58,7 +59,9 @@ def build(project, catalog, folder=None, *, run=True, on_part=None):
     clock.start("what cells show")
     shown, ran = _outputs(project, catalog, run, clock)
     clock.start("sources")
-    made = sources(project, catalog, read_milestones(project), shown)
+    has_milestones = (project.root / "milestones").is_dir()
+    milestones = read_milestones(project) if has_milestones else Milestones(())
+    made = sources(project, catalog, milestones, shown)
     home = project.state / "site"
     changed = _write(home / "source", made)
     clock.start("pages")
@@ -66,9 +69,7 @@ def build(project, catalog, folder=None, *, run=True, on_part=None):
     atomic_write(folder / MARK, "made by tito site build\n")
     _sphinx(project, home, folder)
     clock.start("search for answers")
-    pages = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.html"))
-    _remove_stale(folder, made, pages)
-    pages = [page for page in pages if (folder / page).is_file()]
+    pages = _without_stale(folder, made)
     _require_no_answer(project, catalog, home, folder, pages)
     clock.stop()
     unmeasured = tuple(module.name for module in catalog if module.name not in shown)
@@ -158,15 +159,17 @@ def _sphinx(project, home, folder):
         )
 
 
-def _remove_stale(folder, made, pages):
-    """Remove pages whose sources are gone."""
-    own = {f"{name.removesuffix('.md')}.html" for name in made if name.endswith(".md")} | {
-        "genindex.html",
-        "search.html",
-    }
-    for page in pages:
-        if page not in own and not page.startswith("_static/"):
-            (folder / page).unlink()
+def _without_stale(folder, made):
+    """The pages in `folder`; those whose sources are gone are removed. What lies in _static is the theme's."""
+    own = {f"{name.removesuffix('.md')}.html" for name in made if name.endswith(".md")} | SPHINX_PAGES
+    pages = []
+    for path in sorted(folder.rglob("*.html")):
+        name = path.relative_to(folder).as_posix()
+        if name in own:
+            pages.append(name)
+        elif not name.startswith("_static/"):
+            path.unlink()
+    return pages
 
 
 def _require_no_answer(project, catalog, home, folder, pages):

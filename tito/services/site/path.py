@@ -86,7 +86,7 @@ def _module(project, catalog, plan, module):
     if stretches := _stretches(project, module):
         facts.append(f"{stretches} stretch answer{'s' * (stretches > 1)}")
     name = f"{module.number:02} {module.title}"
-    return _item(own_way, f"modules/{module.name}.html", name, f"{module.summary} {' · '.join(facts)}")
+    return _item(own_way, f"modules/{module.name}.html", name, module.summary, " · ".join(facts))
 
 
 def _stretches(project, module):
@@ -99,11 +99,9 @@ def _milestone(catalog, plan, milestone):
     return _item(f"{own_way} milestone", f"milestones/{milestone.name}.html", name, milestone.summary)
 
 
-def _item(kind, target, name, facts):
-    return (
-        f'<li class="{kind.strip()}"><a class="name" href="{target}">{escape(name)}</a>'
-        f'<span class="facts">{escape(facts)}</span></li>'
-    )
+def _item(kind, target, name, *facts):
+    told = "".join(f'<span class="facts">{escape(fact)}</span>' for fact in facts)
+    return f'<li class="{kind.strip()}"><a class="name" href="{target}">{escape(name)}</a>{told}</li>'
 
 
 def terms(plan, catalog):
