@@ -17,7 +17,7 @@ MILESTONES = read_milestones(PROJECT)
 PATH = (ROOT / "modules" / "README.md").read_text(encoding="utf-8")
 FOLDERS = [*CATALOG, *MILESTONES]
 READMES = [ROOT / "README.md", ROOT / "modules" / "README.md", *(one.folder / "README.md" for one in FOLDERS)]
-QUOTED = re.compile(r"(?:^ *|`|&& )tito ((?:(?:module|data|milestone|benchmark|grade) )?[a-z]+)", re.MULTILINE)
+QUOTED = re.compile(r"(?:^ *|`|&& )tito ((?:(?:module|data|milestone|benchmark|grade|site) )?[a-z]+)", re.MULTILINE)
 
 
 def numbers(text):

@@ -35,6 +35,14 @@ See [the path](modules/README.md), [notes](docs/notes.md) and [the tool](tito/ap
 
     tito grade release 01
 """
+PICTURE = """
+# %% tags=["measure"]
+import base64
+from IPython.display import Image
+
+text = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+Image(base64.b64decode(text), format="png")
+"""
 FETCHED = re.compile(r"""<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)="((?:https?:)?//[^"]*)""")
 
 
@@ -46,6 +54,8 @@ def built(tmp_path_factory):
     root = write_course((tmp_path_factory.mktemp("site") / "course").resolve())
     put(root / "README.md", README)
     put(root / "docs" / "notes.md", "# Notes\n\nThe mathematics: $x^2$.\n")
+    source = root / "modules" / "03_gamma" / "gamma_dev.py"
+    put(source, source.read_text(encoding="utf-8") + PICTURE)
     assert run_tito(root, "export", "--all").exit_code == 0
     said = run_tito(root, "site", "build", "--json")
     assert said.exit_code == 0, said.stdout
@@ -104,6 +114,15 @@ def test_no_page_fetches_anything_from_elsewhere(built):
     notes = (html / "instructors" / "notes.html").read_text(encoding="utf-8")
     assert "../_static/mathjax/tex-svg.js" in notes
     assert (html / "_static" / "mathjax" / "tex-svg.js").stat().st_size > 1_000_000
+
+
+def test_every_picture_of_a_page_is_there_and_has_words_in_its_place(built):
+    html = built[0] / ".tito" / "site" / "html"
+    found = re.findall(r'<img alt="([^"]*)"[^>]* src="([^"]+)"', (html / "modules/03_gamma.html").read_text("utf-8"))
+    assert len(found) == 1
+    for alt, source in found:
+        assert alt == "a plot"
+        assert (html / "modules" / source).is_file(), source
 
 
 def test_fetching_from_elsewhere_would_be_noticed():
@@ -250,7 +269,7 @@ def test_no_heading_of_a_notebook_is_two_levels_below_the_one_before():
 
 def test_a_picture_is_told_by_its_titles_and_labels():
     cell = type("Cell", (), {"source": 'axes.set_title("speed & size")\nplt.xlabel("bytes")\nplt.ylabel("seconds")'})
-    assert module_page._alt(cell) == "Plot: speed &amp; size: axes: bytes, seconds"
+    assert module_page._alt(cell) == "a plot; speed & size; axes: bytes, seconds"
 
 
 def test_a_docstring_shows_its_own_characters():

@@ -22,7 +22,7 @@ MARK = ".tinytorch-site"  # in a folder that this command made
 NEEDED = ("sphinx", "myst_parser", "pydata_sphinx_theme", MATHJAX)
 INSTALL = 'pip install -e ".[docs]"'
 SECONDS = 900
-SPHINX_PAGES = {"genindex.html", "search.html"}
+SPHINX_PAGES = {"search.html"}
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 

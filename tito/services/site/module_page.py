@@ -3,7 +3,6 @@
 import ast
 import base64
 import re
-from html import escape
 
 from tito.services import executed, notebooks, strip, syntax
 from tito.services.pages import CONTROL
@@ -115,8 +114,8 @@ def _shown(outputs, cell, stem, pictures):
         if "image/png" in output.get("data", {}):
             path = f"modules/pictures/{stem}-{number}.png"
             pictures[path] = base64.b64decode(output.data["image/png"])
-            image = f'<img class="dark-light" src="pictures/{stem}-{number}.png" alt="{_alt(cell)}">'
-            yield f'<figure class="shown">{image}</figure>'
+            # not <img>: Sphinx copies only pictures that it knows of
+            yield fenced(f"{{image}} pictures/{stem}-{number}.png", f":alt: {_alt(cell)}\n:class: dark-light")
         elif printed := CONTROL.sub("", executed.text([output])):
             yield fenced("{code-block} none", f":class: shown\n\n{printed}")
 
@@ -129,5 +128,6 @@ def _alt(cell):
         named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr
         if named in TITLED | LABELLED and node.args and isinstance(node.args[0], ast.Constant):
             said[named in TITLED].append(str(node.args[0].value))
-    parts = ["Plot", ", ".join(dict.fromkeys(said[True])), "axes: " + ", ".join(dict.fromkeys(said[False]))]
-    return escape(": ".join(part for part in parts if part and part != "axes: "))
+    parts = ["a plot", ", ".join(dict.fromkeys(said[True])), "axes: " + ", ".join(dict.fromkeys(said[False]))]
+    told = "; ".join(part for part in parts if part and part != "axes: ")
+    return " ".join(told.split())

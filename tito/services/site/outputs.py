@@ -2,8 +2,6 @@
 
 import sys
 
-from nbformat import from_dict
-
 from tito.errors import WorkError
 from tito.services import documents, kernel, notebooks, views
 from tito.services.files import atomic_write, digest
@@ -14,6 +12,8 @@ CELL_SECONDS, MEASURE_SECONDS, TOTAL_SECONDS = 60, 300, 1800
 
 def kept(project, catalog, module):
     """{cell index: outputs} of the last run, where the code and the package are those that ran; else None."""
+    from nbformat import from_dict
+
     found, _ = documents.read(_path(project, module), SCHEMA, lambda document: document, project.state / "backups")
     if found is None or found.get("key") != key(project, catalog, module):
         return None

@@ -27,9 +27,9 @@ FACADES = {
 OWN = frozenset(
     "tinytorch." + name
     for name in (
-        "Op", "power", "optim.lr_scheduler.WarmupDecayLR", "accuracy", "gradcheck", "PositionalEmbedding", "sinusoidal_positions", "token_windows",
+        "Op", "power", "accuracy", "gradcheck", "PositionalEmbedding", "sinusoidal_positions", "token_windows",
         "attention_in_blocks", "causal_mask", "causality_gap", "focus", "position_gap", "nn.AvgPool2D", "nn.Conv2D",
-        "nn.MaxPool2D",
+        "nn.MaxPool2D", "optim.lr_scheduler.WarmupDecayLR",
     )
 )  # fmt: skip
 SECONDS = 120

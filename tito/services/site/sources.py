@@ -29,7 +29,8 @@ def sources(project, catalog, milestones, outputs):
     """
     links = Links(project.root, _pages(project, catalog, milestones))
     plan, names = path.read_plan(project, catalog), reference.offered(project)
-    made = {"conf.py": (TEMPLATES / "conf.py").read_bytes(), "_static/site.css": (TEMPLATES / "site.css").read_bytes()}
+    made = {f"_static/{name}": (TEMPLATES / name).read_bytes() for name in ("site.css", "site.js")}
+    made["conf.py"] = (TEMPLATES / "conf.py").read_bytes()
     made["_static/mathjax/tex-svg.js"] = mathjax()
     made |= _of_the_readme(project, links)
     made["path.md"] = _path(project, catalog, milestones, plan, links)
