@@ -1,0 +1,143 @@
+"""The course's site in a browser, from a folder, as somebody opens it who has no network: every page of it.
+
+Needs Chromium with its driver, Selenium and the extra `docs` (.ci/run installs them); in CI their absence is a failure.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tito.catalog import read_catalog
+from tito.project import read_project
+from tito.services.site.build import NEEDED
+
+ROOT = Path(__file__).resolve().parents[2]
+CATALOG = read_catalog(read_project(ROOT))
+SITE = ROOT / ".tito" / "site" / "html"
+SECONDS = 60
+CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+TELEPHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+CUT_OFF = """
+const frames = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
+const framed = one => one && (frames(one) || framed(one.parentElement));
+return [...document.querySelectorAll("article *")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.width > 0 && box.right > innerWidth + 1 && !framed(one);
+}).map(one => one.outerHTML.slice(0, 120));
+"""
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site")]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    driver = shutil.which("chromedriver")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    missing = [name for name in ("selenium", *NEEDED) if importlib.util.find_spec(name) is None]
+    if missing or not (driver and chromium):
+        reason = 'apt-get install chromium chromium-driver && pip install -e ".[browser,docs]"'
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    done = subprocess.run([sys.executable, "-m", "tito", "site", "build", "--no-run"], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (*CHROMIUM, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    started.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", TELEPHONE)
+    yield started
+    started.quit()
+
+
+def pages():
+    found = [path for path in SITE.rglob("*.html") if "_static" not in path.parts]
+    assert len(found) > 2 * len(CATALOG)
+    return sorted(found)
+
+
+def until(look, what):
+    deadline = time.monotonic() + SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {SECONDS} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+def requested(browser):
+    """The addresses that were asked for since the last call."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
+
+
+def test_on_a_telephone_no_page_complains_asks_elsewhere_or_is_cut_off(browser):
+    browser.get("about:blank")
+    requested(browser), browser.get_log("browser")
+    found = []
+    for path in pages():
+        name = path.relative_to(SITE).as_posix()
+        browser.get(path.as_uri())
+        found += [(name, one["message"]) for one in browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
+        found += [(name, url) for url in requested(browser) if not url.startswith(("file:", "data:"))]
+        found += [(name, "is cut off", one) for one in browser.execute_script(CUT_OFF)]
+        if browser.execute_script("return document.documentElement.scrollWidth > innerWidth"):
+            found.append((name, "scrolls sideways"))
+    assert found == []
+
+
+def test_what_complains_asks_elsewhere_or_is_cut_off_would_be_noticed(browser, tmp_path):
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><article><p style="width: 900px">wide</p>'
+        '</article><script>console.error("a complaint")</script><img src="http://127.0.0.1:9/x.png">'
+    )
+    browser.get_log("browser"), requested(browser)
+    browser.get(bad.as_uri())
+    assert any("a complaint" in one["message"] for one in browser.get_log("browser"))
+    assert "http://127.0.0.1:9/x.png" in requested(browser)
+    assert browser.execute_script(CUT_OFF.replace("innerWidth", "360"))
+
+
+def test_next_visits_every_module_once_and_previous_the_same_way_back(browser):
+    def walk(start, direction):
+        browser.get((SITE / start).as_uri())
+        seen = []
+        while True:
+            path = Path(browser.current_url.removeprefix("file://").partition("#")[0])
+            name = path.relative_to(SITE).as_posix()
+            assert name not in seen, name
+            seen.append(name)
+            links = browser.find_elements("css selector", f"a.{direction}-{'next' if direction == 'right' else 'prev'}")
+            if not links or not name.startswith(("path", "modules", "milestones")):
+                return seen
+            browser.get(links[0].get_attribute("href"))
+
+    there = walk("path.html", "right")
+    modules = [name for name in there if name.startswith("modules/")]
+    assert modules == [f"modules/{module.name}.html" for module in CATALOG]
+    back = walk(there[-2], "left")
+    assert back[: len(there) - 1] == there[-2::-1]
+
+
+def test_search_from_a_folder_finds_a_name_of_the_package(browser):
+    browser.get((SITE / "search.html").as_uri() + "?q=Conv2d")
+    results = until(lambda: browser.find_elements("css selector", "#search-results li a"), "results")
+    targets = [one.get_attribute("href") for one in results]
+    assert any("/reference/" in target for target in targets), targets
+
+
+def test_the_mathematics_is_set_by_the_sites_own_mathjax(browser):
+    module = next(one for one in CATALOG if "$$" in one.percent.read_text(encoding="utf-8"))
+    browser.get((SITE / "modules" / f"{module.name}.html").as_uri())
+    shown = until(lambda: browser.find_elements("css selector", "mjx-container svg"), "mathematics")
+    assert len(shown) >= 2 and all(one.size["width"] > 0 for one in shown[:2])
+    assert "$$" not in browser.find_element("css selector", "article").text
