@@ -82,12 +82,25 @@ def _of_numbers(got, wanted, atol, rtol):
     if same.all():
         return ""
     if values.size <= FEW:
-        return "expected {}, got {}".format(*_values(wanted, got))
+        texts = _values(wanted, got)
+        return "expected {}, got {}".format(*texts) + _by_how_much(texts, values, expected, atol, rtol)
     place = tuple(int(number) for number in np.argwhere(~same)[0])
     wanted, came = _values(expected[place], values[place])
     count = int(np.count_nonzero(~same))
     where = ", ".join(map(str, place))
-    return f"expected {wanted} at [{where}], got {came} ({count} of {values.size} entries differ)"
+    text = f"expected {wanted} at [{where}], got {came} ({count} of {values.size} entries differ)"
+    return text + _by_how_much((wanted, came), values[place], expected[place], atol, rtol)
+
+
+def _by_how_much(texts, values, expected, atol, rtol):
+    """What to add where both read the same in the digits that are shown; "" where they do not."""
+    first, second = (re.sub(r"-(0(?:\.0*)?)(?![\d.])", r"\1", text) for text in texts)
+    if first != second or values.dtype.kind not in "fc":
+        return ""
+    distance = np.abs(values.astype(np.float64) - expected)
+    worst = np.unravel_index(np.nanargmax(distance), distance.shape)
+    allowed = atol + rtol * np.abs(expected[worst])
+    return f": they differ by {distance[worst]:.2g}, and {f'at most {allowed:.2g} may be' if allowed else 'nothing may be'}"
 
 
 def _numbers(value):

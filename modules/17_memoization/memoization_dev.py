@@ -10,11 +10,11 @@ Answer before you unfold:
 1. (12) What is `causal_mask(2, 5)`?
 <details><summary>Answer</summary>[T T T T F] and [T T T T T].</details>
 
-2. (13) The window holds 8 tokens, the whole block. What is the next one?
-<details><summary>Answer</summary>The last 8 // 2 tokens, drawn one included.</details>
+2. (13) The window holds 8 tokens, the whole block. With which tokens does the next window begin?
+<details><summary>Answer</summary>With the last max(8 // 2, 1), the drawn one included.</details>
 
 3. (05) What does a recorded operation keep, and until when?
-<details><summary>Answer</summary>Its inputs' arrays, until `backward`.</details>
+<details><summary>Answer</summary>Its inputs' arrays, until the way back is done.</details>
 """
 
 # %%
@@ -94,7 +94,7 @@ Concatenation would copy everything for every token. So allocate memory for the 
 `lengths`, a list: how many tokens each layer holds. `append(layer, key, value)` puts n ≥ 0 tokens, two arrays (batch, n_head, n, head_dim), behind
 that layer's and returns views of all its keys and values.
 
-Errors, which store nothing: a `key` or `value` of another shape is a `ValueError` naming it (NumPy would
+Errors, which store nothing: n is `key`'s, and a `key` or `value` of another shape is a `ValueError` with that shape (NumPy would
 broadcast); too many tokens are one with max_len, the tokens held and n.
 """
 
@@ -244,7 +244,7 @@ Only the new tokens come in. They ask with their own queries, but they ask *all*
 **Write `cached_attention(attention, x, cache, layer)`** for a `MultiheadAttention` of module 12 with batch_first=True: x (B, n, E) are the
 rows of the n new tokens, and what comes back is the Tensor (B, n, E) that the attention gives for them with is_causal=True over the whole text. `attention.project(x, x, x)` gives queries, keys and
 values, each (B, n, E); `split_heads` cuts them; the cache takes arrays (`.numpy()`), and attention takes Tensors again (`Tensor.wrap` copies
-nothing). `attention_and_weights` takes the mask in which True attends; without a mask it is faster, and one query needs none.
+nothing). `attention_and_weights`, of whose pair you need the first, takes the mask in which True attends; without a mask it is faster, and one query needs none.
 `merge_heads` and `attention.out_proj` end it. Dropout plays no part, and `@no_grad()` sees to it that nothing is recorded.
 """
 
@@ -347,10 +347,10 @@ the positions start at `cache.length`, read before the first layer adds to it. F
 `down`, with an addition behind attention and one behind `down`. The folded cell gives a new cache and refuses one of another model.
 
 **And `generate_cached`**, which returns what `generate` returns for the same generator: one call of `sample` on the logits of the last place, `stop`
-and the window as there. Each token goes through the model once in each window: first all that the cache does not hold yet, then one at a
+and the window as there (it begins anew with the last max(block_size // 2, 1) tokens). Each token goes through the model once in each window: first all that the cache does not hold yet, then one at a
 time. A window that begins anew has other positions, so it begins with an empty cache. Block 4, prompt of 3; what is passed to the model:
 
-    [a b c]  [d]  [d e]  [f]  [g]  [g h]  …        after [d] the window is full and begins with its last two
+    [a b c]  [d]  [d e]  [f]  [g]  [g h]  …        after [d] it is full; the next has the last two, d and the drawn e
 
 After the last token that is wanted, nothing more is computed. `cache`, if given, holds the first tokens of `ids`, and it serves until the window moves.
 """
@@ -604,7 +604,7 @@ The memory is bounded, in tokens; the *least recently used* go first.
 **Write two methods of `PrefixCache`**. `entries` maps tuples of ids to pairs (keys, values), the oldest use first.
 
 - `find(ids)` returns `cache`, filled with the first tokens of `ids` (T ≥ 1), as many as any entry shares, at most T − 1: the last
-  one's logits are wanted. The entry that served counts as used now.
+  one's logits are wanted. The entry that served, of equals the oldest, counts as used now; where nothing is shared, none does.
 - `keep(ids, cache)` stores copies of what `cache` holds of `ids` (provided: cut to that) as the entry used last, new or
   not. The oldest go until at most max_tokens are kept; a longer text is not kept and pushes nobody out.
 """
@@ -751,9 +751,9 @@ def analyze_prefixes(shared=200, own=16, questions=8):
         times.append([middle - begin, time.perf_counter() - middle])
         store.keep(prompt, cache)
     without, with_store = np.array(times).T * 1e3
-    first, (slow, fast) = with_store[0], (np.median(part[1:]) for part in (without, with_store))
-    print(f"📊 the first question {first:.1f} ms; later ones {slow:.1f} ms without the store, {fast:.1f} ms "
-          f"with it: {slow / fast:.1f} times sooner")
+    slow, fast = (np.median(part[1:]) for part in (without, with_store))
+    print(f"📊 behind the first question: {slow:.1f} ms without the store, {fast:.1f} ms with it: "
+          f"{slow / fast:.1f} times sooner")
     computed, all_tokens = shared + questions * own, questions * (shared + own)
     print(f"📊 kept: {store.tokens} tokens, {store.nbytes / 1e6:.2f} MB; computed: {computed} of {all_tokens}")
 
@@ -779,10 +779,10 @@ The part becomes one operation with a rule. Three traps:
 - **Dropout draws again.** The second run has to begin with the generator's state of the first.
 
 **Write `checkpoint(function, *tensors, parameters=None)`**: it returns `recomputed(*tensors, *parameters, function=…, parameters=…, state=…)`, with parameters (a Module's own unless given; any iterable) as a
-tuple, each once, and with `random_generator().bit_generator.state`, read before.
+tuple, each once (by `id`: `==` of Tensors compares entries), and with `random_generator().bit_generator.state`, read before.
 
 **And its rule**, which returns a gradient for each of `arrays`, the parameters' last. New leaves (`Tensor.wrap`) stand for the other arrays and want a gradient where `needs` (one bool for each of `arrays`) says so;
-`with again_from(state):` records, from that state; then comes `backward(grad)`. What function does not use gets zeros.
+what is called inside `with again_from(state):` is recorded, from that state; after it comes `backward(grad)`, where the result wants a gradient. What function does not use gets zeros.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-recomputed", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}

@@ -231,9 +231,9 @@ r"""
 ### A chain in blocks
 
 GELU's approximation (02) is y = x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), some eight passes. Over 19 MB each goes through memory; in blocks all but the first find their numbers in
-the cache. A pass that is told where to write, `np.multiply(a, b, out=c)` or `c *= b`, makes no new array.
+the cache. A pass that is told where to write, `np.multiply(a, b, out=c)` or `c *= b`, makes no new array. (`np.power` takes as long as many products: x³ is x² · x.)
 
-    x = 1:   1 + 0.044715 = 1.044715,   · 0.797885 = 0.833562,   tanh 0.682384,   1.682384 / 2 = 0.841192
+    x = 1:   1 + 0.044715 = 1.044715,   · √(2/π) = 0.833562,   tanh 0.682384,   1.682384 / 2 = 0.841192
 
 **Write `gelu_block(x, out)`**: fill `out`, which has the shape of `x`, and return None. Every pass writes into `out`: no other array is made (counted).
 **Write `chain_in_blocks(chain, x, size)`**: a new array with shape and dtype of the contiguous `x`, which `chain(block, out_block)` fills, `size` entries at a time along the
@@ -377,8 +377,8 @@ def analyze_chain(shape=(3072, 1536)):
 
     blocks = speedup(whole, one_core, pairs=5)
     cores = speedup(one_core, lambda: chain_in_blocks(gelu_block, x, 21 * shape[1]), pairs=5)
-    print(f"📊 the expression: {blocks.median:.2f} times as long as blocks on one core")
-    print(f"📊 one core: {cores.median:.2f} times as long as {thread_count()} threads")
+    print(f"📊 blocks on one core are {blocks.median:.2f} times as fast as the expression, "
+          f"and {thread_count()} threads {cores.median:.2f} times as fast as one core")
 
 analyze_chain()
 

@@ -338,6 +338,18 @@ def test_the_limit_for_the_whole_notebook(tmp_path):
     assert report.cells[3].message.startswith(expected)
 
 
+@pytest.mark.parametrize("blank", ["", "\n", "   \n\n"])
+def test_a_blank_cell_is_no_fault_and_a_blank_answer_is_one_of_the_student(tmp_path, blank):
+    """JupyterLab adds an empty cell behind the last one that is run."""
+    cells = [function("a", "return x"), check("a", "assert a(1) == 1"), code(blank)]
+    report = Course(tmp_path / "free", cells).run()
+    assert [cell.status for cell in report.cells] == ["passed"]
+    empty = [solution("a", blank), check("a", "assert a(1) == 1"), code(blank)]
+    report = Course(tmp_path / "answer", empty, handed_out=[stub("a"), *cells[1:]]).run()
+    assert [cell.points for cell in report.cells] == [0] and report.cells[0].status != "passed"
+
+
+
 @pytest.mark.parametrize(
     ("death", "reason"),
     [

@@ -160,7 +160,8 @@ class _Session:
                 return Outcome("died", took, message=_describe_exit(await self.manager.provisioner.poll()))
         if not in_time:
             return Outcome("timeout", took, message=f"did not finish within {seconds:.3g} s")
-        return self._read_reply(self.replies[index], took)
+        # nbclient sends nothing of a cell that is blank, and so nothing comes back
+        return self._read_reply(self.replies[index], took) if index in self.replies else Outcome("ok", took)
 
     async def _interrupt(self, task):
         """End a cell that ran too long: ask it first, then end the whole kernel."""
