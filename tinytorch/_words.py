@@ -100,7 +100,8 @@ def _by_how_much(texts, values, expected, atol, rtol):
     distance = np.abs(values.astype(np.float64) - expected)
     worst = np.unravel_index(np.nanargmax(distance), distance.shape)
     allowed = atol + rtol * np.abs(expected[worst])
-    return f": they differ by {distance[worst]:.2g}, and {f'at most {allowed:.2g} may be' if allowed else 'nothing may be'}"
+    most = f"at most {allowed:.2g}" if allowed else "nothing"
+    return f": they differ by {distance[worst]:.2g}, and {most} may be"
 
 
 def _numbers(value):

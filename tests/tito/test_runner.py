@@ -574,6 +574,13 @@ def test_without_the_templates_of_nbconvert_the_points_stand_and_the_page_is_a_p
     assert all(text in page for text in shown)
 
 
+def test_a_measured_cell_that_stops_says_why(tmp_path):
+    halfway = code("print('half of it')\na(2)\nprint('all')", tags=["measure"])
+    report = Course(tmp_path.resolve(), [stub("a"), check("a", "assert a(1) == 1"), halfway]).run(measure=True)
+    ((place, said),) = report.measured
+    assert place == "cell 3" and said.startswith("half of it\nstopped: ") and "a" in said.partition("stopped: ")[2]
+
+
 def test_measured_cells_have_a_limit_of_their_own(tmp_path):
     sleep = "import time; time.sleep(1.2)"
     course = Course(tmp_path.resolve(), [check("a", "pass"), code(sleep, tags=["measure"])])

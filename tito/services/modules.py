@@ -230,7 +230,9 @@ def require_prerequisites(project, catalog, module):
     stale = [one.module for one in standings.values() if one.state == "stale"]
     warnings = [f"{name} changed since it was completed; {module.name} uses the completed version" for name in stale]
     adopted = [one.module for one in standings.values() if one.state == "adopted"]
-    warnings += [f"{name} is the course's own, adopted; {module.name} builds on that" for name in adopted]
+    if adopted:
+        are = "are" if len(adopted) > 1 else "is"
+        warnings.append(f"{', '.join(adopted)} {are} the course's own, adopted; {module.name} builds on that")
     return ([warning] if warning else []) + warnings
 
 

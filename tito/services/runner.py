@@ -135,7 +135,7 @@ def run(
         stopped=tuple(judge.stopped(set(graded))),
         seconds=(datetime.now() - start).total_seconds(),
         empty=notebooks.empty_answers(counted.node, pristine),
-        measured=tuple((judge.places.cell(number), executed.text(outputs.get(number, ()))) for number in measuring),
+        measured=tuple((judge.places.cell(number), _said(outputs, number, outcomes[number])) for number in measuring),
         page=page,
     )
 
@@ -158,6 +158,13 @@ def _cell(cell, verdict, outcome):
         where=verdict.where,
         trace=verdict.trace,
     )
+
+
+def _said(outputs, number, outcome):
+    """What a cell that measures printed, and why it stopped."""
+    text = executed.text(outputs.get(number, ()))
+    stopped = "" if outcome.status == "ok" else f"stopped: {outcome.message or outcome.status}"
+    return "\n".join(filter(None, [text, stopped]))
 
 
 def _points(cells):
