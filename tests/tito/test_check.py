@@ -190,6 +190,32 @@ def test_metadata_that_lack_something_are_named(tmp_path):
     ]
 
 
+def test_a_site_that_does_not_build_and_one_that_breaks_in_a_browser_are_found(tmp_path, monkeypatch):
+    from subprocess import CompletedProcess
+
+    from tito.errors import WorkError
+    from tito.services.check import documentation
+    from tito.services.site import build
+
+    def broken(*_, **__):
+        raise WorkError("docs/lms.md:3: a link to nowhere.md", "fix it", code="links")
+
+    monkeypatch.setattr(build, "build", broken)
+    (found,) = run("site", ROOT, tmp_path)
+    assert "nowhere.md" in found.what
+    monkeypatch.setattr(build, "build", lambda *_, **__: None)
+    said = CompletedProcess([], 1, "FAILED test_site_browser.py::test_search - no Conv2d\n1 failed\n", "")
+    monkeypatch.setattr(documentation, "_run_tests", lambda checked, path: said)
+    (found,) = run("site", ROOT, tmp_path)
+    assert "no Conv2d" in found.what
+    skipped = CompletedProcess([], 0, "5 skipped in 1 s\n", "")
+    monkeypatch.setattr(documentation, "_run_tests", lambda checked, path: skipped)
+    with pytest.raises(gates.NotHere, match="no Chromium"):
+        run("site", ROOT, tmp_path)
+    monkeypatch.setattr(documentation, "_run_tests", lambda checked, path: CompletedProcess([], 0, "5 passed\n", ""))
+    assert run("site", ROOT, tmp_path) == []
+
+
 # The command.
 
 

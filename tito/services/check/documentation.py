@@ -5,7 +5,8 @@ import subprocess
 import sys
 import unicodedata
 
-from tito.services.check.gates import Breach, line_of
+from tito.errors import ProjectError, WorkError
+from tito.services.check.gates import Breach, NotHere, line_of
 
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.M)
@@ -37,6 +38,32 @@ def links(checked):
                     f"tito {found['words'].strip()}: {problem}",
                     "fix the text",
                 )
+
+
+def site(checked):
+    """The site builds, from what cells showed last, and its browser test passes. Raises NotHere without a browser."""
+    from tito.services.site import build
+
+    try:
+        build.build(checked.project, checked.catalog, checked.work / "site", run=False)
+    except WorkError as error:
+        yield Breach("tito site build", None, error.message, error.hint or "tito site build   (says more)")
+        return
+    except ProjectError as error:
+        raise NotHere(f"{error.message}: {error.hint}") from error
+    tests = checked.project.root / "tests" / "integration" / "test_site_browser.py"
+    done = _run_tests(checked, tests)
+    if done.returncode == 0 and re.search(r"\d+ skipped", done.stdout):
+        raise NotHere("there is no Chromium: apt-get install chromium chromium-driver; pip install -e '.[browser]'")
+    if done.returncode:
+        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        for line in failed or [done.stdout.strip().rpartition("\n")[2]]:
+            yield Breach(checked.label(tests), None, line, "python -m pytest tests/integration/test_site_browser.py")
+
+
+def _run_tests(checked, path):
+    command = [sys.executable, "-m", "pytest", str(path), "-q", "-p", "no:cacheprovider"]
+    return subprocess.run(command, cwd=checked.project.root, capture_output=True, encoding="utf-8", check=False)
 
 
 def _pages(checked):

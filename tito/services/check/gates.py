@@ -77,8 +77,9 @@ VALIDATORS = (
     ),
     Validator("testing", "strength", "the reference earns everything, the stub nothing, mutants lose points as stated"),
     Validator("package", "builds", "wheel and sdist build and install, oldest and newest; tinytorch needs NumPy alone"),
-    Validator("package", "answers", "no answer in a workspace, in a release folder or in the wheel"),
+    Validator("package", "answers", "no answer in a workspace, a release folder or the wheel (of the site: site)"),
     Validator("documentation", "links", "links, anchors, commands and options that any page names exist"),
+    Validator("documentation", "site", "the site builds without a warning and passes its test in a browser"),
     Validator("systems", "speed", "times and memory beside PyTorch within their bounds, in a run of about two minutes"),
 )
 GATES = tuple(dict.fromkeys(one.gate for one in VALIDATORS))
