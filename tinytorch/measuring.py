@@ -88,6 +88,7 @@ class SimulatedMachine:
 def machine_record():
     """What has to stand beside every measured number: a dictionary of machine, software and load, for a results file.
 
+    threads: those that `map_blocks` uses. BLAS, which multiplies matrices, has its own number (OPENBLAS_NUM_THREADS).
     load: the processes that ran or waited, on average over the last minute; None where the system does not say.
     """
     try:
