@@ -719,11 +719,11 @@ print(f"📊 every 200th takes 100 ms: at most {largest_rate([0.01] * 199 + [0.1
 
 # %% [markdown]
 r"""
-Of these 2,000 queries 10 are slow, and a p99 may leave out 20: the slow ones alone break no bound. Those that queue behind them do: at 9 a second, 21 are late.
+The 10 slow ones of 2,000 break no p99, which leaves out 20; with those queueing behind, 21 are late at 9 a second.
 
 ### Find the fault
 
-A new reader returns the same answers as the old one, in the same order. Run it: which line claims too much?
+A new reader returns the old one's answers, in order. Run it: which line claims too much?
 """
 
 # %%
@@ -746,7 +746,7 @@ r"""
 <details><summary>Answer</summary>
 
 The first `print`. `new` returns a generator that has read nothing yet: what was timed is a promise. A timed call has to end with its results there, as in the
-second line: `compare(lambda: list(new()), …)`. A GPU that only queues its work fools a clock in the same way.
+second line: `compare(lambda: list(new()), …)`. A GPU that only queues its work fools a clock likewise.
 
 </details>
 """
@@ -756,7 +756,7 @@ r"""
 ## Which are worth having?
 
 A reader may be small, fast or right; rarely all at once. One *dominates* another if it is at least as good in everything and better in something. What nobody dominates is the *Pareto front* (after V. Pareto): from
-it one chooses, and the rest nobody needs.
+it one chooses.
 
     place    bytes   seconds   accuracy     directions min, min, max
     0        100     2         0.98
