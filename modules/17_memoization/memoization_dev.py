@@ -81,21 +81,20 @@ print("largest difference at each of the first five places:", np.abs(five - eigh
 
 # %% [markdown]
 r"""
-None but rounding: no place sees a later one. Later tokens need only its *keys and values*, in every layer.
+Rounding: no place sees a later one. Later tokens need its *keys and values*, in every layer.
 
 ### A cache of keys and values
 
-Concatenation would copy everything for every token. So allocate memory for the longest text once, and hand out *views* of what is filled:
+Concatenation would copy everything for every token. So allocate memory once, and hand out *views* of what is filled:
 
     max_len 4     after 2 tokens       after 1 more
     [. . . .]     [k₀ k₁ . .] → k₀ k₁   [k₀ k₁ k₂ .] → k₀ k₁ k₂
 
 **Write `KVCache`**. `__init__` makes two arrays of zeros, `keys` and `values`, of shape (n_layer, batch, n_head, max_len, head_dim) and `dtype`, and
-`lengths`, a list: how many tokens each layer holds. `append(layer, key, value)` puts n ≥ 0 tokens, two arrays (batch, n_head, n, head_dim), behind
+the list `lengths`: tokens that each layer holds. `append(layer, key, value)` puts n ≥ 0 tokens, two arrays (batch, n_head, n, head_dim), behind
 that layer's and returns views of all its keys and values.
 
-Errors, which store nothing: n is `key`'s, and a `key` or `value` of another shape is a `ValueError` with that shape (NumPy would
-broadcast); too many tokens are one with max_len, the tokens held and n.
+Errors, which store nothing: n is `key`'s, and a `key` or `value` of another shape is a `ValueError` with that shape; too many tokens are one with max_len, the tokens held and n.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "KVCache", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Where do the new tokens begin and end on the axis of places? Both numbers follow from the length of this layer and from n.", "Check everything first: what key and value have to look like is known but for n, and n is read from key.", "A slice of an array is a view: the same slice of the axis of places, from its start, serves for keys and for values."], "minutes": 45, "objective": "cache"}
@@ -585,10 +584,10 @@ analyze_length()
 
 # %% [markdown]
 r"""
-With the cache a token is a pass of one row: mostly calls of NumPy, which eight texts share. The *prefill*, the pass over the prompt, gains
+With the cache a token is a pass of one row: mostly calls of NumPy, which eight texts share. The *prefill*, the prompt's pass, gains
 nothing.
 
-Here you can stop: your GPT writes the same with less work.
+Here you can stop.
 
 ## Part 2 of 2 · about 3 hours: shared prompts, and twice on purpose
 
@@ -762,20 +761,20 @@ analyze_prefixes()
 
 # %% [markdown]
 r"""
-The time falls less than the number of tokens does: each call has its price, and what was found is copied.
+The time falls less: each call has its price, and what was found is copied.
 
 ### Computed again on purpose
 
-Training keeps the inputs of every operation until `backward`, many times the bytes of the parameters. A *checkpoint* (Chen and others, 2016)
-keeps only what goes into a part of the network, and runs the part a second time in `backward`:
+Training keeps every operation's inputs until `backward`, many times the parameters' bytes. A *checkpoint* (Chen and others, 2016)
+keeps what goes into a part of the network, and runs it a second time in `backward`:
 
     x ──[ block 1 ]── y ──[ block 2 ]── z       kept: x and y; backward runs block 2 again from y, then block 1 from x
 
-The part becomes one operation with a rule. Three traps:
+The part becomes one operation with a rule. Traps:
 
-- **Parameters are inputs.** An operation is recorded only if an input wants a gradient, and ids want none: the parameters inside would never learn.
-- **Gradients are handed back.** The second run adds to `.grad` of the parameters, and the engine adds what the rule returns: twice. The rule sets each `.grad` aside, and puts it
-  back, also after an error.
+- **Parameters are inputs.** An operation is recorded only if an input wants a gradient, and ids want none: parameters inside would never learn.
+- **Gradients are handed back.** The second run adds to `.grad` of the parameters, and the engine adds what the rule returns: twice. The rule sets each `.grad` aside and puts it
+  back, also after errors.
 - **Dropout draws again.** The second run has to begin with the generator's state of the first.
 
 **Write `checkpoint(function, *tensors, parameters=None)`**: it returns `recomputed(*tensors, *parameters, function=…, parameters=…, state=…)`, with parameters (a Module's own unless given; any iterable) as a
