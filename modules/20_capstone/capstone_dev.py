@@ -246,8 +246,7 @@ def test_unit_split():
     expect(got["test"], ([[12, 13], [14, 15]], [10, 20]), "test: the rows 1 and 2")
     expect(split(x, y, {"train": [4, 4, 0]})["train"][1], [40, 40, 0], "twice in one part is no leak")
     origin = np.array([7, 7, 8, 9, 9, 3])
-    got = split(x, y, {"train": [0, 2], "test": [3, 4]}, origin)
-    expect(got["test"][1], [30, 40], "one origin, in one part alone")
+    expect(split(x, y, {"train": [0, 2], "test": [3, 4]}, origin)["test"][1], [30, 40], "origins apart")
     expect_error(ValueError, [1, "test", "train"], split, x, y, {"train": [0, 2], "test": [3, 1]}, origin)
     x[5] = x[2]
     expect(split(x, y, {"test": [2, 5], "train": [0]})["test"][1], [20, 50], "identical rows in one part")
@@ -416,11 +415,11 @@ r"""
 
 An int8 array is never a weight by itself: codes 127 and −64 with the scale 0.02 are 2.54 and −1.28. Two thin factors in the place of one matrix are two layers, and show it by their shapes.
 
-**Write `build(submission)`**: the model. Begin with `check`. For each layer collect `state`, {the entry's name without the layer's name and dot: a float32 array}, codes multiplied out by `dequantize`, scales
-left out; `make_layer(description, state)` makes a layer of it, and refuses kinds that it does not know. Several layers are a `Sequential` in their order, one alone is the model itself. It is in evaluation mode, and
+**Write `build(submission)`**: the model. Begin with `check`. For each layer collect `state`, {the entry's name without the layer's name and dot: a float32 array}, codes multiplied out by `dequantize`, their
+scales left out; `make_layer(description, state)` makes a layer of it, and refuses a kind that it does not know and arrays that have no place in it. Several layers are a `Sequential` in their order, one alone is the model itself. It is in evaluation mode, and
 no parameter wants a gradient: nothing is trained here. `pack(model, bits)`, below, goes the other way: a Sequential or a GPT into (arrays, layers), with your `quantize_channels` for every weight of two axes or more.
 
-`ValueError`s: codes without scales, with the entry; entries that no layer reads, with one of them (they cost bytes, or hide something); a manifest without `layers`, or with none, with that word.
+`ValueError`s: codes without scales, with the entry; entries that no layer reads, a scale without codes among them, with one of them (they cost bytes, or hide something); a manifest without `layers`, or with none, with that word.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "provided-make_layer", "locked": true, "schema_version": 3, "solution": false, "task": false} jupyter={"source_hidden": true}
@@ -448,7 +447,10 @@ class Writer(Module):
 
 
 def filled(layer, state):
-    layer.load_state_dict(state)
+    if isinstance(layer, Module):
+        layer.load_state_dict(state)
+    elif state:
+        raise RuntimeError(f"{type(layer).__name__} has no arrays; unexpected: {', '.join(state)}")
     return layer
 
 
@@ -476,8 +478,8 @@ def make_gpt(state, said):
 # kind: a function (state, description) -> layer. A kind of your own is one entry more, in an exported cell
 MAKERS = {
     "conv2d": make_conv2d, "linear": make_linear, "gpt": make_gpt,
-    "relu": lambda state, said: ReLU(), "flatten": lambda state, said: Flatten(),
-    "max_pool2d": lambda state, said: MaxPool2d(said["kernel_size"], said["stride"], said["padding"]),
+    "relu": lambda state, _: filled(ReLU(), state), "flatten": lambda state, _: filled(Flatten(), state),
+    "max_pool2d": lambda state, said: filled(MaxPool2d(*map(said.__getitem__, KINDS["MaxPool2d"][1])), state),
 }  # fmt: skip
 # a class's name: (kind, the settings that shapes do not tell, as paths from the layer)
 KINDS = {
@@ -491,22 +493,21 @@ KINDS = {
 def make_layer(said, state):
     """The layer that `said`, {"kind": …, "name": …, …}, describes, with the arrays of `state`.
 
-    Raises ValueError for a kind that is not in MAKERS, and where a setting or an array is missing.
+    Raises ValueError for a kind that is not in MAKERS, and where settings or arrays are missing or left over.
     """
     kind, name = said.get("kind"), said.get("name")
     if kind not in MAKERS:
         raise ValueError(f"layer {name!r} is of kind {kind!r}; known are {', '.join(MAKERS)}")
     try:
         return MAKERS[kind](state, said)
-    except KeyError as error:
-        raise ValueError(f"layer {name!r}, a {kind}: {error} is missing or has no place") from error
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"layer {name!r}, a {kind}, does not fit its entries: {error}") from error
 
 # %% nbgrader={"grade": false, "grade_id": "provided-pack", "locked": true, "schema_version": 3, "solution": false, "task": false}
 #| export
 def layers_of(model):
     """The layers of Sequentials in Sequentials, in a row."""
-    inside = isinstance(model, Sequential)
-    return [layer for part in model for layer in layers_of(part)] if inside else [model]
+    return [one for part in model for one in layers_of(part)] if isinstance(model, Sequential) else [model]
 
 
 def pack(model, bits=8):
@@ -550,11 +551,12 @@ def build(submission):
     for said in described:
         prefix, state = f"{said.get('name')}.", {}
         own = [entry for entry in arrays if entry.startswith(prefix)]
+        scales = {f"{entry}.scale" for entry in own if arrays[entry].dtype == np.int8}
         for entry in own:
             array, scale = arrays[entry], f"{entry}.scale"
             if array.dtype == np.int8 and scale not in arrays:
                 raise ValueError(f"build: entry {entry!r} is codes, and there is no {scale!r}")
-            if not entry.endswith(".scale"):
+            if entry not in scales:
                 numbers = dequantize(array, arrays[scale]) if array.dtype == np.int8 else array
                 state[entry.removeprefix(prefix)] = numbers.astype(np.float32)
         layers.append(make_layer(said, state))
@@ -572,8 +574,7 @@ def two_linears(**changes):
         "1.weight": np.array([[127, -64], [0, 50]], np.int8), "1.weight.scale": np.float32([[0.02], [0.1]]),
         "1.bias": np.float32([1, -1]), "10.weight": np.float16([[0.5, 2]]),
     }  # fmt: skip
-    kinds = {"1": "linear", "r": "relu", "10": "linear"}
-    layers = [{"kind": kind, "name": name} for name, kind in kinds.items()]
+    layers = [{"kind": "relu" if name == "r" else "linear", "name": name} for name in ("1", "r", "10")]
     arrays = {name: array for name, array in (arrays | changes).items() if array is not None}
     return Submission(arrays, {"layers": layers})
 
@@ -582,10 +583,9 @@ def test_unit_build():
     expect(model[0].weight, [[2.54, -1.28], [0, 5]], "codes times scales", rtol=1e-6, dtype=np.float32)
     expect(model[0].bias, [1, -1], "a bias in float32")
     expect(model[2].weight, [[0.5, 2]], "float16 as numbers", dtype=np.float32)
-    expect(len(model), 3, "its layers")
     x = Tensor([[1.0, 0.5], [-1, 1]])
     expect(model(x), [[0.5 * 2.9 + 2 * 1.5], [2 * 4]], "what it computes", rtol=1e-6, dtype=np.float32)
-    expect(model.training, False, "evaluation mode")
+    expect((len(model), model.training), (3, False), "layers; evaluation mode")
     expect([parameter.requires_grad for parameter in model.parameters()], [False] * 3, "no gradients")
     print("🔬 build: passed")
 
@@ -610,13 +610,14 @@ def test_unit_build_errors():
     expect_error(ValueError, "1.weight", build, two_linears(**{"1.weight.scale": None}))
     expect_error(ValueError, "2.weight", build, two_linears(**{"2.weight": np.ones(3, np.float32)}))
     expect_error(ValueError, "spare", build, two_linears(spare=np.ones(3, np.uint8)))
+    for entry in ("bias.scale", "scale", "spare"):  # no codes are called 1.bias, or 1
+        expect_error(ValueError, entry, build, two_linears(**{f"1.{entry}": np.ones(2, np.float32)}))
     expect_error(ValueError, ["10.weight", "float64"], build, two_linears(**{"10.weight": np.ones((1, 2))}))
     expect_error(ValueError, "1.bias", build, two_linears(**{"1.bias": np.float32([math.nan, 0])}))
     expect_error(ValueError, "weight", build, two_linears(**{"10.weight": None}))
     for manifest in ({}, {"layers": []}, {"title": "no layers"}):
         expect_error(ValueError, "layers", build, Submission({}, manifest))
-    odd = {"layers": [{"kind": "lstm", "name": "0"}]}
-    expect_error(ValueError, "lstm", build, Submission({}, odd))
+    expect_error(ValueError, "lstm", build, Submission({}, {"layers": [{"kind": "lstm", "name": "0"}]}))
     print("🔬 build, errors: passed")
 
 test_unit_build_errors()
@@ -731,8 +732,7 @@ def coded(model):
     return build(Submission(arrays, {"layers": layers}))
 
 
-TRICKS = {"two factors": two_factors, "fewer channels": fewer_channels}
-TRICKS |= {"masked": masked, "eight bits": coded}
+TRICKS = {"two factors": two_factors, "fewer channels": fewer_channels, "masked": masked, "eight bits": coded}
 AFTER = {"masked": tuple(TRICKS)[:2], "eight bits": tuple(TRICKS)[:3]}  # which train it away
 BITS = {"eight bits": 8}
 
@@ -1085,8 +1085,7 @@ def analyze_epochs(epochs=32, seeds=3):
     axes.set(xlabel="epoch", ylabel="share wrong", title="The curve that chose", ylim=(0, None))
     axes.legend()
     plt.show()
-    lowest = f"epoch {mean.argmin()}, {mean.min():.3f}"
-    print(f"📊 lowest mean: {lowest}; chosen: epoch {epoch}, {mean[epoch]:.3f}")
+    print(f"📊 lowest mean: epoch {mean.argmin()}, {mean.min():.3f}; chosen: epoch {epoch}, {mean[epoch]:.3f}")
     return epoch
 
 
@@ -1168,8 +1167,8 @@ hand_in()
 
 # %% [markdown]
 r"""
-`tito benchmark run small` now builds that file in a process of its own and measures it again, on digits that it distorts anew. Another division, or your own idea, begins with another reader, another space and
-another cost in your own cells.
+After `tito module complete 20`, `tito benchmark run small` builds that file with the `build` that you exported, in a process of its own, and measures it again, on digits that it distorts anew. Another division, or
+your own idea, begins with another reader, another space and another cost in your own cells.
 """
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "question-result", "locked": true, "schema_version": 3, "solution": false, "task": false}
@@ -1192,6 +1191,6 @@ one's mean cost and accuracy, 1 point. (c) The one that was chosen was chosen fo
 r"""
 ## What comes next
 
-Nothing that you have to import: from the first array to the last byte it is all yours, and measured by somebody else. `tito benchmark board` ranks what was measured.
+Nothing that you have to import: from the first array to the last byte it is all yours, and measured by somebody else. `tito module complete` exports your `build`; then `tito benchmark run` measures your file with it, and `tito benchmark board` ranks what was measured.
 Next: `tito module complete 20_capstone`.
 """

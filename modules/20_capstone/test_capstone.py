@@ -224,6 +224,21 @@ def test_a_layer_of_ones_own_is_an_entry_more(monkeypatch):
     assert build(Submission(arrays, {"layers": layers}))(Tensor([[1.0, 2]])).tolist() == [[2, 4]]
 
 
+class Scaled(Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = Tensor(scale, requires_grad=True)
+
+    def forward(self, x):
+        return x * self.scale
+
+
+def test_an_array_that_is_called_scale_and_belongs_to_no_codes_is_an_array(monkeypatch):
+    monkeypatch.setitem(MAKERS, "scaled", lambda state, said: Scaled(state["scale"]))
+    submission = Submission({"0.scale": np.float32([2, 3])}, {"layers": [{"kind": "scaled", "name": "0"}]})
+    assert build(submission)(Tensor([[1.0, 2]])).tolist() == [[2, 6]]
+
+
 @pytest.mark.parametrize(
     ("layer", "fact"),
     [
@@ -250,7 +265,10 @@ def test_a_layer_comes_back_with_all_its_settings_or_is_refused_by_name(layer, f
     np.testing.assert_allclose(build(Submission(arrays, {"layers": layers}))(x).numpy(), wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("change", ["kind", "setting", "array", "scale", "left over", "nan", "nothing"])
+@pytest.mark.parametrize(
+    "change",
+    ["kind", "setting", "array", "scale", "left over", "idle scale", "array of a ReLU", "nan", "nothing"],
+)
 def test_what_does_not_fit_together_is_an_error_that_names_it(change):
     arrays, layers = pack(digits_network())
     if change == "kind":
@@ -263,6 +281,10 @@ def test_what_does_not_fit_together_is_an_error_that_names_it(change):
         fact = arrays.pop("3.weight.scale") is not None and "3.weight"
     if change == "left over":
         arrays["hidden"], fact = np.zeros(9, np.uint8), "hidden"
+    if change == "idle scale":
+        arrays["6.bias.scale"], fact = np.ones(16, np.float32), r"bias\.scale"
+    if change == "array of a ReLU":
+        arrays["1.hidden"], fact = np.zeros(9, np.uint8), "hidden"
     if change == "nan":
         arrays["6.bias"], fact = np.full(16, np.nan, np.float32), "6.bias"
     if change == "nothing":

@@ -357,6 +357,12 @@ def test_a_model_that_is_too_slow_is_said_to_be(run):
     assert found.status == "disqualified" and "too slow to be measured" in found.detail
 
 
+def test_a_model_that_writes_no_tokens_is_told_what_tokens_needs(run):
+    found = run(entries.LENET, "tokens", arrays=entries.arrays("lenet5"), readings=2)
+    assert found.status == "disqualified"
+    assert "tokens needs a model with start() and step(token), and Model has not both: pack a GPT" in found.detail
+
+
 def test_a_build_that_does_not_come_to_an_end(run, monkeypatch):
     monkeypatch.setattr(racer, "BUILD_SECONDS", 2)
     found = run("def build(submission):\n    while True:\n        pass\n", readings=4)

@@ -11,6 +11,8 @@ from said import typed
 
 import tito.project
 from tito.project import read_project
+from tito.services import adopted
+from tito.services.files import digest
 from tito.services.grading.olympics import alone, racer, tracks
 from tito.services.grading.olympics.rules import read_rules
 
@@ -52,7 +54,8 @@ def test_a_submission_is_measured_and_the_board_ranks_it(home, write, tmp_path):
     assert re.search(r"accuracy +9\d\.\d ± \d\.\d % of [\d,]+ images \(to be ranked: at least 90 %\)", said.stdout)
     assert re.search(r"time of 64 images +[\d.]+ ms \([\d.]+ ms with the pipe, whose share is [\d.]+ ms\)", said.stdout)
     assert re.search(r"beside the reference +[\d.]+ of its time \[[\d.]+, [\d.]+\] in 4 pairs: \w+", said.stdout)
-    assert "open, not official: not isolated" in said.stdout
+    assert "\nnot official: not isolated, measured on your machine" in said.stdout
+    assert "adopted" not in said.stdout
 
     smaller = run(home, "run", "small", "--json")
     measured = smaller.data
@@ -105,6 +108,8 @@ def test_what_is_disqualified_ends_with_1_and_says_why(home, write):
         (["run", "--file", "absent.npz"], 2, "absent.npz cannot be read: No such file"),
         (["board"], 3, "nothing was measured yet"),
         (["board", "absent"], 2, "absent is no folder"),
+        (["board", "small"], 2, "small is a division: the board shows all of them"),
+        (["board", "--html", "absent/board.html"], 2, "absent is no folder, so no page can be written there"),
         (["run", "small", "fast"], 2, "fast"),
     ],
 )
@@ -125,7 +130,26 @@ def test_a_file_that_is_broken_is_named(home, write):
     write({"division": "marathon"})
     said = run(home, "run", "--json")
     assert said.exit_code == 2
+    assert said.error["message"].endswith("names 'marathon', which is no division; there are small, fast, tokens, open")
+    write({"title": "eyes"})
+    said = run(home, "run", "--json")
+    assert said.exit_code == 2
     assert said.error["message"].endswith("names no division; there are small, fast, tokens, open")
+
+
+def test_a_file_that_is_missing_has_the_command_that_writes_it(home):
+    assert run(home, "run", "--json").error["hint"] == "tito module test 04 --all: its last part writes the file"
+
+
+def test_a_build_that_was_adopted_is_said_to_be_the_courses(home, write):
+    write({"division": "small"})
+    path = home / "tinytorch" / "core" / "delta.py"
+    body = path.read_text(encoding="utf-8")
+    stamp = adopted.STAMP.format(version="1", hash=digest(body.encode()))
+    path.write_text(adopted.WORDS.format(module="04_delta") + stamp + body, encoding="utf-8")
+    said = run(home, "run")
+    assert said.exit_code == 0, said.stderr
+    assert "build: the course's own, adopted" in said.stdout
 
 
 def test_a_package_without_the_export_is_named(home, write):

@@ -127,7 +127,10 @@ class Writer(Module):
 
 
 def filled(layer, state):
-    layer.load_state_dict(state)
+    if isinstance(layer, Module):
+        layer.load_state_dict(state)
+    elif state:
+        raise RuntimeError(f"{type(layer).__name__} has no arrays; unexpected: {', '.join(state)}")
     return layer
 
 
@@ -155,8 +158,8 @@ def make_gpt(state, said):
 # kind: a function (state, description) -> layer. A kind of your own is one entry more, in an exported cell
 MAKERS = {
     "conv2d": make_conv2d, "linear": make_linear, "gpt": make_gpt,
-    "relu": lambda state, said: ReLU(), "flatten": lambda state, said: Flatten(),
-    "max_pool2d": lambda state, said: MaxPool2d(said["kernel_size"], said["stride"], said["padding"]),
+    "relu": lambda state, _: filled(ReLU(), state), "flatten": lambda state, _: filled(Flatten(), state),
+    "max_pool2d": lambda state, said: filled(MaxPool2d(*map(said.__getitem__, KINDS["MaxPool2d"][1])), state),
 }  # fmt: skip
 # a class's name: (kind, the settings that shapes do not tell, as paths from the layer)
 KINDS = {
@@ -170,21 +173,20 @@ KINDS = {
 def make_layer(said, state):
     """The layer that `said`, {"kind": …, "name": …, …}, describes, with the arrays of `state`.
 
-    Raises ValueError for a kind that is not in MAKERS, and where a setting or an array is missing.
+    Raises ValueError for a kind that is not in MAKERS, and where settings or arrays are missing or left over.
     """
     kind, name = said.get("kind"), said.get("name")
     if kind not in MAKERS:
         raise ValueError(f"layer {name!r} is of kind {kind!r}; known are {', '.join(MAKERS)}")
     try:
         return MAKERS[kind](state, said)
-    except KeyError as error:
-        raise ValueError(f"layer {name!r}, a {kind}: {error} is missing or has no place") from error
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"layer {name!r}, a {kind}, does not fit its entries: {error}") from error
 
 
 def layers_of(model):
     """The layers of Sequentials in Sequentials, in a row."""
-    inside = isinstance(model, Sequential)
-    return [layer for part in model for layer in layers_of(part)] if inside else [model]
+    return [one for part in model for one in layers_of(part)] if isinstance(model, Sequential) else [model]
 
 
 def pack(model, bits=8):
@@ -226,11 +228,12 @@ def build(submission):
     for said in described:
         prefix, state = f"{said.get('name')}.", {}
         own = [entry for entry in arrays if entry.startswith(prefix)]
+        scales = {f"{entry}.scale" for entry in own if arrays[entry].dtype == np.int8}
         for entry in own:
             array, scale = arrays[entry], f"{entry}.scale"
             if array.dtype == np.int8 and scale not in arrays:
                 raise ValueError(f"build: entry {entry!r} is codes, and there is no {scale!r}")
-            if not entry.endswith(".scale"):
+            if entry not in scales:
                 numbers = dequantize(array, arrays[scale]) if array.dtype == np.int8 else array
                 state[entry.removeprefix(prefix)] = numbers.astype(np.float32)
         layers.append(make_layer(said, state))

@@ -7,7 +7,7 @@ import typer
 
 from tito.commands.context import open_project
 from tito.console import console
-from tito.errors import ProjectError, WorkError
+from tito.errors import ProjectError, UsageError, WorkError
 
 Division = Annotated[
     str | None, typer.Argument(metavar="[DIVISION]", help="small, fast, tokens or open; else what the file names.")
@@ -31,6 +31,7 @@ def register(root):
 @app.command()
 def run(division: Division = None, file: File = None):
     """Build the model of a submission in a fresh process, and measure it with inputs that nobody has seen."""
+    from tito.services import adopted
     from tito.services.grading.olympics import alone, results
     from tito.services.grading.olympics.rules import read_rules
 
@@ -39,31 +40,34 @@ def run(division: Division = None, file: File = None):
         result, kept = alone.run(project, catalog, division, file)
     found, path = result.measured, project.relative(kept)
     entered = read_rules(project).DIVISIONS[found.division]
-    data = {**results.as_data(result), "floor": entered.floor, "kept": path}
-    console.show(data, lambda: _print_result(result, entered, path))
+    is_adopted = adopted.is_adopted(project.core / alone.measured_module(catalog).core_file)
+    data = {**results.as_data(result), "floor": entered.floor, "kept": path, "adopted": is_adopted}
+    console.show(data, lambda: _print_result(result, entered, path, is_adopted))
     if found.status != "ranked":
         message = f"{found.division}: {found.status}: {found.detail}"
         kind = ProjectError if found.status == "not measured" else WorkError
         raise kind(message, HINTS.get(found.status, ""), code=found.status.replace(" ", "-"), data=data)
 
 
-def _print_result(result, division, path):
+def _print_result(result, division, path, is_adopted):
     found, timing = result.measured, result.measured.timing
     rows = [("size of the file", f"{found.bytes:,} bytes")]
     if found.quality is not None:
         rows.append((division.quality, _quality(found, division)))
     if timing is not None:
         unit = "a token" if division.name == "tokens" else f"{division.batch} images"
-        rows.append((f"time of {unit}", _time(timing.own, timing.raw, timing.pipe)))
+        rows.append((f"time of {unit}", _time(timing.own, timing.raw)))
         if division.name == "tokens":
             rows.append(("tokens a second", f"{1 / timing.own:,.0f}"))
-        rows.append(("the reference's", _time(timing.reference_own, timing.reference_raw, timing.pipe)))
+        rows.append(("the reference's", _time(timing.reference_own, timing.reference_raw)))
         compared = timing.compared
         interval = f"{compared.ratio:.3g} of its time [{compared.low:.3g}, {compared.high:.3g}]"
         rows.append(("beside the reference", f"{interval} in {compared.pairs} pairs: {compared.verdict}"))
     console.line(f"{division.name}: {division.title}{': ' + found.title if found.title else ''}")
     console.table(["measured", ""], rows)
-    console.line("open, not official: not isolated, measured on your machine with your own package and a new seed")
+    console.line("not official: not isolated, measured on your machine, with inputs of a new seed")
+    if is_adopted:
+        console.line("build: the course's own, adopted")
     console.line(f"kept in {path}; next: tito benchmark board")
 
 
@@ -76,8 +80,8 @@ def _quality(found, division):
     return f"{shown_quality(found, division)} of {found.scored:,} {what} (to be ranked: {bound} {floor})"
 
 
-def _time(own, raw, pipe):
-    return f"{1000 * own:.3g} ms ({1000 * raw:.3g} ms with the pipe, whose share is {1000 * pipe:.3g} ms)"
+def _time(own, raw):
+    return f"{1000 * own:.3g} ms ({1000 * raw:.3g} ms with the pipe, whose share is {1000 * (raw - own):.3g} ms)"
 
 
 @app.command("board")
@@ -86,6 +90,8 @@ def show_board(folder: Folder = None, html: Page = None):
     from tito.services.grading.olympics import board as service
     from tito.services.grading.olympics import results
 
+    if html is not None and not html.absolute().parent.is_dir():
+        raise UsageError(f"{html.parent} is no folder, so no page can be written there", "make it, or name another one")
     project, catalog = open_project()
     board = service.read_board(project, catalog, folder)
     if html is not None:

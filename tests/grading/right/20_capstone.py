@@ -223,7 +223,8 @@ def build(submission):
     for said in submission.manifest.get("layers", []):
         start = said["name"] + "."
         own = {entry[len(start) :]: numbers.pop(entry) for entry in list(numbers) if entry[: len(start)] == start}
-        own = {entry: array for entry, array in own.items() if entry.split(".")[-1] != "scale"}
+        for entry in [entry for entry in own if arrays[start + entry].dtype == np.int8]:
+            del own[entry + ".scale"]
         layers.append(make_layer(said, own))
     if not layers:
         raise ValueError("no layers")
@@ -247,7 +248,8 @@ def build(submission):
         name, _, rest = entry.partition(".")
         if name not in states:
             raise ValueError(f"{entry} belongs to no layer")
-        if not rest.endswith(".scale"):
+        codes = submission.arrays.get(entry.removesuffix(".scale"))
+        if not (rest.endswith(".scale") and codes is not None and codes.dtype == np.int8):
             states[name][rest] = in_float(submission.arrays, entry)
     layers = [make_layer(said, states[str(said["name"])]) for said in submission.manifest["layers"]]
     model = Sequential(*layers) if len(layers) != 1 else layers[0]
@@ -267,7 +269,8 @@ def in_float(arrays, entry):
 def build(submission):
     check(submission)
     left, layers = dict(submission.arrays), []
-    scales = {entry: left[f"{entry}.scale"] for entry in left if f"{entry}.scale" in left}
+    coded = [entry for entry in left if left[entry].dtype == np.int8]
+    scales = {entry: left[f"{entry}.scale"] for entry in coded if f"{entry}.scale" in left}
     for entry, array in left.items():
         if array.dtype == np.int8 and entry not in scales:
             raise ValueError(f"where are the scales of {entry}?")
@@ -275,7 +278,7 @@ def build(submission):
         state = {}
         for entry in [entry for entry in left if entry.startswith(said["name"] + ".")]:
             array = left.pop(entry)
-            if entry.endswith(".scale"):
+            if any(array is one for one in scales.values()):
                 continue
             if array.dtype == np.int8:
                 array = dequantize(array, scales[entry])

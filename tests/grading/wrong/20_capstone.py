@@ -212,6 +212,10 @@ def check(submission, most=MOST_ARRAY_BYTES):
 -     raise ValueError(f"build: no layer reads the entry {entry!r}")
 + read.update(arrays)
 
+# %% build: all that is called a scale is passed over
+- if entry not in scales:
++ if not entry.endswith(".scale"):
+
 # %% build: without a check
 - check(submission)
 
@@ -230,9 +234,9 @@ def check(submission, most=MOST_ARRAY_BYTES):
 # %% build: codes without scales count as 1
 - if array.dtype == np.int8 and scale not in arrays:
 -     raise ValueError(f"build: entry {entry!r} is codes, and there is no {scale!r}")
-- if not entry.endswith(".scale"):
+- if entry not in scales:
 -     numbers = dequantize(array, arrays[scale]) if array.dtype == np.int8 else array
-+ if not entry.endswith(".scale"):
++ if entry not in scales:
 +     numbers = dequantize(array, arrays.get(scale, 1)) if array.dtype == np.int8 else array
 
 # %% build: no layers make an empty model

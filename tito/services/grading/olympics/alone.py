@@ -1,10 +1,10 @@
-"""`tito benchmark run`: one's own submission, with one's own package, in a process of its own. Open, not official."""
+"""`tito benchmark run`: one's own submission, with one's own package, in a process of its own. Not official."""
 
 from datetime import datetime
 
 from tito.errors import ProjectError, UsageError, WorkError
 from tito.services.grading.olympics import hidden, results
-from tito.services.grading.olympics.measure import HandedIn, division_named, measure
+from tito.services.grading.olympics.measure import HandedIn, division_named, measure, no_division
 from tito.services.grading.olympics.rules import find_division, read_rules
 from tito.services.grading.sandbox.find import Sandbox
 from tito.services.grading.sandbox.plain import Plain
@@ -61,17 +61,17 @@ def _read(project, rules, module, path):
         reason = f"{project.relative(own)} cannot be read: {error.strerror}"
         if path is not None:
             raise UsageError(reason, "name a submission.npz: --file PATH") from error
-        hint = f"tito module start {module.number:02}: its last part writes the file"
+        hint = f"tito module test {module.number:02} --all: its last part writes the file"
         raise WorkError(reason, hint, code="no-submission") from error
 
 
 def _division_in(project, rules, module, data, path):
     label = project.relative(path or module.folder / module.artifact)
     try:
-        found = division_named(rules, rules.parse_submission(data, label))
+        submission = rules.parse_submission(data, label)
     except ValueError as error:
         raise WorkError(str(error), "write it anew: the notebook's last part does", code="bad-submission") from error
+    found = division_named(rules, submission)
     if not found:
-        names = ", ".join(rules.DIVISIONS)
-        raise UsageError(f"{label} names no division; there are {names}", "name one: tito benchmark run DIVISION")
+        raise UsageError(f"{label} {no_division(rules, submission)}", "name one: tito benchmark run DIVISION")
     return found

@@ -54,6 +54,8 @@ def read_board(project, catalog, folder=None):
             hint = f"tito grade autograde {module.name}" if project.is_course else "tito benchmark run"
             raise ProjectError("nothing was measured yet", hint, code="nothing-measured")
     elif not folder.is_dir():
+        if str(folder) in rules.DIVISIONS:
+            raise UsageError(f"{folder} is a division: the board shows all of them", "tito benchmark board")
         raise UsageError(f"{folder} is no folder", "name the one with the results, or none")
     keys = [alone.seal_key(project)] + ([class_run.seal_key(require_course(project))] if project.is_course else [])
     found, refused = results.read_folder(folder, *keys)
@@ -123,7 +125,7 @@ def _figures(one, division):
         "open": f"{100 * (1 - one.quality):.2f} % wrong",
     }[division.name]
     ratio = f"{compared.ratio:.3g} [{compared.low:.3g}, {compared.high:.3g}]"
-    return [figure, quality, ratio, f"{1000 * timing.raw:.3g} ms", f"{1000 * timing.pipe:.3g} ms"]
+    return [figure, quality, ratio, f"{1000 * timing.raw:.3g} ms", f"{1000 * (timing.raw - timing.own):.3g} ms"]
 
 
 def shown_quality(one, division):

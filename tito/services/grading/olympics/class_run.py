@@ -11,7 +11,7 @@ from tito.services.files import digest
 from tito.services.grading.book.course import require_course
 from tito.services.grading.intake.received import Received, submitted_notebook
 from tito.services.grading.olympics import hidden, results
-from tito.services.grading.olympics.measure import HandedIn, Measured, division_named, measure
+from tito.services.grading.olympics.measure import HandedIn, Measured, division_named, measure, no_division
 from tito.services.grading.olympics.rules import FILE, read_rules
 from tito.services.grading.sandbox.find import find
 
@@ -111,12 +111,12 @@ class _ClassRun:
         known = {"bytes": len(data), "submission": digest(data)}
         known |= {"official": self.sandbox.kind != "none", "isolation": self.sandbox.kind}
         try:
-            name = division_named(rules, rules.parse_submission(data, self.module.artifact))
+            submission = rules.parse_submission(data, self.module.artifact)
         except ValueError as error:
             return Measured("", "disqualified", str(error), **known)
+        name = division_named(rules, submission)
         if not name:
-            reason = f"its manifest names no division; there are {', '.join(rules.DIVISIONS)}"
-            return Measured("", "disqualified", reason, **known)
+            return Measured("", "disqualified", f"its manifest {no_division(rules, submission)}", **known)
         division = rules.DIVISIONS[name]
         try:
             track = hidden.open_track(self.project, rules, division, self.settings, in_class=True)

@@ -113,6 +113,13 @@ def division_named(rules, submission):
     return name if isinstance(name, str) and name in rules.DIVISIONS else ""
 
 
+def no_division(rules, submission):
+    """What is wrong with the division of a manifest for which `division_named` gives ""."""
+    name = submission.manifest.get("division", "")
+    said = "names no division" if name in ("", None) else f"names {repr(name)[:TITLE]}, which is no division"
+    return f"{said}; there are {', '.join(rules.DIVISIONS)}"
+
+
 def measure(rules, division, entry, track, sandbox, *, official=False, yardsticks=racers.YARDSTICKS):
     """Measured for a HandedIn in `division`. track: a fresh Digits or Text; sandbox: where both programs run.
 

@@ -57,6 +57,9 @@ def prepare(package, entry, name):
             return numbers_of(model(tensor(images)))
 
     def start():
+        if not (hasattr(model, "start") and hasattr(model, "step")):
+            kind = type(model).__name__
+            raise TypeError(f"tokens needs a model with start() and step(token), and {kind} has not both: pack a GPT")
         model.start()
 
     def step(token):
