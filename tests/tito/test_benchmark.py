@@ -67,6 +67,7 @@ def test_a_submission_is_measured_and_the_board_ranks_it(home, write, tmp_path):
     board = run(home, "board", "--html", tmp_path / "board.html")
     assert board.exit_code == 0, board.stderr
     assert "small: the smallest file (not official)" in board.stdout
+    assert digest(data)[:6] in board.stdout
     assert "a place is no grade" in board.stdout
     page = (tmp_path / "board.html").read_text(encoding="utf-8")
     assert "eyes &lt;b&gt;" in page and "not official" in page and f"{len(data):,} bytes" in page

@@ -12,6 +12,7 @@ from tito.services.grading.olympics.rules import read_rules
 
 TITLES = ["place", "who", "title", ">figure", ">quality", ">of the reference's time", ">raw", ">pipe", ">bytes"]
 TITLES += ["why not ranked"]
+HASH = 6  # characters of the file's hash, by which one's own runs of one minute are told apart
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _row(place, ranking):
     """
     one, division = place.result.measured, ranking.division
     reason = one.detail.partition(": ")[0] if ranking.official else one.detail
-    who = place.result.who or place.result.at[:16].replace("T", " ")
+    who = place.result.who or f"{place.result.at[:16].replace('T', ' ')}, {one.submission[:HASH]}"
     size = "" if division.name == "small" and one.timing else f"{one.bytes:,}"  # which is its figure
     said = reason if place.place is None else ""
     return [f"{place.place or '–'}", who, one.title, *_figures(one, division), size, said]
