@@ -10,6 +10,7 @@ from said import typed
 from small_course import StandIn, released
 
 import tito.project
+from tito.services import workspace
 from tito.services.grading.olympics import class_run, tracks
 from tito.services.grading.olympics.rules import read_rules
 from tito.services.grading.sandbox import find as sandbox
@@ -20,7 +21,8 @@ KIND = sandbox.find(allow_none=True).kind
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    monkeypatch.setattr(tito.project, "require_own_tito", lambda project: None)
+    for place in (tito.project, workspace):
+        monkeypatch.setattr(place, "require_own_tito", lambda project: None)
     monkeypatch.setattr(executors, "Threads", StandIn)
     monkeypatch.setattr(tracks.Digits, "readings", 4)
     made = released((tmp_path / "course").resolve())

@@ -39,8 +39,11 @@ def run(code, **limits):
         out = process.stdout.read().decode()
         process.wait(60)
         said = {"out": out, "errors": process.errors(), "reason": process.reason(), "user": user}
-    said["left"] = len(proc.of_user(user))
     said["seconds"] = time.monotonic() - start_at
+    end = time.monotonic() + 5  # what was killed takes a moment to go
+    while proc.of_user(user) and time.monotonic() < end:
+        time.sleep(0.05)
+    said["left"] = len(proc.of_user(user))
     return said
 programs = json.loads(Path("/autograder/programs.json").read_text())
 outcomes = {name: run(code, **limits) for name, (code, limits) in programs.items()}
