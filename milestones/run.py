@@ -241,9 +241,7 @@ class Run:
             trainer.save_checkpoint(path)
             raise KeyboardInterrupt
         self.history |= named(trainer.history)
-        kernels = {one.kernels for one in trainer.model.modules() if hasattr(one, "kernels")}
-        # layers that know no other kernels run plain ones in any case
-        kernels = sorted(kernels - {"plain"} or kernels)
+        kernels = sorted({one.kernels for one in trainer.model.modules() if hasattr(one, "kernels")})
         self.setting |= {"kernels": ", ".join(kernels)} if kernels else {}
         self.setting["parameters"] = sum(parameter.numel() for parameter in trainer.model.parameters())
         return named(trainer.history)

@@ -81,6 +81,7 @@ DAMAGES = [
     ("sources", "modules/02_activations/activations_dev.py", r'(?<="grade_id": )"relu"', '"rectify"', "rectify"),
     ("exports", "tinytorch/core/losses.py", r"\Z", "# one more line\n", "losses"),
     ("patterns", "modules/04_losses/losses_dev.py", r"def test_module\b", "def test_all", "there is no test_module()"),
+    ("patterns", "modules/04_losses/losses_dev.py", r"^(def test_unit_.+:)$", r"\1\n    assert 1", "without a message"),
     ("links", "README.md", "modules/README.md#milestones", "modules/PATH.md", "there is no such file"),
     ("links", "README.md", "#milestones", "#the-mountains", "there is no such heading"),
     ("links", "README.md", "tito module start", "tito module begin", "there is no command module begin"),
@@ -191,8 +192,6 @@ def test_metadata_that_lack_something_are_named(tmp_path):
 
 
 def test_a_site_that_does_not_build_and_one_that_breaks_in_a_browser_are_found(tmp_path, monkeypatch):
-    from subprocess import CompletedProcess
-
     from tito.errors import WorkError
     from tito.services.check import documentation
     from tito.services.site import build
@@ -204,16 +203,40 @@ def test_a_site_that_does_not_build_and_one_that_breaks_in_a_browser_are_found(t
     (found,) = run("site", ROOT, tmp_path)
     assert "nowhere.md" in found.what
     monkeypatch.setattr(build, "build", lambda *_, **__: None)
-    said = CompletedProcess([], 1, "FAILED test_site_browser.py::test_search - no Conv2d\n1 failed\n", "")
-    monkeypatch.setattr(documentation, "_run_tests", lambda checked, path: said)
+    said = (["FAILED test_site_browser.py::test_search - no Conv2d"], False)
+    monkeypatch.setattr(documentation, "failed_tests", lambda checked, path: said)
     (found,) = run("site", ROOT, tmp_path)
     assert "no Conv2d" in found.what
-    skipped = CompletedProcess([], 0, "5 skipped in 1 s\n", "")
-    monkeypatch.setattr(documentation, "_run_tests", lambda checked, path: skipped)
+    monkeypatch.setattr(documentation, "failed_tests", lambda checked, path: ([], True))
     with pytest.raises(gates.NotHere, match="no Chromium"):
         run("site", ROOT, tmp_path)
-    monkeypatch.setattr(documentation, "_run_tests", lambda checked, path: CompletedProcess([], 0, "5 passed\n", ""))
+    monkeypatch.setattr(documentation, "failed_tests", lambda checked, path: ([], False))
     assert run("site", ROOT, tmp_path) == []
+
+
+def test_what_pytest_says_is_read_as_failures_and_skips(tmp_path):
+    looked_at = checked(ROOT, tmp_path)
+    path = tmp_path / "test_some.py"
+    path.write_text("import pytest\n\ndef test_a():\n    pass\n", encoding="utf-8")
+    assert gates.failed_tests(looked_at, path) == ([], False)
+    path.write_text("import pytest\n\ndef test_a():\n    pytest.skip('no')\n", encoding="utf-8")
+    assert gates.failed_tests(looked_at, path) == ([], True)
+    path.write_text("def test_a():\n    pass\n\ndef test_b():\n    assert 1 == 2\n", encoding="utf-8")
+    (failed,), skipped = gates.failed_tests(looked_at, path)
+    assert "test_b" in failed and not skipped
+    path.write_text("def test_a(:\n", encoding="utf-8")
+    assert gates.failed_tests(looked_at, path)[0], "a file that cannot be read is no success"
+
+
+def test_places_of_the_rules_are_files_and_lines(course, tmp_path):
+    path = course / "modules" / "02_activations" / "activations_dev.py"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace("#| export\n", "#| export\n#| export\n", 1), encoding="utf-8")
+    found = run("sources", course, tmp_path)
+    assert found
+    for one in found:
+        assert one.file == "modules/02_activations/activations_dev.py"
+        assert one.line and "cell" in one.what
 
 
 # The command.

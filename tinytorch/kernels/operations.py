@@ -95,11 +95,20 @@ def _empty(kind, name):
 
 
 def choosing_layers(model):
-    """Let the layers of modules 11 to 13 in a model have their kernels chosen, "plain" to begin with."""
+    """Let GELU and the layers of modules 11 to 13 in a model have their kernels chosen, "plain" to begin with."""
     for layer in model.modules():
-        homes = [HOMES[base.__module__] for base in type(layer).__mro__ if base.__module__ in HOMES]
-        if homes and not hasattr(layer, "engines"):
-            layer.__class__ = choosing(type(layer), homes[0])
+        name = _operation_of(type(layer))
+        if name and not hasattr(layer, "engines"):
+            layer.__class__ = choosing(type(layer), name)
+
+
+def _operation_of(kind):
+    """The operation that layers of this class run by; None for those that none of them is for."""
+    for base in kind.__mro__:
+        name = HOMES.get(base.__module__)
+        if name and (name != "gelu" or base.__name__ == "GELU"):  # other activations share gelu's module
+            return name
+    return None
 
 
 @contextlib.contextmanager

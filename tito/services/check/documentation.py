@@ -6,7 +6,7 @@ import sys
 import unicodedata
 
 from tito.errors import ProjectError, WorkError
-from tito.services.check.gates import Breach, NotHere, line_of
+from tito.services.check.gates import Breach, NotHere, failed_tests, line_of
 
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(?P<text>.+?) *$", re.M)
@@ -52,18 +52,11 @@ def site(checked):
     except ProjectError as error:
         raise NotHere(f"{error.message}: {error.hint}") from error
     tests = checked.project.root / "tests" / "integration" / "test_site_browser.py"
-    done = _run_tests(checked, tests)
-    if done.returncode == 0 and re.search(r"\d+ skipped", done.stdout):
+    failed, skipped = failed_tests(checked, tests)
+    for line in failed:
+        yield Breach(checked.label(tests), None, line, f"python -m pytest {checked.label(tests)}")
+    if skipped and not failed:
         raise NotHere("there is no Chromium: apt-get install chromium chromium-driver; pip install -e '.[browser]'")
-    if done.returncode:
-        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        for line in failed or [done.stdout.strip().rpartition("\n")[2]]:
-            yield Breach(checked.label(tests), None, line, "python -m pytest tests/integration/test_site_browser.py")
-
-
-def _run_tests(checked, path):
-    command = [sys.executable, "-m", "pytest", str(path), "-q", "-p", "no:cacheprovider"]
-    return subprocess.run(command, cwd=checked.project.root, capture_output=True, encoding="utf-8", check=False)
 
 
 def _pages(checked):

@@ -3,7 +3,7 @@
 import re
 
 from tito.services import notebooks, rules
-from tito.services.check.gates import Breach, line_of
+from tito.services.check.gates import Breach, line_of, place_of
 from tito.services.conventions import SHORT_MODULE
 
 ROW = re.compile(
@@ -131,17 +131,11 @@ def objectives(checked):
                 )  # fmt: skip
         for problem in rules.unfinished(source, module):
             if "tinytorch metadata" in problem.message:
-                yield Breach(*_place(checked, problem.where), problem.message, "add hints, minutes and the objective")
+                file, line, _ = place_of(problem.where)
+                yield Breach(file, line, problem.message, "add hints, minutes and the objective")
         questions = set(notebooks.questions(source.node).values())
         for cell in source.node.cells:
             if notebooks.is_solution(cell) and notebooks.grade_id(cell) not in questions:
                 yield Breach(
                     checked.label(module.percent), None, f"{notebooks.grade_id(cell)} has no test", "write one"
                 )
-
-
-def _place(checked, where):
-    """(file, line) of a place as rules name it: file, cell and line in words."""
-    file, _, rest = where.partition(",")
-    found = re.search(r"line (\d+)", rest)
-    return file, int(found[1]) if found else None

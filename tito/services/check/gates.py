@@ -6,6 +6,9 @@ A validator is a function of a Checked that yields a Breach for everything that 
 
 import importlib
 import json
+import re
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ from tito.catalog import read_catalog, read_milestones
 from tito.errors import ProjectError, TitoError, UsageError
 from tito.services.files import atomic_write
 
+PLACE = re.compile(r"(?P<file>[^:]+?)(?::(?P<line>\d+))?(?: \((?P<cell>.+)\))?")
 RECORD = "check.json"  # how long each took last, in .tito
 
 
@@ -153,6 +157,21 @@ def last_seconds(project):
 def _remember(project, validator, seconds):
     known = {**last_seconds(project), validator.name: seconds}
     atomic_write(project.state / RECORD, json.dumps(known, indent=1) + "\n")
+
+
+def place_of(where):
+    """(file, line or None, cell in words or "") of a place as rules name it, such as `a_dev.py:12 (cell 3)`."""
+    found = PLACE.fullmatch(where)
+    return found["file"], found["line"] and int(found["line"]), found["cell"] or ""
+
+
+def failed_tests(checked, path):
+    """(a line for each test that fails in the file `path`, whether some were skipped)."""
+    command = [sys.executable, "-m", "pytest", str(path), "-q", "--tb=line", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=checked.project.root, capture_output=True, encoding="utf-8", check=False)
+    lines = done.stdout.strip().splitlines() or [done.stderr.strip() or "pytest says nothing"]
+    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return (failed or lines[-1:] if done.returncode else []), bool(re.search(r"\d+ skipped", lines[-1]))
 
 
 def line_of(text, found):

@@ -1,9 +1,7 @@
 """The implementation gate: sources that follow the rules, and a package that is what they export."""
 
-import re
-
 from tito.services import export, notebooks, rules
-from tito.services.check.gates import Breach
+from tito.services.check.gates import Breach, place_of
 
 
 def sources(checked):
@@ -13,11 +11,9 @@ def sources(checked):
             yield Breach(checked.label(module.folder), None, f"{name} is missing", "write it")
         source = notebooks.load(checked.project, module.percent)
         for problem in (*rules.check(source, module, checked.catalog), *rules.unfinished(source, module)):
-            file, _, rest = problem.where.partition(",")
-            line = re.search(r"line (\d+)", rest)
-            cell = rest.strip()
+            file, line, cell = place_of(problem.where)
             what = f"{cell}: {problem.message}" if cell else problem.message
-            yield Breach(file, int(line[1]) if line else None, what, "modules/README.md says the convention")
+            yield Breach(file, line, what, "modules/README.md says the convention")
 
 
 def exports(checked):

@@ -2,10 +2,9 @@
 
 import ast
 import importlib.util
-import sys
 
 from tito.services import notebooks, rules
-from tito.services.check.gates import Breach, NotHere
+from tito.services.check.gates import Breach, NotHere, failed_tests, place_of
 
 
 def patterns(checked):
@@ -14,7 +13,8 @@ def patterns(checked):
         file = checked.label(module.percent)
         for problem in rules.check(source, module, checked.catalog):
             if "hidden" in problem.message or "visible test" in problem.message:
-                yield Breach(file, None, f"{problem.where}: {problem.message}", "see modules/README.md")
+                place, line, cell = place_of(problem.where)
+                yield Breach(place, line, f"{cell}: {problem.message}", "modules/README.md says the convention")
         functions = set()
         for index, cell in notebooks.code_cells(source.node):
             tree = _parsed(cell.source)
@@ -22,10 +22,10 @@ def patterns(checked):
                 continue
             functions |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
             if not notebooks.grade_id(cell).endswith("-hidden"):
-                for line in _silent_asserts(tree):
-                    place = f"cell {index + 1} ({notebooks.grade_id(cell)}), line {line}"
+                for number in _silent_asserts(tree):
+                    place, line, _ = place_of(notebooks.where(source, index, number))
                     yield Breach(
-                        file, None, f"{place}: an assert without a message",
+                        place, line, f"{notebooks.grade_id(cell)}: an assert without a message",
                         "say the case, what is expected and what came: expect(…), or assert …, f\"…\"",
                     )  # fmt: skip
         if "test_module" not in functions:
@@ -64,19 +64,6 @@ def strength(checked):
         return
     if importlib.util.find_spec("pytest") is None:
         raise NotHere("pytest is not installed")
-    for case, message in _failed_cases(checked, proofs):
-        yield Breach(checked.label(proofs), None, f"{case}: {message}", "tests/grading/README or the file's docstring")
-
-
-def _failed_cases(checked, path):
-    """(name, first line) of each test that fails in `path`."""
-    import subprocess
-
-    command = [sys.executable, "-m", "pytest", str(path), "-q", "--tb=line", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=checked.project.root, capture_output=True, encoding="utf-8", check=False)
-    if done.returncode == 0:
-        return
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
-    for line in failed or [done.stdout.strip().rpartition("\n")[2]]:
-        name, _, message = line.partition(" - ")
-        yield name.removeprefix("FAILED ").removeprefix("ERROR "), message or "it fails"
+    failed, _ = failed_tests(checked, proofs)
+    for line in failed:
+        yield Breach(checked.label(proofs), None, line, f"python -m pytest {checked.label(proofs)}")

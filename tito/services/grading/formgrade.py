@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from tito.errors import ProjectError
 from tito.services.grading.book.course import require_course
+from tito.services.grading.book.database import GRADEBOOK
 
 EXTENSION = "tito.services.grading.formgrade_server"
-GRADEBOOK = "TITO_GRADEBOOK"  # the variable in which the server finds the address of the gradebook
 PAGE = "/formgrader/gradebook"  # manual grading: of what the other page offers, most is tito's
 FIRST_PORT = 8888
 PORTS = 50

@@ -13,6 +13,8 @@ import os
 import re
 from functools import lru_cache
 
+from tito.services.grading.book.database import GRADEBOOK
+
 TAGS = {
     "a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5",
     "h6", "hr", "i", "img", "kbd", "li", "ol", "p", "pre", "q", "s", "span", "strong", "sub", "sup", "table", "tbody",
@@ -111,7 +113,7 @@ def _load_jupyter_server_extension(app):
         handler = getattr(apihandlers, name)
         handler.post = web.authenticated(_refusal(command))
     # the course's nbgrader_config.py may be older than the setting that says where the gradebook is
-    app.config.CourseDirectory.db_url = os.environ["TITO_GRADEBOOK"]
+    app.config.CourseDirectory.db_url = os.environ[GRADEBOOK]
     formgrader.load_jupyter_server_extension(app)
     exporter = app.web_app.settings["nbgrader_exporter"]
     as_it_is = exporter.markdown2html

@@ -17,6 +17,7 @@ from tito.services.files import backup
 from tito.services.grading.book.settings import grading_settings, wrong_setting
 
 DRIVER = "postgresql+psycopg"
+GRADEBOOK = "TITO_GRADEBOOK"  # the variable in which the formgrader's server finds the address
 WAIT = 10  # seconds for a server to answer
 # any number, the same in every tito: who makes the tables holds this lock of the server meanwhile
 MAKING = 7_012_026

@@ -1,23 +1,20 @@
 """`tito grade worker-check`: is every worker of a scheduler as this machine, and does its sandbox hold?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from tito.errors import ProjectError, UsageError
 from tito.services.grading.cluster import worker
+from tito.services.grading.cluster.connection import Worker
 from tito.services.grading.proof import attacks
+from tito.services.grading.scoring import executors
 
 PROOF_SECONDS = 1800  # for all attacks, one after the other
 
 
 @dataclass(frozen=True)
-class CheckedWorker:
-    """What became of a worker. reason: why it is refused, "" where it may score; held: how many of `attacks` were."""
+class CheckedWorker(Worker):
+    """A Worker, and how many of the `attacks` that ran in its sandbox were held."""
 
-    name: str
-    address: str
-    threads: int
-    sandbox: str
-    reason: str
     held: int = 0
     attacks: int = 0
     seconds: float = 0.0
@@ -38,7 +35,7 @@ def check(connection, project, *, names=(), on_done=None):
             f"on each machine, in its clone of the course: dask worker {connection.address}",
             code="workers",
         )
-    found = [CheckedWorker(one.name, one.address, one.threads, one.sandbox or "none", one.reason) for one in workers]
+    found = [CheckedWorker(**asdict(one)) for one in workers]
     proving = {
         one.address: connection.submit(worker.prove, tuple(names), on=one.address) for one in found if not one.reason
     }
@@ -56,7 +53,7 @@ def _proven(one, future):
     try:
         said = future.result(timeout=PROOF_SECONDS)
     except Exception as error:  # the worker died, or cannot run the corpus
-        return replace(one, reason=f"the attacks did not run: {type(error).__name__}: {error}"[:300])
+        return replace(one, reason=f"the attacks did not run: {type(error).__name__}: {error}"[: executors.REASON])
     loose = [attack.name for attack in said.attacks if not attack.held]
     reason = f"not held: {', '.join(loose)}" if loose else ""
     held = len(said.attacks) - len(loose)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tito.errors import ProjectError, UsageError
 from tito.services.grading.cluster import worker
+from tito.services.grading.scoring import executors
 
 SECONDS = 10  # for a scheduler to answer
 LOOK_SECONDS = 120  # for a worker to start its sandbox once
@@ -20,7 +21,7 @@ class Worker:
     name: str
     address: str
     threads: int
-    sandbox: str = ""
+    sandbox: str = "none"
     reason: str = ""
 
 
@@ -61,14 +62,14 @@ class Connection:
     def workers(self, identity):
         """A Worker for each that is there, compared with the `identity` of this machine."""
         threads, names = self.threads(), self.names()
-        futures = {address: self.submit(worker.look, address, on=address) for address in threads}
+        futures = {address: self.submit(worker.look, on=address) for address in threads}
         found = []
         for address, future in futures.items():
             name = names.get(address, address)
             try:
                 said = future.result(timeout=LOOK_SECONDS)
             except Exception as error:  # whatever another machine, another course or Dask may say
-                reason = f"it cannot say what it is: {type(error).__name__}: {error}"[:300]
+                reason = f"it cannot say what it is: {type(error).__name__}: {error}"[: executors.REASON]
                 found.append(Worker(name, address, threads[address], reason=reason))
             else:
                 found.append(Worker(name, address, threads[address], said["sandbox"], why_not(said, identity)))

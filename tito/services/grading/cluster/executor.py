@@ -199,7 +199,7 @@ class _Run:
         except Exception as error:
             lost = future.cancelled() or isinstance(error, (OSError, TimeoutError))
             if lost or self.connection.client.status != "running":
-                self.again.append(sent)  # its worker or the scheduler went away: the next look says which
+                self._died(sent)  # its worker went away, or the scheduler, which the next look says
                 return None
             reason = f"its worker cannot run it: {type(error).__name__}: {error}"[: executors.REASON]
             return executors.ungraded(self.kit, sent.task.student, reason)

@@ -68,7 +68,7 @@ def _digest_of(paths):
     return digest("".join(digest(path.read_bytes()) for path in paths).encode())[:SHORT]
 
 
-def look(_=None):
+def look():
     """{"identity", "sandbox", "detail", "error"} of this worker; error: why it can say nothing, "" else."""
     try:
         project = here()
