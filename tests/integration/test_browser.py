@@ -10,16 +10,18 @@ import re
 import shutil
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+import waiting
 
 from tito.project import read_project
 from tito.services import workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 180  # of a busy machine
+until = partial(waiting.until, seconds=SECONDS)
 NOTEBOOK = "modules/01_tensor/tensor_dev.ipynb"
 CHROMIUM = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
@@ -36,15 +38,6 @@ ANSWER = [
 ]
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel, pytest.mark.xdist_group("jupyterlab")]
-
-
-def until(look, what):
-    """What `look` returns once it is true."""
-    deadline = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {SECONDS} s for {what}"
-        time.sleep(0.1)
-    return found
 
 
 @pytest.fixture(scope="module")

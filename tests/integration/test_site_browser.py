@@ -9,10 +9,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from tito.catalog import read_catalog
 from tito.project import read_project
@@ -21,7 +21,6 @@ from tito.services.site.build import NEEDED
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = read_catalog(read_project(ROOT))
 SITE = ROOT / ".tito" / "site" / "html"
-SECONDS = 60
 CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 TELEPHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
 CUT_OFF = """
@@ -63,14 +62,6 @@ def pages():
     found = [path for path in SITE.rglob("*.html") if "_static" not in path.parts]
     assert len(found) > 2 * len(CATALOG)
     return sorted(found)
-
-
-def until(look, what):
-    deadline = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited {SECONDS} s for {what}"
-        time.sleep(0.1)
-    return found
 
 
 def requested(browser):

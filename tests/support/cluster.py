@@ -4,8 +4,9 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from waiting import until
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -21,7 +22,7 @@ class Scheduler:
             self.port = probe.getsockname()[1]
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.process = self._run("scheduler", "--host", host, "--port", self.port, "--no-dashboard")
-        self._until(lambda: self._answers(), "the scheduler")
+        until(self._answers, f"the scheduler: see {self.folder}")
 
     def start_worker(self, name, *options, root=None, threads=1, nanny=False, environment=None):
         """Start a worker whose tito is the one of the course at `root`, and wait until it is there."""
@@ -32,7 +33,7 @@ class Scheduler:
             "--local-directory", self.folder / name, "--death-timeout", 60, *more, *options,
             root=root, log=log, environment=environment,
         )  # fmt: skip
-        self._until(lambda: "Registered to" in log.read_text(encoding="utf-8", errors="replace"), name)
+        until(lambda: "Registered to" in log.read_text(encoding="utf-8", errors="replace"), f"{name}: see {log}")
         return self.workers[name]
 
     def kill(self, name):
@@ -69,9 +70,3 @@ class Scheduler:
     def _answers(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def _until(self, is_so, what):
-        end = time.monotonic() + 60
-        while not is_so():
-            assert time.monotonic() < end, f"{what} does not start: see {self.folder}"
-            time.sleep(0.1)

@@ -74,12 +74,11 @@ def export(
     if bool(modules) == everything and (modules or not total):
         raise UsageError("name the modules, or --all", "tito grade export --help")
     wanted = find_modules(catalog, modules) if modules else released(project, catalog)
+    options = (column, scale, replace_comments, missing_as_zero, tuple(without or ()))
     if total:
-        fill_options = (column, scale, replace_comments, missing_as_zero, tuple(without or ()))
-        _export_totals(project, catalog, wanted, into, form.value, output, fill_options)
+        _export_totals(project, catalog, wanted, into, form.value, output, options)
         return
     if into or form is Form.MOODLE or column or scale or replace_comments:
-        options = (column, scale, replace_comments, missing_as_zero, tuple(without or ()))
         _fill(project, wanted, into, form, output, options)
         return
     done = write(
@@ -87,15 +86,22 @@ def export(
     )
     data = {
         "modules": [module.name for module in wanted],
-        "format": form.value,
+        "missing": done.missing,
+        **_data(done, form.value, output, done.without),
+    }
+    console.show(data, lambda: _print(done, output))
+
+
+def _data(done, form, output, without):
+    """What every export says, whatever it wrote."""
+    return {
+        "format": form,
         "output": str(output) if output else None,
         "text": None if output else done.text,
-        "missing": done.missing,
-        "without": list(done.without),
+        "without": list(without),
         "waiting_for_a_person": done.waiting,
         "warnings": list(done.warnings),
     }
-    console.show(data, lambda: _print(done, output))
 
 
 def _export_totals(project, catalog, wanted, into, form, output, options):
@@ -107,48 +113,41 @@ def _export_totals(project, catalog, wanted, into, form, output, options):
     )
     data = {
         "modules": [module.name for module in wanted],
-        "format": form,
-        "output": str(output) if output else None,
-        "text": None if output else done.text,
         "totals": {student: total_tables.as_data(summed) for student, summed in done.sums.items()},
         "not_counted_yet": done.open,
-        "without": list(done.without),
-        "waiting_for_a_person": done.waiting,
-        "warnings": list(done.warnings),
+        **_data(done, form, output, done.without),
     }
     console.show(data, lambda: _print_totals(done, output))
 
 
 def _print_totals(done, output):
-    for warning in done.warnings:
-        console.warn(warning)
-    if done.without:
-        console.warn(f"left out: {', '.join(done.without)}")
+    _warn(done, done.without)
     if done.open:
         some = ", ".join(f"{student} ({', '.join(names)})" for student, names in list(done.open.items())[:NAMED])
         console.warn(
             f"not counted, because nothing was handed in and no due date is over: {some}; to count them as 0: "
             "--missing-as-zero"
         )
-    if done.waiting:
-        console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
-    if output:
-        console.line(f"{output}: {len(done.sums)} sums")
-    else:
-        console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
+    _print_text(done, output, lambda: f"{len(done.sums)} sums")
 
 
 def _print(done, output):
+    _warn(done, done.without)
+    _print_text(done, output, lambda: f"{done.rows} rows; {done.missing} missing")
+
+
+def _warn(done, without=()):
     for warning in done.warnings:
         console.warn(warning)
-    if done.without:
-        console.warn(f"left out: {', '.join(done.without)}")
+    if without:
+        console.warn(f"left out: {', '.join(without)}")
     if done.waiting:
         console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
-    if output:
-        console.line(f"{output}: {done.rows} rows; {done.missing} missing")
-    else:
-        console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
+
+
+def _print_text(done, output, summary):
+    """What was written, where it went to the screen; else where it is, and summary()."""
+    console.line(f"{output}: {summary()}" if output else done.text.replace("\r\n", "\n").rstrip("\n"))
 
 
 def _fill(project, modules, into, form, output, options):
@@ -165,15 +164,10 @@ def _fill(project, modules, into, form, output, options):
     done = fill(project, modules[0], into, form=form.value, output=output, options=FillOptions(*options))
     data = {
         "module": modules[0].name,
-        "format": form.value,
-        "output": str(output) if output else None,
-        "text": None if output else done.text,
         "rows": done.rows,
         "changed": list(done.changed),
         "missing": done.missing,
-        "without": list(options[-1]),
-        "waiting_for_a_person": done.waiting,
-        "warnings": list(done.warnings),
+        **_data(done, form.value, output, options[-1]),
     }
     console.show(data, lambda: _print_filled(done, output))
 
@@ -181,15 +175,9 @@ def _fill(project, modules, into, form, output, options):
 def _print_filled(done, output):
     from tito.services.words import count
 
-    for warning in done.warnings:
-        console.warn(warning)
-    if done.waiting:
-        console.warn(f"{done.waiting} scores lack an answer that a person has to look at: tito grade formgrade")
-    if not output:
-        console.line(done.text.replace("\r\n", "\n").rstrip("\n"))
-        return
+    _warn(done)
     rows = [(str(one.line), one.student, one.column, one.before, one.after) for one in done.changed]
-    if rows:
+    if output and rows:
         console.table([">line", "student", "column", ">before", "after"], rows)
-    students, cells = count(done.rows, "student"), count(len(done.changed), "cell")
-    console.line(f"{output}: {students}, {cells} changed; {done.missing} missing")
+    changed = count(len(done.changed), "cell")
+    _print_text(done, output, lambda: f"{count(done.rows, 'student')}, {changed} changed; {done.missing} missing")

@@ -110,8 +110,10 @@ def connect(address, *, open_scheduler=False):
         raise UsageError(f"{address} is no address of a scheduler", "write tcp://host:port, or tls://host:port")
     if not open_scheduler:
         _require_closed(address, address)
-    for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said here
+    # What matters of it is said here. asyncio would print the traceback of every conversation that breaks, in Dask's
+    # thread, for which Python 3.11 parses source lines: while this thread parses, that is a SystemError.
+    for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=SECONDS, set_as_default=False)
     except Exception as error:  # no such host, nobody there, no scheduler, another protocol, no certificate

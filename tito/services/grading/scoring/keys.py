@@ -9,6 +9,7 @@ nobody again.
 import ast
 import hashlib
 import sys
+from functools import cache
 from pathlib import Path
 
 from tito.services.files import digest
@@ -20,6 +21,7 @@ SERVICES = "tito.services"
 STARTS = ("scoring/executors.py", "scoring/reading_server.py", "bridge/inside.py", "bridge/trusted.py")
 
 
+@cache
 def scoring_files():
     """The files of tito that decide about a score."""
     waiting, reached = [HERE / name for name in STARTS], set()
@@ -28,7 +30,7 @@ def scoring_files():
         if path not in reached:
             reached.add(path)
             waiting += _imported_services(path)
-    return sorted(reached)
+    return tuple(sorted(reached))
 
 
 def _imported_services(path):
