@@ -44,17 +44,17 @@ run = start(__file__)
 train, test = run.load()
 if run.data == "cifar10":
     names = ["airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    model, batch, peak = photo_network(), 128, 0.06
+    model, batch, peak, decay = photo_network(), 64, 0.05, 1e-3
     test.transform = Compose([ToFloat(), Normalize(mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262))])
-    train.transform = Compose([RandomHorizontalFlip(), RandomCrop(32, 4, "reflect"), test.transform])
+    train.transform = Compose([RandomHorizontalFlip(), RandomCrop(32, 2, "reflect"), test.transform])
 else:
     names = "0123456789"
-    model, batch, peak = lenet5(), 64 if run.data == "mnist" else 32, 0.05
+    model, batch, peak, decay = lenet5(), 64 if run.data == "mnist" else 32, 0.05, 5e-4
     test.transform = ToFloat() if run.data == "mnist" else enlarged
     train.transform = ToFloat() if run.data == "mnist" else Compose([enlarged, RandomCrop(28, 2)])
 
 loader = DataLoader(train, batch, shuffle=True, prefetch=2)
-optimizer = optim.SGD(model.parameters(), lr=peak, momentum=0.9, nesterov=True, weight_decay=5e-4)
+optimizer = optim.SGD(model.parameters(), lr=peak, momentum=0.9, nesterov=True, weight_decay=decay)
 steps = run.epochs * len(loader)
 schedule = optim.lr_scheduler.WarmupDecayLR(optimizer, steps // 5, steps)
 trainer = Trainer(model, nn.CrossEntropyLoss(), optimizer, metrics=[accuracy], callbacks=[RateByStep(schedule)])

@@ -36,7 +36,7 @@ def network():
 
 
 def train(parts, *, epochs, batch, rate, seed):
-    """The history of a training by the recipe of milestone 04. parts: (train, test) as ImageDatasets."""
+    """The history of a training like that of milestone 04, for few images. parts: (train, test) as ImageDatasets."""
     tinytorch.manual_seed(seed)
     for_training, for_tests = parts
     for_tests.transform = Compose([ToFloat(), Normalize(mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262))])
