@@ -1,5 +1,6 @@
 """Writes the report of a run: metrics.json, every plot for light and for dark pages, index.html; and the best runs."""
 
+import hashlib
 import json
 import os
 from datetime import datetime
@@ -89,12 +90,14 @@ def write_report(folder, facts, metrics, parts):
     """
     blocks, written = [], set()
     for kind, name, *rest in parts:
+        metrics["order"].append(kind)
         if kind == "figure":
             figure, caption = rest
             light, dark, width = save_figure(figure, folder / f"{_file_name(name)}.png")
             written |= {light, dark}
-            metrics["figures"].append({"name": name, "file": light, "dark": dark, "caption": caption})
-            blocks.append({"name": name, "light": light, "dark": dark, "caption": caption, "width": width})
+            shown = {"name": name, "dark": dark, "caption": caption, "width": width}
+            metrics["figures"].append({**shown, "file": light})
+            blocks.append({**shown, "light": light})
         elif kind == "table":
             metrics["tables"].append({"name": name, "rows": rest[0]})
             blocks.append({"name": name, "rows": rest[0]})
@@ -106,6 +109,13 @@ def write_report(folder, facts, metrics, parts):
     for old in folder.glob("*.png"):
         if old.name not in written:
             old.unlink()
+
+
+def hashes(root):
+    """{path below `root`: SHA-256} of the package and the milestones: their programs, facts and data."""
+    found = (path for folder in ("tinytorch", "milestones") for path in sorted((root / folder).rglob("*")))
+    files = (path for path in found if path.is_file() and path.suffix != ".pyc")
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _page(facts, metrics, blocks):

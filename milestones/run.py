@@ -87,6 +87,7 @@ class Run:
         self.started, self.drawn = time.monotonic(), -math.inf
         self.home = program.parent
         self.root = program.parents[2]
+        self.hashes = report.hashes(self.root)
         self.facts = read_facts(self.home)
         options = _options(self.facts, arguments)
         self.seed, self.fresh, self.wanted = options.seed, options.fresh, options.data
@@ -428,10 +429,18 @@ class Run:
                 "NumPy": np.__version__,
                 "command": self._command(report=False),
             },
+            "sources": self._sources(),
+            "order": [],
             "figures": [],
             "tables": [],
             "notes": [],
         }
+
+    def _sources(self):
+        """{file: its hash when the run began} of what the run came from: the code that was loaded, facts and texts."""
+        files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        used = {Path(file).resolve() for file in files if file} | {self.home / "milestone.toml"}
+        return {path: one for path, one in self.hashes.items() if self.root / path in used or path.endswith(".gz")}
 
     def _command(self, *, fresh=False, report=True):
         options = f"--data {self.data} --epochs {self.epochs} --seed {self.seed}"

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tito.errors import WorkError
-from tito.services import dependence, executed, kernel, notebooks, rules, views
+from tito.services import dependence, executed, kernel, notebooks, rules, shown, views
 from tito.services.pristine import exported, in_words, read_pristine, restore
 from tito.services.verdicts import Judge
 
@@ -85,9 +85,9 @@ def run(
     """Run the notebook of `module` in a fresh kernel against the exports of what it needs.
 
     measure: also run the cells that only measure, each for at most measure_seconds, which the notebook gets besides;
-    then every cell has to run, and the notebook as it ran becomes a page. on_cell(done, total, title): called before
-    each cell. Raises WorkError where the file cannot be read or has no test to run, ProjectError where no kernel
-    starts or it imports another package.
+    then every cell has to run, and the notebook as it ran becomes a page; of the course's own, what the cells show is
+    kept for the site. on_cell(done, total, title): called before each cell. Raises WorkError where the file cannot be
+    read or has no test to run, ProjectError where no kernel starts or it imports another package.
     """
     start = datetime.now()
     path = module.source(project)
@@ -105,6 +105,7 @@ def run(
     left_behind = [f"{one.where}: {one.message}" for one in rules.names_left_behind(counted, module)]
     measuring = [number for number, one in enumerate(running) if notebooks.is_measure(one.cell)]
     outputs = {} if measure else None
+    key = shown.key(project, catalog, module) if measure and project.is_course else None
     with views.view(project, catalog.prerequisites(module), without_kernels_of=None if measure else module) as folder:
         judge = Judge(running, [], source, pristine, dependence.read_modules(folder))
 
@@ -124,6 +125,10 @@ def run(
             outputs=outputs,
         )
     page, missing = executed.write_page(project, module, placed, running, outputs) if measure else (None, "")
+    taken = (datetime.now() - start).total_seconds()
+    if key and all(outcome.status == "ok" for outcome in outcomes):
+        cells = {running[number].index: found for number, found in outputs.items()}
+        shown.keep(project, module, key, shown.Outputs(cells, round(taken, 1)))
     return Report(
         module=module.name,
         source=source.label,
@@ -133,7 +138,7 @@ def run(
         written=_points(cell for cell in (pristine or source.node).cells if notebooks.is_written(cell)),
         warnings=(*filter(None, [warning, missing]), *in_words(changes), *left_behind),
         stopped=tuple(judge.stopped(set(graded))),
-        seconds=(datetime.now() - start).total_seconds(),
+        seconds=taken,
         empty=notebooks.empty_answers(counted.node, pristine),
         measured=tuple((judge.places.cell(number), _said(outputs, number, outcomes[number])) for number in measuring),
         page=page,
