@@ -21,7 +21,7 @@ def register(root):
 def build(
     to: Folder = None,
     run: Annotated[
-        bool, typer.Option("--run/--no-run", help="Run the cells of modules whose outputs are not kept (minutes).")
+        bool, typer.Option("--run/--no-run", help="Run the modules and milestones of which nothing is kept (minutes).")
     ] = True,
 ):
     """Build the pages that changed; a warning, a broken link or an answer on a page is an error."""
@@ -29,14 +29,17 @@ def build(
 
     project, catalog = open_project()
     with console.progress("building") as advance:
-        built = service(project, catalog, to, run=run, on_part=advance and (lambda part: advance(0, None, part)))
+        on_part = advance and (lambda part: advance(0, None, part))
+        built = service(project, catalog, to, run=run, on_part=on_part, say=console.line)
     console.show(built, lambda: _print(built))
 
 
 def _print(built):
     console.table(("part", ">seconds"), [(part, f"{seconds:.1f}") for part, seconds in built.seconds.items()])
-    if built.unmeasured:
-        console.line(f"without what their cells show: {', '.join(built.unmeasured)}")
+    console.line(f"{sum(built.seconds.values()):.1f} s in all")
+    for words, names in (("from what was kept", built.kept), ("run for it", built.ran), ("lacking", built.lacking)):
+        if names:
+            console.line(f"{words}: {', '.join(names)}")
     console.line(f"{built.pages} pages, {built.changed} sources changed: {built.folder / 'index.html'}")
 
 

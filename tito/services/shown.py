@@ -82,7 +82,7 @@ def _path(project, module):
 
 
 def dataset(milestone):
-    """The name of the dataset on which everybody can run it: the default where that needs no download, else the last."""
+    """Its dataset that needs no download: the first one where none of them does, else the last."""
     return milestone.datasets[0] if milestone.has_parts else milestone.datasets[-1]
 
 
@@ -99,8 +99,8 @@ def report(project, milestone):
 def _report(project, folder):
     try:
         metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        sources, setting = metrics["sources"], metrics["setting"]
-        is_current = bool(sources) and (setting["Python"], setting["NumPy"]) == (platform.python_version(), metadata.version("numpy"))
+        sources, versions = metrics["sources"], [metrics["setting"][name] for name in ("Python", "NumPy")]
+        is_current = bool(sources) and versions == [platform.python_version(), metadata.version("numpy")]
         is_current &= all(digest((project.root / path).read_bytes()) == was for path, was in sources.items())
         pictures = [folder / figure[theme] for figure in metrics["figures"] for theme in ("file", "dark")]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or one that an older program wrote

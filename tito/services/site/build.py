@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tito.catalog import Milestones, read_milestones
 from tito.errors import ProjectError, UsageError, WorkError
-from tito.services import leaks
+from tito.services import leaks, runner, shown
+from tito.services import milestones as runs
 from tito.services.files import atomic_write, digest, remove_tree
-from tito.services.site import outputs, page_text
+from tito.services.site import page_text
 from tito.services.site.sources import MATHJAX, sources
 
 MARK = ".tinytorch-site"  # in a folder that this command made
@@ -28,15 +29,19 @@ THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 @dataclass(frozen=True)
 class Site:
-    """A built site. seconds: {part of the work: seconds}; changed: sources that were written again; ran: modules whose
-    cells were run; unmeasured: those whose pages lack what cells show.
+    """A built site. seconds: {part of the work: seconds}, among them those of each module and milestone that was run;
+    changed: sources that were written again.
+
+    kept, ran, lacking: names of the modules and milestones of which it shows what was kept, what was run for it, and
+    nothing.
     """
 
     folder: Path
     pages: int
     changed: int
+    kept: tuple
     ran: tuple
-    unmeasured: tuple
+    lacking: tuple
     seconds: dict
 
 
@@ -44,11 +49,12 @@ def default_folder(project):
     return project.state / "site" / "html"
 
 
-def build(project, catalog, folder=None, *, run=True, on_part=None):
+def build(project, catalog, folder=None, *, run=True, on_part=None, say=lambda text: None):
     """Build the site into `folder`.
 
-    run: run the cells of modules whose outputs are not kept. on_part(what): called before each part of the work.
-    Raises UsageError for a folder with something else in it, WorkError for broken links, warnings and answers.
+    run: run the cells of modules, and the milestones, of which nothing is kept. on_part(what): called before each part
+    of the work; say(sentence): told what takes long, before it does. Raises UsageError for a folder with something
+    else in it, WorkError for what stops when it is run, broken links, warnings and answers.
     """
     if not project.is_course:
         raise ProjectError("the site is built from the course's sources", "run this in the course repository")
@@ -56,12 +62,21 @@ def build(project, catalog, folder=None, *, run=True, on_part=None):
     folder = (Path(folder) if folder else default_folder(project)).resolve()
     _require_own(folder)
     clock = _Clock(on_part)
-    clock.start("what cells show")
-    shown, ran = _outputs(project, catalog, run, clock)
-    clock.start("sources")
     has_milestones = (project.root / "milestones").is_dir()
     milestones = read_milestones(project) if has_milestones else Milestones(())
-    made = sources(project, catalog, milestones, shown)
+    clock.start("what is kept")
+    outputs = {one.name: shown.outputs(project, catalog, one) for one in catalog}
+    reports = {one.name: shown.report(project, one) for one in milestones}
+    kept = _there(outputs) + _there(reports)
+    if run:
+        _say_what_runs(project, catalog, milestones, kept, say)
+        # milestones first: the models that they train are kept, and modules show them
+        for one in milestones:
+            reports[one.name] = reports[one.name] or _run_milestone(project, catalog, one, clock)
+        for one in catalog:
+            outputs[one.name] = outputs[one.name] or _run_module(project, catalog, one, clock)
+    clock.start("sources")
+    made = sources(project, catalog, milestones, outputs, reports)
     home = project.state / "site"
     changed = _write(home / "source", made)
     clock.start("pages")
@@ -72,8 +87,16 @@ def build(project, catalog, folder=None, *, run=True, on_part=None):
     pages = _without_stale(folder, made)
     _require_no_answer(project, catalog, home, folder, pages)
     clock.stop()
-    unmeasured = tuple(module.name for module in catalog if module.name not in shown)
-    return Site(folder, len(pages), changed, ran, unmeasured, clock.seconds)
+    there = _there(outputs) + _there(reports)
+    return Site(
+        folder=folder,
+        pages=len(pages),
+        changed=changed,
+        kept=kept,
+        ran=tuple(name for name in there if name not in kept),
+        lacking=tuple(name for name in (*outputs, *reports) if name not in there),
+        seconds=clock.seconds,
+    )
 
 
 class _Clock:
@@ -94,6 +117,10 @@ class _Clock:
             self.seconds[self.part] = round(time.monotonic() - self.since, 1)
 
 
+def _there(found):
+    return tuple(name for name, one in found.items() if one is not None)
+
+
 def _require_installed():
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
@@ -112,18 +139,40 @@ def _require_own(folder):
         )
 
 
-def _outputs(project, catalog, run, clock):
-    """({module name: {cell index: outputs}}, names of modules whose cells were run)"""
-    shown, ran = {}, []
-    for module in catalog:
-        found = outputs.kept(project, catalog, module)
-        if found is None and run:
-            clock.say(f"the cells of {module.name}")
-            found = outputs.run(project, catalog, module)
-            ran.append(module.name)
-        if found is not None:
-            shown[module.name] = found
-    return shown, tuple(ran)
+def _say_what_runs(project, catalog, milestones, kept, say):
+    modules = [one for one in catalog if one.name not in kept]
+    programs = [one for one in milestones if one.name not in kept]
+    if modules:
+        known = [one for one in (shown.last_seconds(project, module) for module in modules) if one is not None]
+        before = f"{len(known)} of them took {sum(known):.0f} s the last time" if known else "how long is not known yet"
+        say(f"nothing current is kept of {len(modules)} of {len(catalog)} modules: their cells run now, {before}")
+    if programs:
+        say(f"nothing current is kept of {len(programs)} of {len(milestones)} milestones: they run now")
+
+
+def _run_module(project, catalog, module, clock):
+    """The Outputs of a fresh run of every cell. Raises WorkError naming the first that stops."""
+    clock.start(f"the cells of {module.name}")
+    report = runner.run(project, catalog, module, measure=True)
+    found = shown.outputs(project, catalog, module)
+    if found is None:
+        failed = [f"{one.where}: {one.message}" for one in report.cells if one.status != "passed"]
+        reason = (*report.stopped, *failed, "its sources changed meanwhile")[0]
+        raise WorkError(f"{module.name} stopped: {reason}", f"tito module test {module.name} --all", code="stopped")
+    return found
+
+
+def _run_milestone(project, catalog, milestone, clock):
+    """The report of a fresh run. Raises WorkError where what the milestone expects is not reached."""
+    clock.start(f"the run of {milestone.name}")
+    dataset = shown.dataset(milestone)
+    outcome = runs.run(project, catalog, milestone, dataset=dataset, fresh=True)
+    found = shown.report(project, milestone)
+    if not (outcome.reached or outcome.undecided) or found is None:
+        reason = "; ".join(one["verdict"] for one in outcome.asserts if one["outcome"] == "not reached")
+        again = f"tito milestone run {milestone.number:02} --data {dataset}"
+        raise WorkError(f"{milestone.name}: {reason or 'its sources changed meanwhile'}", again, code="not-reached")
+    return found
 
 
 def _write(folder, made):

@@ -15,7 +15,7 @@ LABELLED = {"xlabel", "set_xlabel", "ylabel", "set_ylabel"}
 
 
 def page(project, catalog, module, links, outputs):
-    """(text, {path of a picture: its bytes}) of the page. outputs: {cell index: outputs}, None where nothing was run.
+    """(text, {path of a picture: its bytes}) of the page. outputs: shown.Outputs, None where there are none.
 
     The text is Markdown as MyST reads it.
     """
@@ -23,7 +23,7 @@ def page(project, catalog, module, links, outputs):
     readme = (module.folder / "README.md").read_text(encoding="utf-8")
     title, _, about = readme.partition("\n")
     about = links.moved(f"\n{about}", project.relative(module.folder / "README.md"), name)
-    body, pictures = _notebook(project, module, links, outputs or {})
+    body, pictures = _notebook(project, module, links, outputs.cells if outputs else {})
     parts = [title, _facts(catalog, module), about.strip(), "## The notebook"]
     parts.append(_introduction(outputs is not None))
     return "\n\n".join([*parts, *body]) + "\n", pictures

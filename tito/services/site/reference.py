@@ -212,10 +212,11 @@ def prose(docstring):
     parts = []
     for paragraph in re.split(r"\n\s*\n", docstring):
         indented = all(line.startswith("    ") for line in paragraph.split("\n"))
-        parts.append(fenced("", paragraph) if indented else "\n".join(map(_escaped, paragraph.split("\n"))))
+        parts.append(fenced("", paragraph) if indented else "\n".join(map(escaped, paragraph.split("\n"))))
     return "\n\n".join(parts)
 
 
-def _escaped(line):
+def escaped(line):
+    """A line of plain text as Markdown that shows the same characters; what stands in backticks is code."""
     pieces = re.split(r"(`[^`]+`)", line.strip())
     return "".join(piece if CODE.fullmatch(piece) else SPECIAL.sub(r"\\\1", piece) for piece in pieces)

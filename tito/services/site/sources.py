@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
-from tito.services.site import module_page, path, reference
+from tito.services.site import milestone_page, module_page, path, reference
 from tito.services.site.links import Links, relative
 from tito.services.site.module_page import fenced
 
@@ -22,8 +22,9 @@ SECTIONS = {
 MATHJAX = "sphinx-mathjax-offline"
 
 
-def sources(project, catalog, milestones, outputs):
-    """All sources. outputs: {module name: {cell index: outputs}} of those that were run.
+def sources(project, catalog, milestones, outputs, reports):
+    """All sources. outputs: {module name: shown.Outputs}, reports: {milestone name: (folder, metrics)}; None for those
+    of which nothing is to be shown.
 
     Raises WorkError naming every link that leads nowhere.
     """
@@ -35,10 +36,14 @@ def sources(project, catalog, milestones, outputs):
     made |= _of_the_readme(project, links)
     made["path.md"] = _path(project, catalog, milestones, plan, links)
     for module in catalog:
-        text, pictures = module_page.page(project, catalog, module, links, outputs.get(module.name))
+        text, pictures = module_page.page(project, catalog, module, links, outputs[module.name])
         made[f"modules/{module.name}.md"] = text
         made |= pictures
         made[f"reference/{module.short}.md"] = reference.page(project, module, reference.counterparts(names))
+    for milestone in milestones:
+        text, pictures = milestone_page.page(project, milestone, links, reports[milestone.name])
+        made[f"milestones/{milestone.name}.md"] = text
+        made |= pictures
     for origin, name in links.pages.items():
         if f"{name}.md" not in made:
             made[f"{name}.md"] = links.moved((project.root / origin).read_text(encoding="utf-8"), origin, name)
