@@ -218,10 +218,13 @@ with tinytorch.no_grad():
 
 @pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
 def test_08_the_students_own_package_reaches_a_milestone(journey, milestone):
-    """A ratio of times, which milestone 06 measures, may remain undecided on a machine that runs tests."""
-    fine = (0, 4) if milestone.short == "mlperf" else 0
-    result = journey.tito_json(f"milestone run {milestone.number} --data {milestone.datasets[-1]}", fine)
-    assert result["data"]["reached"] or (fine and result["data"]["undecided"])
+    """Those that take seconds are run whole. The others run whole once, on the course's package, which the student's
+    equals byte for byte (.ci/milestones.py, test_milestones.py): here two epochs.
+    """
+    quick = milestone.short in ("perceptron", "xor")
+    options = f"--data {milestone.datasets[-1]}" + ("" if quick else " --epochs 2")
+    result = journey.tito_json(f"milestone run {milestone.number} {options}", 0 if quick else (0, 1, 4))
+    assert result["data"]["reached"] or not quick
     assert (journey.workspace / result["data"]["report"]).is_file()
 
 

@@ -96,7 +96,8 @@ def test_a_module_shows_its_stub_and_what_its_measured_cell_printed(built):
     source = (built[0] / "modules" / "01_alpha" / "alpha_dev.py").read_text(encoding="utf-8")
     assert "BEGIN SOLUTION" in source and "BEGIN SOLUTION" not in shown
     assert built[1]["ran"] == ["01_alpha", "02_beta", "03_gamma"]
-    outputs = json.loads((built[0] / ".tito" / "site" / "outputs" / "01_alpha.json").read_text(encoding="utf-8"))
+    assert built[1]["seconds"]["the cells of 01_alpha"] > 0
+    outputs = json.loads((built[0] / ".tito" / "shown" / "01_alpha.json").read_text(encoding="utf-8"))
     printed = [one["text"] for cell in outputs["cells"].values() for one in cell if one["output_type"] == "stream"]
     assert printed and any(text.strip() in shown for text in printed)
 
@@ -154,7 +155,7 @@ def test_a_change_of_code_runs_that_module_and_a_build_without_running_says_what
     source = course / "modules" / "03_gamma" / "gamma_dev.py"
     put(source, source.read_text(encoding="utf-8") + "\n# %%\nprint('another', 'cell')\n")
     code, said = again(course, "--no-run")
-    assert (code, said["data"]["unmeasured"]) == (0, ["03_gamma"])
+    assert (code, said["data"]["lacking"], said["data"]["kept"]) == (0, ["03_gamma"], ["01_alpha", "02_beta"])
     assert "built without running them" in page(course, "modules/03_gamma.html")
     code, said = again(course)
     assert (code, said["data"]["ran"]) == (0, ["03_gamma"])

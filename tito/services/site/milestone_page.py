@@ -8,6 +8,7 @@ def page(project, milestone, links, report):
     """(text, {path of a picture: its bytes}) of the page. report: (folder, metrics), None where none is kept."""
     name, readme = f"milestones/{milestone.name}", milestone.folder / "README.md"
     text = links.moved(readme.read_text(encoding="utf-8"), project.relative(readme), name)
+    text = text.replace("# ", "# Milestone ", 1)  # beside the modules in the navigation, which have numbers, too
     parts, pictures = [text.strip(), "## The report of a run"], {}
     if report is None:
         parts.append("It is missing: this site was built without running the milestone.")
