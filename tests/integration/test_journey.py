@@ -218,8 +218,8 @@ with tinytorch.no_grad():
 
 @pytest.mark.parametrize("milestone", list(MILESTONES), ids=lambda milestone: milestone.name)
 def test_08_the_students_own_package_reaches_a_milestone(journey, milestone):
-    """Those that take seconds are run whole. The others run whole once, on the course's package, which the student's
-    equals byte for byte (.ci/milestones.py, test_milestones.py): here two epochs.
+    """Those that take seconds are run whole. What the others reach, .ci/milestones.py asks of the same answers in the
+    course; here it is two epochs, whose report says what they came to.
     """
     quick = milestone.short in ("perceptron", "xor")
     options = f"--data {milestone.datasets[-1]}" + ("" if quick else " --epochs 2")
