@@ -12,6 +12,7 @@ import json
 import re
 import tokenize
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
@@ -32,6 +33,25 @@ class Secrets:
 
     origins: dict[str, str]
     hints: frozenset = frozenset()
+
+    @cached_property
+    def opening(self):
+        """The length of the shortest secret: how much of each decides whether a text is searched for it."""
+        return min(map(len, self.origins), default=1)
+
+    @cached_property
+    def by_opening(self):
+        """{how it begins: [secrets]}."""
+        found = {}
+        for statement in self.origins:
+            found.setdefault(statement[: self.opening], []).append(statement)
+        return found
+
+    def worth_looking_for(self, compared):
+        """The secrets whose beginning is in the normalised text `compared`: few, where there are thousands."""
+        length = self.opening
+        pieces = {compared[start : start + length] for start in range(len(compared) - length + 1)}
+        return [one for begin in self.by_opening.keys() & pieces for one in self.by_opening[begin]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ def scan(folder, secrets):
         name = path.relative_to(folder).as_posix()
         allowed = secrets.hints if name == HINTS else ()
         for place, text in _texts(path, data.decode("utf-8", "replace")):
-            found = (finding for finding in _find(text, secrets) if finding[1] not in allowed)
+            found = sorted(finding for finding in _find(text, secrets) if finding[1] not in allowed)
             leaks += [Leak(name + place, *finding) for finding in found]
     return leaks
 
@@ -91,11 +111,11 @@ def normalised(text):
 def _find(text, secrets):
     """(line, statement, origin) of every secret in `text`."""
     compared = normalised(text)
-    for statement, origin in secrets.origins.items():
+    for statement in secrets.worth_looking_for(compared):
         position = compared.find(statement)
         if position >= 0:
             offset = [match.start() for match in COMPARED.finditer(text)][position]
-            yield text.count("\n", 0, offset) + 1, statement, origin
+            yield text.count("\n", 0, offset) + 1, statement, secrets.origins[statement]
 
 
 # What is in a file.
