@@ -219,6 +219,18 @@ def test_a_class_is_scored_with_the_version_that_was_released_to_it(small, sched
     assert done.returncode == 0, done.stdout + done.stderr
     data = json.loads(done.stdout)["data"]
     assert data["version"] and [row["points"] for row in data["students"]] == [19, 3]
+    assert subprocess.run(**command(pinned, "feedback", "alpha")).returncode == 0
+
+    pinned.edit("\ntest_unit_double()", "\npass")  # a test that passes whatever is answered
+    here = command(pinned, "regrade", "alpha", "--jobs", "2", "--scheduler", scheduler.address)
+    refused = json.loads(subprocess.run(**here).stdout)["error"]
+    assert refused["code"] == "usage" and refused["message"].startswith("--jobs is of this machine")
+    done = subprocess.run(**command(pinned, "regrade", "alpha", "--scheduler", scheduler.address))
+    assert done.returncode == 0, done.stdout + done.stderr
+    data = json.loads(done.stdout)["data"]
+    found = [(one["student"], one["question"], one["old"], one["new"]) for one in data["differences"]]
+    assert found == [("bob", "double", 0, 4)], "as the new tests have it, on the worker"
+    assert (data["scored_now"], data["isolation"], data["refused_workers"]) == (2, "bubblewrap", {})
 
 
 def test_every_worker_is_checked_and_one_without_a_sandbox_is_named(tmp_path):

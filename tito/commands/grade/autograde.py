@@ -74,7 +74,7 @@ def autograde(
         cell_seconds=cell_seconds,
     )
     title = f"grading {found.name}"
-    with _executor(scheduler, jobs, no_sandbox, open_scheduler) as executor, console.progress(title) as advance:
+    with where_it_runs(scheduler, jobs, no_sandbox, open_scheduler) as executor, console.progress(title) as advance:
         bar = Bar(advance, title) if advance else None
         calls = {"on_done": bar and bar.done, "on_cell": bar and bar.cell}
         outcome = run(project, catalog, found, options, executor=executor, **calls)
@@ -84,7 +84,7 @@ def autograde(
             olympics = _measured(project, catalog, found, options)
         except TitoError as error:  # the scores are there all the same
             problem = error
-    refused = executor.refused if executor else {}
+    refused = refused_workers(executor)
     data = {**_data(outcome), "refused_workers": refused}
     if olympics is not None:
         data["olympics"] = _olympics_data(olympics)
@@ -111,8 +111,8 @@ def _measured(project, catalog, module, options):
 
 
 @contextmanager
-def _executor(scheduler, jobs, no_sandbox, open_scheduler):
-    """Where submissions run: None for this machine."""
+def where_it_runs(scheduler, jobs, no_sandbox, open_scheduler):
+    """The executor that runs submissions: None for this machine, else the workers of `scheduler`."""
     if scheduler is None:
         if open_scheduler:
             raise UsageError("--open-scheduler says something of a scheduler", "name it: --scheduler ADDRESS")
@@ -129,6 +129,16 @@ def _executor(scheduler, jobs, no_sandbox, open_scheduler):
 
     with connect(scheduler, open_scheduler=open_scheduler) as connection:
         yield Cluster(connection)
+
+
+def refused_workers(executor):
+    """{worker: why it scored nothing}"""
+    return executor.refused if executor else {}
+
+
+def warn_of_refused(refused):
+    for name, reason in refused.items():
+        console.warn(f"worker {name} scored nothing: {reason}")
 
 
 class Bar:
@@ -213,8 +223,7 @@ def _print_olympics(olympics):
 
 
 def _print(outcome, refused):
-    for name, reason in refused.items():
-        console.warn(f"worker {name} scored nothing: {reason}")
+    warn_of_refused(refused)
     if outcome.isolation == "none":
         console.warn("not isolated: the submissions ran with your rights")
     if not outcome.rows:

@@ -5,7 +5,18 @@ from typing import Annotated
 import typer
 
 from tito.commands.context import Name, open_project
-from tito.commands.grade.autograde import CHANGED, NAMED, CellSeconds, Jobs, NoSandbox
+from tito.commands.grade.autograde import (
+    CHANGED,
+    NAMED,
+    CellSeconds,
+    Jobs,
+    NoSandbox,
+    Scheduler,
+    refused_workers,
+    warn_of_refused,
+    where_it_runs,
+)
+from tito.commands.grade.worker_check import OpenScheduler
 from tito.console import console
 
 To = Annotated[
@@ -30,6 +41,8 @@ def regrade(
     jobs: Jobs = None,
     no_sandbox: NoSandbox = False,
     cell_seconds: CellSeconds = 30,
+    scheduler: Scheduler = None,
+    open_scheduler: OpenScheduler = False,
 ):
     """Score again what was published, and show what differs and why. Nobody loses points unless you say so."""
     from tito.services.grading.regrading import regrade as service
@@ -46,10 +59,11 @@ def regrade(
         cell_seconds=cell_seconds,
     )
     title = f"scoring {found.name} again"
-    with console.progress(title) as advance:
+    with where_it_runs(scheduler, jobs, no_sandbox, open_scheduler) as executor, console.progress(title) as advance:
         tell = (lambda done, total: advance(done, total, title)) if advance else None
-        done = service.regrade(project, catalog, found, options, on_done=tell)
-    console.show(_data(done), lambda: _print(done))
+        done = service.regrade(project, catalog, found, options, on_done=tell, executor=executor)
+    refused = refused_workers(executor)
+    console.show({**_data(done), "refused_workers": refused}, lambda: _print(done, refused))
 
 
 def _data(done):
@@ -88,7 +102,8 @@ def _data(done):
     }
 
 
-def _print(done):
+def _print(done, refused):
+    warn_of_refused(refused)
     if done.isolation == "none":
         console.warn("not isolated: the submissions ran with your rights")
     way = f"{done.before} again" if done.before == done.after else f"{done.before} to {done.after}"
