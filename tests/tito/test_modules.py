@@ -417,6 +417,34 @@ def test_reset_keeps_a_dated_copy(workspace):
     assert len(list(kept_at.parent.iterdir())) == 2
 
 
+@pytest.mark.parametrize("damage", ["# nothing is left", None], ids=["emptied", "deleted"])
+def test_reset_of_one_answer_brings_its_stub_back_and_leaves_the_others(workspace, damage):
+    stub = workspace.read("01_alpha")
+    workspace.solve("01_alpha")
+    solved = workspace.read("01_alpha")
+    workspace.edit("01_alpha", "double", damage)
+    before = workspace.path("01_alpha").read_bytes()
+    outcome = workspace.tito("module", "reset", "01", "double", "--json")
+    assert outcome.exit_code == 0, outcome.stdout
+    assert (workspace.root / outcome.document["data"]["backup"]).read_bytes() == before
+    sources = ["".join(cell["source"]) for cell in workspace.read("01_alpha")["cells"]]
+    expected = ["".join(cell["source"]) for cell in solved["cells"]]
+    at = position(stub, "double")
+    expected[at] = "".join(stub["cells"][at]["source"])
+    assert sources == expected
+    (cell,) = [one for one in workspace.tito("module", "test", "01", "--json").document["data"]["cells"]
+               if one["grade_id"] == "test-double"]  # fmt: skip
+    assert (cell["status"], cell["message"]) == ("todo", "not written yet")
+
+
+def test_reset_of_what_is_no_answer_names_the_answers_and_changes_nothing(workspace):
+    before = workspace.contents()
+    outcome = workspace.tito("module", "reset", "01", "test-double", "--json")
+    assert (outcome.exit_code, outcome.document["error"]["code"]) == (2, "no-answer")
+    assert "double, Box" in outcome.document["error"]["hint"]
+    assert workspace.contents() == before
+
+
 def test_reset_without_its_stub_leaves_the_notebook(workspace):
     (workspace.root / ".tito" / "stubs" / "01_alpha.ipynb").write_text("{}", encoding="utf-8")
     before = workspace.contents()

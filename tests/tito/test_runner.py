@@ -203,16 +203,27 @@ def number_of(grade_id):
         ("robbed", "failed", "the restored"),
         ("copied", "passed", ""),
         ("tagged", "failed", "not skipped"),
-        ("dropped", "todo", "needs dropped, but the cell dropped is missing from the notebook"),
-        ("renamed", "failed", "NameError: name 'renamed' is not defined"),
+        (
+            "dropped",
+            "todo",
+            "needs dropped, but the cell dropped is missing from the notebook; its stub comes back with: "
+            "tito module reset 01_kinds dropped",
+        ),
+        (
+            "renamed",
+            "todo",
+            "needs renamed, but the cell renamed ({cell}) does not define it any more; its stub comes "
+            "back with: tito module reset 01_kinds renamed",
+        ),
         ("reformatted", "passed", ""),
         ("module", "blocked", "blocked by wrong: its test test-wrong fails; fix that first"),
-    ],
+    ],  # fmt: skip
 )
 def test_verdicts(kinds, name, status, message):
     cell = by_name(kinds)[f"test-{name}"]
     assert cell.status == status
-    assert cell.message.startswith(message), cell.message
+    number = number_of(name) if "{cell}" in message else ""
+    assert cell.message.startswith(message.replace("{cell}", f"cell {number}")), cell.message
     assert (cell.points == cell.max_points) == (status == "passed")
     assert cell.points == 0 or status == "passed"
 
@@ -261,6 +272,51 @@ def test_an_error_that_a_test_did_not_expect_is_shown_where_the_student_raised_i
     assert (cells["test-share-errors"].message, cells["test-share-errors"].where) == ("0: no ValueError", line)
     words = "TypeError: 'NoneType' object is not subscriptable, from `assert got[0] == 2` in the test"
     assert (cells["test-nothing"].message, cells["test-nothing"].where) == (words, "in `nothing` (cell 5)")
+
+
+def test_an_error_in_an_earlier_answer_is_shown_with_the_line_that_called_it(tmp_path):
+    course = Course(
+        tmp_path.resolve(),
+        [
+            solution("half", "def half(x):\n    return x / 2"),
+            check("half", "assert half(4) == 2"),
+            solution("quarter", "def quarter(x):\n    text = str(x)\n    return half(half(text))"),
+            check("quarter", "assert quarter(4) == 1"),
+            solution("emptied", "# nothing is left of it"),
+            check("emptied", "assert emptied(4) == 1"),
+        ],
+        [
+            *[stub("half"), check("half", "assert half(4) == 2"), stub("quarter")],
+            *[check("quarter", "assert quarter(4) == 1"), stub("emptied"), check("emptied", "assert emptied(4) == 1")],
+        ],
+    )
+    cells = by_name(course.run())
+    assert cells["test-half"].status == "passed"
+    quarter, called = cells["test-quarter"], "called in `quarter`: `return half(half(text))` (cell 3, line 3)"
+    assert (quarter.status, quarter.where) == ("failed", f"in `half`: `return x / 2` (cell 1, line 2), {called}")
+    assert cells["test-emptied"].status == "todo"
+    assert "the cell emptied (cell 5) does not define it any more" in cells["test-emptied"].message
+
+
+@pytest.mark.parametrize("with_what", ["open(os.devnull)", "suppress(KeyError), suppress(KeyError)"])
+def test_the_line_of_an_error_in_a_with_inside_of_try_and_finally_is_the_one_that_raised_it(tmp_path, with_what):
+    body = f"""
+import os
+from contextlib import suppress
+def guarded(x):
+    kept = x
+    try:
+        with {with_what}:
+            kept = 1
+            value = 1 / x
+            kept = 2
+    finally:
+        kept = 3
+        del kept
+    return value
+"""
+    course = Course(tmp_path.resolve(), [solution("guarded", body.strip()), check("guarded", "guarded(0)")])
+    assert by_name(course.run())["test-guarded"].where == "in `guarded`: `value = 1 / x` (cell 1, line 8)"
 
 
 def test_rows_stand_in_the_order_of_the_notebook_and_count_once(kinds):
@@ -347,7 +403,6 @@ def test_a_blank_cell_is_no_fault_and_a_blank_answer_is_one_of_the_student(tmp_p
     empty = [solution("a", blank), check("a", "assert a(1) == 1"), code(blank)]
     report = Course(tmp_path / "answer", empty, handed_out=[stub("a"), *cells[1:]]).run()
     assert [cell.points for cell in report.cells] == [0] and report.cells[0].status != "passed"
-
 
 
 @pytest.mark.parametrize(

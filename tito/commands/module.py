@@ -280,18 +280,22 @@ def _print_completion(project, completion):
 
 
 @app.command()
-def reset(module: Name):
-    """Put the untouched notebook back; yours is kept."""
+def reset(
+    module: Name,
+    cell: Annotated[str | None, typer.Argument(metavar="[CELL]", help="Only this answer; the others stay.")] = None,
+):
+    """Put the untouched notebook back, or the stub of one answer; yours is kept."""
     from tito.services import modules
 
     project, catalog = open_project()
-    done = modules.reset(project, catalog, catalog.find(module))
+    done = modules.reset(project, catalog, catalog.find(module), cell)
     path = project.relative(done.path)
     kept = project.relative(done.backup) if done.backup else None
-    console.show({"module": done.module, "path": path, "backup": kept}, lambda: _print_reset(path, kept))
+    data = {"module": done.module, "path": path, "backup": kept, "answer": done.answer}
+    console.show(data, lambda: _print_reset(path, kept, done.answer))
 
 
-def _print_reset(path, kept):
-    console.line(f"{path} is as it was handed out")
+def _print_reset(path, kept, answer):
+    console.line(f"{path}: {answer} is as it was handed out" if answer else f"{path} is as it was handed out")
     if kept:
         console.line(f"yours is kept: {kept}")

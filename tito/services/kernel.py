@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tito.errors import ProjectError
@@ -27,6 +27,14 @@ OUTPUT_SIZE = 20 << 20  # of what one cell prints and shows
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 FRAME = re.compile(r"\s*(?:Cell|Input) In ?\[(\d+)\],? line (\d+)")
 COMPILED_FILE = re.compile(r" \(\w+\.py, line \d+\)$")
+# in the kernel: (number of the cell, line) of every frame of the last error, those of what it was raised from first
+FRAMES = (
+    "(lambda walk, number: (lambda frames: frames(frames, __import__('sys').last_value))("
+    "lambda frames, error: [] if error is None else "
+    "frames(frames, error.__cause__ or (None if error.__suppress_context__ else error.__context__)) + "
+    "[(number(frame.f_code.co_filename), line) for frame, line in walk(error.__traceback__)]))"
+    "(__import__('traceback').walk_tb, get_ipython().compile._filename_map.get)"
+)
 # Python 3.13 calls code that ends too early by a private name
 PUBLIC_NAMES = {"_IncompleteInputError": "SyntaxError"}
 
@@ -111,11 +119,7 @@ class _Session:
         await self._prove_package(folder)
 
     async def _prove_package(self, folder):
-        expressions = {"paths": "list(__import__('tinytorch').__path__)"}
-        reply = await self.client.kc.execute(
-            "", silent=True, user_expressions=expressions, reply=True, timeout=START_SECONDS
-        )
-        answer = reply["content"]["user_expressions"]["paths"]
+        answer = await self._evaluate("list(__import__('tinytorch').__path__)")
         if answer["status"] != "ok":
             reason = f"{answer['ename']}: {answer['evalue']}"
             raise ProjectError(f"tinytorch cannot be imported: {reason}", "tito doctor", code="package")
@@ -160,8 +164,31 @@ class _Session:
                 return Outcome("died", took, message=_describe_exit(await self.manager.provisioner.poll()))
         if not in_time:
             return Outcome("timeout", took, message=f"did not finish within {seconds:.3g} s")
-        # nbclient sends nothing of a cell that is blank, and so nothing comes back
-        return self._read_reply(self.replies[index], took) if index in self.replies else Outcome("ok", took)
+        if index not in self.replies:  # nbclient sends nothing of a cell that is blank, and so nothing comes back
+            return Outcome("ok", took)
+        outcome = self._read_reply(self.replies[index], took)
+        return replace(outcome, frames=await self._frames(outcome.frames)) if outcome.frames else outcome
+
+    async def _frames(self, printed):
+        """The frames of the last error with the lines that raised it; as they were printed where that is not known.
+
+        IPython prints the line at which a function was left: after an error in a with, that of its finally.
+        """
+        try:
+            answer = await self._evaluate(FRAMES, INTERRUPT_SECONDS)
+        except (RuntimeError, TimeoutError, KeyError):  # it died meanwhile, or what runs in it holds it up
+            return printed
+        if answer["status"] != "ok":
+            return printed
+        known = [frame for frame in ast.literal_eval(answer["data"]["text/plain"]) if frame[0] is not None]
+        places = tuple(place for place in (self._place(*frame) for frame in known) if place is not None)
+        return places if [cell for cell, _ in places] == [cell for cell, _ in printed] else printed
+
+    async def _evaluate(self, expression, seconds=START_SECONDS):
+        reply = await self.client.kc.execute(
+            "", silent=True, user_expressions={"asked": expression}, reply=True, timeout=seconds
+        )
+        return reply["content"]["user_expressions"]["asked"]
 
     async def _interrupt(self, task):
         """End a cell that ran too long: ask it first, then end the whole kernel."""

@@ -3,6 +3,7 @@
 Where a module stands is derived from the files each time it is asked, never from memory of earlier commands.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -69,6 +70,7 @@ class Reset:
     module: str
     path: Path
     backup: Path | None
+    answer: str | None = None  # the only cell that was put back
 
 
 @dataclass(frozen=True)
@@ -272,18 +274,59 @@ def _is_untouched(project, module):
     return stub.is_file() and stub.read_bytes() == module.notebook.read_bytes()
 
 
-def reset(project, catalog, module):
-    """Put the stub of `module` in place of its notebook, of which a dated copy is kept."""
+def reset(project, catalog, module, answer=None):
+    """Put the stub of `module` in place of its notebook, of which a dated copy is kept; of the cell `answer` alone
+    where that is given. Raises UsageError in the course repository and for a cell that is no answer.
+    """
     if project.is_course:
         path = project.relative(module.percent)
         raise UsageError(f"in the course repository git keeps the versions of {path}", f"git restore {path}")
     stub = pristine.stub_bytes(project, module)
+    if answer is not None:
+        stub = _with_stub_of(project, module, stub, answer)
     kept = None
     with changing(f"see {project.relative(module.notebook)} and {project.relative(_backups(project))}"):
         if module.notebook.exists():
             kept = backup(module.notebook, _backups(project))
         atomic_write(module.notebook, stub)
-    return Reset(module.name, module.notebook, kept)
+    return Reset(module.name, module.notebook, kept, answer)
+
+
+def _with_stub_of(project, module, stub, answer):
+    """The notebook as it is, as bytes, but for the cell `answer`, which is as in `stub`; where it is gone it is put
+    before the cell that followed it.
+    """
+    handed_out = json.loads(stub)["cells"]
+    answers = [notebooks.grade_id(cell) for cell in map(_as_cell, handed_out) if notebooks.is_solution(cell)]
+    if answer not in answers:
+        hint = f"name one of: {', '.join(answers)}"
+        raise UsageError(f"{answer!r} is no answer of {module.name}", hint, code="no-answer")
+    notebooks.load(project, module.notebook)  # which says what is wrong with a file that is no notebook
+    document = json.loads(module.notebook.read_bytes())
+    cells = document["cells"]
+    place = next(number for number, cell in enumerate(handed_out) if _grade_id(cell) == answer)
+    own = [number for number, cell in enumerate(cells) if _grade_id(cell) == answer]
+    if own:
+        cells[own[0]] = {**handed_out[place], "id": cells[own[0]].get("id", handed_out[place]["id"])}
+    else:
+        below = {_key(cell) for cell in handed_out[place + 1 :]}
+        at = next((number for number, cell in enumerate(cells) if _key(cell) in below), len(cells))
+        cells.insert(at, handed_out[place])
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _as_cell(cell):
+    from nbformat import from_dict
+
+    return from_dict(cell)
+
+
+def _grade_id(cell):
+    return notebooks.grade_id(_as_cell(cell))
+
+
+def _key(cell):
+    return _grade_id(cell) or cell.get("id")
 
 
 def _backups(project):

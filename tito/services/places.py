@@ -26,6 +26,11 @@ class Places:
         """The cell's own name, or its number where it has none."""
         return notebooks.grade_id(self.placed[position].cell) or self.cell(position)
 
+    def named(self, position):
+        """The cell by its own name and its number: "the cell double (cell 6)"."""
+        grade_id = notebooks.grade_id(self.placed[position].cell)
+        return f"the cell {grade_id} ({self.cell(position)})" if grade_id else self.cell(position)
+
     def answer(self, position):
         """What the answer in a cell defines: "`matmul` (cell 33)"."""
         names = [name for name, _, _ in self._definitions(position) if not name.startswith("_")]
@@ -45,9 +50,14 @@ class Places:
         text = " ".join(syntax.statement_at(self.placed[position].cell.source, line).split())
         return text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 2] + " …"
 
-    def own_frame(self, frames):
-        """The innermost of `frames` that is in code of the student's own, or None."""
-        return next((one for one in reversed(frames) if self.is_own(one)), None)
+    def own_way(self, frames):
+        """The innermost of `frames` in code of the student's own and, where another answer called that, its line."""
+        own = [one for one in frames if self.is_own(one)]
+        if not own:
+            return ""
+        innermost = own[-1]
+        caller = next((one for one in reversed(own) if one[0] != innermost[0]), None)
+        return self.frame(*innermost) + (f", called {self.frame(*caller)}" if caller else "")
 
     def is_own(self, frame):
         return frame is not None and not notebooks.is_locked(self.placed[frame[0]].cell)

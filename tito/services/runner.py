@@ -107,7 +107,8 @@ def run(
     outputs = {} if measure else None
     key = shown.key(project, catalog, module) if measure and project.is_course else None
     with views.view(project, catalog.prerequisites(module), without_kernels_of=None if measure else module) as folder:
-        judge = Judge(running, [], source, pristine, dependence.read_modules(folder))
+        reset = "" if project.is_course else f"tito module reset {module.name}"
+        judge = Judge(running, [], source, pristine, dependence.read_modules(folder), reset=reset)
 
         def seconds(number, outcomes):
             return measure_seconds if number in measuring else judge.seconds(number, outcomes, cell_seconds)

@@ -40,14 +40,15 @@ class Judge:
 
     placed: the cells that were to run; outcomes: what became of each; source: the student's file;
     pristine: the notebook as it was handed out, or None. modules: {name: source} of the course's modules that the
-    notebook may import. process: what the cells ran in.
+    notebook may import. process: what the cells ran in. reset: the command that, with the name of an answer, brings
+    its stub back; "" where there is none.
     """
 
-    def __init__(self, placed, outcomes, source, pristine, modules=None, process="the kernel"):
+    def __init__(self, placed, outcomes, source, pristine, modules=None, process="the kernel", reset=""):
         self.placed = placed
         self.modules = modules
         self.outcomes = outcomes
-        self.process = process
+        self.process, self.reset = process, reset
         self.places = Places(placed, source)
         self.known = {}  # position -> its verdict as if all that it needs was right
         authority = pristine or source.node
@@ -205,7 +206,7 @@ class Judge:
         return Verdict("blocked", f"needs {grade_id}, which is not written yet", where)
 
     def _undefined(self, name, position, question):
-        """Who should have defined `name` before `position`: a cell that stopped, or a question whose cell is gone."""
+        """Who should have defined `name` before `position`: a cell that stopped, or an answer that is gone."""
         for earlier in range(position):
             outcome, cell = self.outcomes[earlier], self.placed[earlier].cell
             if outcome.status != "ok" and name in _bound_names(cell.source):
@@ -214,10 +215,19 @@ class Judge:
                 message = f"needs {name}{'' if cell == name else f' of {cell}'}, which stopped: {reason}"
                 return Verdict("blocked", message, self._raised_at(outcome, earlier))
         for grade_id, original in self.originals.items():
-            if name in _bound_names(original.source) and not self._positions(grade_id):
-                message = f"needs {name}, but the cell {grade_id} is missing from the notebook"
-                return Verdict("todo" if grade_id == question else "blocked", message)
+            if name in _bound_names(original.source) and (lost := self._lost(grade_id, name)):
+                stub = f"; its stub comes back with: {self.reset} {grade_id}" if self.reset else ""
+                return Verdict("todo" if grade_id == question else "blocked", f"needs {name}, but {lost}{stub}")
         return None
+
+    def _lost(self, grade_id, name):
+        """What became of the definition of `name` in the answer `grade_id`, "" where it is there."""
+        own = self._positions(grade_id)
+        if not own:
+            return f"the cell {grade_id} is missing from the notebook"
+        if any(name in _bound_names(self.placed[one].cell.source) for one in own):
+            return ""
+        return f"{self.places.named(own[0])} does not define it any more"
 
     def _words(self, outcome, position):
         """An assertion's own words; of other errors what they are called, and the line of the test, with the case.
@@ -250,11 +260,10 @@ class Judge:
         return [number for number, one in enumerate(self.placed) if notebooks.grade_id(one.cell) == grade_id]
 
     def _raised_at(self, outcome, position):
-        """The student's own line that was running; else the answer that is wrong, or the line itself."""
-        frame = self.places.own_frame(outcome.frames)
-        if frame is not None:
-            return self.places.frame(*frame)
-        return self._at(position, outcome.frames[-1] if outcome.frames else None)
+        """The student's own line that was running, and where another answer called it; else the answer that is
+        wrong, or the line itself.
+        """
+        return self.places.own_way(outcome.frames) or self._at(position, outcome.frames[-1] if outcome.frames else None)
 
     def _at(self, position, frame=None):
         """The answer that a test is about; of a cell that is about none, the `frame` or the cell itself."""
