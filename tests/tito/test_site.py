@@ -273,6 +273,24 @@ def test_a_picture_is_told_by_its_titles_and_labels():
     assert module_page._alt(cell) == "a plot; speed & size; axes: bytes, seconds"
 
 
+def test_every_public_part_of_the_package_is_in_the_reference_with_the_module_that_builds_it():
+    names = reference.offered(PROJECT)
+    public = [
+        path
+        for path in (*ROOT.glob("tinytorch/[a-z]*.py"), *ROOT.glob("tinytorch/*/__init__.py"))
+        if path.parent.name != "core"
+    ]
+    assert {f"tinytorch.{file.parent.name if file.name == '__init__.py' else file.stem}" for file in public} <= set(
+        names
+    )
+    built = reference.counterparts(names)
+    assert ("tinytorch.nn.Linear", "torch.nn.Linear") in built["layers", "Linear"]
+    assert ("tinytorch.training.Trainer", "") in built["training", "Trainer"]
+    table = reference.facade_page(PROJECT, CATALOG, "tinytorch.training", names["tinytorch.training"])
+    assert "| [`Trainer`](training.md) | [07_training](../modules/07_training.md) |" in table
+    assert "| `ProgressBar` | provided |" in table and "PyTorch" not in table.partition("\n## ")[0]
+
+
 def test_a_docstring_shows_its_own_characters():
     assert reference.prose("a * b_c, `x*y` and $1") == r"a \* b\_c, `x*y` and \$1"
 
@@ -292,9 +310,28 @@ def test_each_milestone_stands_behind_the_last_module_that_it_needs():
     assert len(steps) == len(CATALOG) + len(read_milestones(PROJECT))
 
 
+def test_each_part_of_a_module_is_linked_to_where_it_begins():
+    for module in CATALOG:
+        text, _ = module_page.page(PROJECT, CATALOG, module, Links(ROOT, {}), None)
+        wanted = [str(number) for number, _ in enumerate(module.parts, 1)]
+        assert re.findall(r'<a href="#part-(\d+)">', text) == wanted, module.name
+        assert re.findall(r'<span id="part-(\d+)"></span>\n\n#+ Part \1 of', text) == wanted, module.name
+
+
+def test_each_milestone_of_a_term_stands_beside_the_module_after_which_it_comes():
+    milestones = read_milestones(PROJECT)
+    text = path.terms(PLAN, CATALOG, milestones)
+    tables = text.split("### ")[1:]
+    assert [len(re.findall(r"\(milestones/", table)) for table in tables] == [4, 5, 7]
+    assert "| [09 Spatial](modules/09_spatial.md) | 14 | [04 Convolutions" in text
+    assert "Residual networks (elective)" in text
+
+
 def test_a_term_begins_in_its_first_week_and_ends_in_its_last():
     for term in PLAN.terms:
-        weeks = re.findall(r"^\| (\d+)(?:–(\d+))? \|", path._term(CATALOG, **term), re.MULTILINE)
+        weeks = re.findall(
+            r"^\| (\d+)(?:–(\d+))? \|", path._term(CATALOG, read_milestones(PROJECT), **term), re.MULTILINE
+        )
         numbers = [(int(first), int(last or first)) for first, last in weeks]
         assert numbers[0][0] == 1 and numbers[-1][1] == term["weeks"], term["title"]
         assert all(a[1] <= b[1] and b[0] - a[1] <= 1 for a, b in zip(numbers, numbers[1:], strict=False))

@@ -3,12 +3,14 @@
 import ast
 import base64
 import re
+from html import escape
 
 from tito.services import executed, notebooks, strip, syntax
 from tito.services.pages import CONTROL
 from tito.services.site.links import lines
 from tito.services.site.path import spans
 
+PART = re.compile(r"^#+ Part (\d+) of \d+", re.MULTILINE)
 HEADING = re.compile(r"(#{1,5})(?= )")
 TITLED = {"title", "set_title", "suptitle"}
 LABELLED = {"xlabel", "set_xlabel", "ylabel", "set_ylabel"}
@@ -42,7 +44,8 @@ def _facts(catalog, module):
     table = [head, rule, "| " + " | ".join(fact for _, fact in rows) + " |"]
     if module.parts:
         table += ["", "| part | hours | what works at its end |", "|---|---|---|"]
-        table += [f"| {one.title} | {one.hours:g} | {one.works} |" for one in module.parts]
+        for number, one in enumerate(module.parts, 1):
+            table.append(f'| <a href="#part-{number}">{escape(one.title)}</a> | {one.hours:g} | {one.works} |')
     return "\n".join(table)
 
 
@@ -63,6 +66,7 @@ def _notebook(project, module, links, outputs):
     for index, cell in enumerate(handed_out.cells):
         if cell.cell_type == "markdown":
             text, level = _lowered(cell.source, level, drop_title=index == 0)
+            text = PART.sub(r'<span id="part-\1"></span>\n\n\g<0>', text)
             body.append(links.moved(text, origin, name))
         elif cell.cell_type == "code" and not _is_directive(cell):
             body.append(_code(cell))

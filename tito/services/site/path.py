@@ -9,6 +9,7 @@ from tito.errors import ProjectError
 from tito.services import notebooks
 
 PLAN = "docs/terms.toml"
+NONE = "–"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def spans(numbers):
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ", ".join(f"{a:02}" if a == b else f"{a:02}–{b:02}" for a, b in runs) or "–"
+    return ", ".join(f"{a:02}" if a == b else f"{a:02}–{b:02}" for a, b in runs) or NONE
 
 
 def picture(project, catalog, milestones, plan):
@@ -80,7 +81,8 @@ def picture(project, catalog, milestones, plan):
 
 def _module(project, catalog, plan, module):
     needs = spans(one.number for one in catalog.prerequisites(module))
-    facts = [f"{module.hours:g} hours", f"difficulty {module.difficulty} of 5", f"needs {needs}"]
+    needed = "no other module" if needs == NONE else needs
+    facts = [f"{module.hours:g} hours", f"difficulty {module.difficulty} of 5", f"needs {needed}"]
     own_way = way(plan, catalog, module)
     facts += [f"the {own_way} way"] * bool(own_way) + ["an elective"] * module.elective
     if stretches := _stretches(project, module):
@@ -104,14 +106,22 @@ def _item(kind, target, name, *facts):
     return f'<li class="{kind.strip()}"><a class="name" href="{target}">{escape(name)}</a>{told}</li>'
 
 
-def terms(plan, catalog):
-    """The terms as Markdown: in which weeks each module is worked on, by its hours."""
-    return "\n\n".join(_term(catalog, **term) for term in plan.terms)
+def _marked(module):
+    return f"{module.title} (elective)" if module.elective else module.title
 
 
-def _term(catalog, title, weeks, until, first_part_of=()):
+def terms(plan, catalog, milestones):
+    """The terms as Markdown: in which weeks each module is worked on, by its hours, and which milestone comes after."""
+    return "\n\n".join(_term(catalog, milestones, **term) for term in plan.terms)
+
+
+def _term(catalog, milestones, title, weeks, until, first_part_of=()):
     """A module of which only the first part is taken counts with the hours of that part."""
-    chosen = [(one, one.hours, one.title) for one in catalog if one.number <= catalog[until].number]
+    after = {}
+    for one in milestones:
+        link = f"[{one.number:02} {one.title}](milestones/{one.name}.md)"
+        after.setdefault(_last(catalog, one), []).append(link)
+    chosen = [(one, one.hours, _marked(one)) for one in catalog if one.number <= catalog[until].number]
     for name in first_part_of:
         part = catalog[name].parts[0]
         chosen.append((catalog[name], part.hours, f"{catalog[name].title}, first part: {part.title}"))
@@ -121,13 +131,14 @@ def _term(catalog, title, weeks, until, first_part_of=()):
         first, spent = math.floor(spent / total * weeks) + 1, spent + hours
         last = max(first, math.ceil(spent / total * weeks - 1e-9))
         week = f"{first}" if last == first else f"{first}–{last}"
-        rows.append(f"| {week} | [{module.number:02} {name}](modules/{module.name}.md) | {hours:g} |")
+        milestone = ", ".join(after.get(module.name, ())) if hours == module.hours else ""
+        rows.append(f"| {week} | [{module.number:02} {name}](modules/{module.name}.md) | {hours:g} | {milestone} |")
     return "\n".join(
         [
             f"### {title}\n",
             f"{total:g} hours, about {total / weeks:.1f} a week.\n",
-            "| week | module | hours |",
-            "|---|---|---|",
+            "| week | module | hours | milestone after it |",
+            "|---|---|---|---|",
             *rows,
         ]
     )

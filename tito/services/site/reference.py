@@ -11,7 +11,7 @@ from tito.errors import ProjectError
 from tito.services import syntax, views
 from tito.services.site.module_page import fenced
 
-# offered names of PyTorch's namespaces: {facade: PyTorch's}
+# facades that offer PyTorch's names: {facade: PyTorch's namespace}; those of the course's own are found
 FACADES = {
     "tinytorch": "torch",
     "tinytorch.nn": "torch.nn",
@@ -36,7 +36,8 @@ SECONDS = 120
 CODE = re.compile("`[^`]+`")
 SPECIAL = re.compile(r"([\\*_<>\[\]$#|`+~{}-])")
 ASK = """
-import importlib, importlib.util, json, sys
+import importlib, importlib.util, json, pkgutil, sys
+import tinytorch
 
 def core(one):
     'The file of tinytorch.core that an object is of, or is built around.'
@@ -47,11 +48,12 @@ def core(one):
         if base.__module__.startswith("tinytorch.core."):
             return base.__module__.rpartition(".")[2]
     used = getattr(getattr(one, "__code__", None), "co_names", ())
-    found = [name for name in used if importlib.util.find_spec(f"tinytorch.core.{name}")]
+    found = [name for name in used if name.isidentifier() and importlib.util.find_spec(f"tinytorch.core.{name}")]
     return min(found, key=lambda name: name == "tensor", default="")
 
-found = {}
-for facade in sys.argv[1:]:
+found, facades = {}, sys.argv[1:]
+own = (f"tinytorch.{one.name}" for one in pkgutil.iter_modules(tinytorch.__path__) if not one.name.startswith("_"))
+for facade in [*facades, *sorted(set(own) - {*facades, "tinytorch.core"})]:
     try:
         module = importlib.import_module(facade)
     except ModuleNotFoundError as error:
@@ -97,15 +99,17 @@ def offered(project):
 
 def counterpart(facade, name):
     """PyTorch's name for what `facade` offers as `name`, "" where it has none."""
-    return "" if f"{facade}.{name}" in OWN else f"{FACADES[facade]}.{name}"
+    return "" if facade not in FACADES or f"{facade}.{name}" in OWN else f"{FACADES[facade]}.{name}"
 
 
 def counterparts(names):
-    """{(core file, name): [(name in the package, PyTorch's)]} of all that facades offer straight from the core."""
+    """{(core file, name): [(name in the package, PyTorch's)]} of all that facades offer from the core, as it is there or
+    with PyTorch's arguments around it.
+    """
     found = {}
     for facade, own in names.items():
         for name, one in own.items():
-            if one.home == f"tinytorch.core.{one.core}":
+            if one.core:
                 both = (f"{facade}.{name}", counterpart(facade, name))
                 found.setdefault((one.core, one.defined), []).append(both)
     return found
@@ -113,21 +117,26 @@ def counterparts(names):
 
 def overview(catalog, names):
     """The first page: the facades, and the files of the core."""
-    pages = [facade for facade, own in names.items() if own] + [module.short for module in catalog]
-    return "\n\n".join(
-        [
-            "# Reference",
-            "What the finished package offers, under PyTorch's names where it has them; then the files of the core.",
-            fenced("{toctree}", ":maxdepth: 1\n\n" + "\n".join(pages)) + "\n",
-        ]
-    )
+    facades = [facade for facade, own in names.items() if own]
+    groups = {
+        "Under PyTorch's names": [one for one in facades if one in FACADES],
+        "The course's own": [one for one in facades if one not in FACADES],
+        "The files that the modules build": [module.short for module in catalog],
+    }
+    parts = ["# Reference", "What the finished package offers: each name with the module in which you build it."]
+    for title, pages in groups.items():
+        if pages:
+            parts += [f"## {title}", fenced("{toctree}", ":maxdepth: 1\n\n" + "\n".join(pages))]
+    return "\n\n".join(parts) + "\n"
 
 
 def facade_page(project, catalog, facade, own):
     """Each name of a facade with PyTorch's and the module behind it; then what the facade itself defines."""
     built = {module.short: module for module in catalog}
     rows = [_row(facade, name, own[name], built) for name in sorted(own)]
-    parts = [f"# {facade}", "| name | PyTorch's | built in |\n|---|---|---|\n" + "\n".join(rows)]
+    titles = ["name", *(["PyTorch's"] if facade in FACADES else []), "built in"]
+    table = ["| " + " | ".join(row) + " |" for row in (titles, ["---"] * len(titles), *rows)]
+    parts = [f"# {facade}", "\n".join(table)]
     for home in sorted({one.home for one in own.values() if ".core." not in one.home}):
         wanted = {one.defined: name for name, one in own.items() if one.home == home}
         for node in _definitions(project.root.joinpath(*home.split("."))):
@@ -149,7 +158,7 @@ def _row(facade, name, one, built):
     is_core = module and one.home == f"tinytorch.core.{one.core}"
     shown = f"[`{name}`]({one.core}.md)" if is_core else f"`{name}`"
     other = counterpart(facade, name)
-    return f"| {shown} | {f'`{other}`' if other else '–'} | {where} |"
+    return [shown, *([f"`{other}`" if other else "–"] if facade in FACADES else []), where]
 
 
 def page(project, module, others):

@@ -123,5 +123,5 @@ def _path(project, catalog, milestones, plan, links):
     beginning, mark, rest = text.partition("\n## ")
     parts = [beginning.strip(), path.picture(project, catalog, milestones, plan), (mark + rest).strip()]
     if plan.terms:
-        parts.append(f"## In a term\n\n{path.terms(plan, catalog)}")
+        parts.append(f"## In a term\n\n{path.terms(plan, catalog, milestones)}")
     return _with_toctree("\n\n".join(parts), pages, hidden=True)
