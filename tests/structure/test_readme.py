@@ -74,3 +74,21 @@ def test_every_module_says_the_same_of_how_it_is_opened():
     pages = {module.name: (module.folder / "README.md").read_text(encoding="utf-8") for module in CATALOG}
     said = {name: re.findall(r"^    tito module start \d\d +(.+)$", page, re.MULTILINE) for name, page in pages.items()}
     assert said == {name: ["opens the notebook"] for name in pages}
+
+
+def test_the_page_about_the_sandbox_states_the_limits_that_hold():
+    """docs/sandbox.md, which instructors read before they grade."""
+    from tito.services.grading.sandbox.find import MIB, Limits
+
+    text = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    stated = dict(re.findall(r"^\| ([a-z ]+) \| ([\d,]+)(?: s| MiB)? \|$", text, re.MULTILINE))
+    limits = Limits()
+    held = {
+        "time by the clock": limits.seconds,
+        "memory": limits.memory // MIB,
+        "processes and threads": limits.processes,
+        "open files of a process": limits.files,
+        "files written": limits.disk // MIB,
+        "output beside what cells print": limits.output // MIB,
+    }
+    assert {name: int(number.replace(",", "")) for name, number in stated.items()} == held

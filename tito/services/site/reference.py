@@ -103,7 +103,7 @@ def counterpart(facade, name):
 
 
 def counterparts(names):
-    """{(core file, name): [(name in the package, PyTorch's)]} of all that facades offer from the core, as it is there or
+    """{(core file, name): [(name in the package, PyTorch's)]} of all that facades offer of the core, as it is there or
     with PyTorch's arguments around it.
     """
     found = {}

@@ -61,11 +61,22 @@ def _pages(project, catalog, milestones):
     pages = {"README.md": "index", "modules/README.md": "path", "benchmarks/README.md": "measured"}
     pages |= {f"modules/{one.name}/README.md": f"modules/{one.name}" for one in catalog}
     pages |= {f"milestones/{one.name}/README.md": f"milestones/{one.name}" for one in milestones}
-    for file in sorted((project.root / "docs").glob("*.md")):
+    for file in sorted((project.root / "docs").glob("*.md"), key=_place_in(project.root / "README.md")):
         if file.name not in ANSWERS:
             room = "maintainers" if file.name in MAINTAINERS else "instructors"
             pages[f"docs/{file.name}"] = f"{room}/{file.stem}"
     return {origin: page for origin, page in pages.items() if (project.root / origin).is_file()}
+
+
+def _place_in(readme):
+    """Sorts texts by where `readme` first links to them, those without a link last."""
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+    def place(file):
+        found = text.find(f"({file.parent.name}/{file.name})")
+        return found < 0, found, file.name
+
+    return place
 
 
 def mathjax():
