@@ -152,7 +152,7 @@ def result_dtype(*operands, floating=False):
     ### BEGIN SOLUTION
     floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     if floats:
-        return max(floats, key=lambda dtype: dtype.itemsize)
+        return max(floats)  # of two floating dtypes, the wider is the larger
     if floating or any(isinstance(x, float) for x in operands):
         return np.dtype(np.float32)
     return np.result_type(*operands)
@@ -264,30 +264,30 @@ class Op:
         return rule
 
     def __call__(self, *inputs, **settings):
-        for name, value in settings.items():
-            if isinstance(value, Tensor):
-                raise TypeError(
-                    f"{self.__name__}: the setting {name!r} is a Tensor; pass its value, {name}.item()"
-                )
-        arrays = tuple([x.data if isinstance(x, Tensor) else self._plain(x, inputs) for x in inputs])
+        for name in settings:
+            if isinstance(settings[name], Tensor):
+                advice = f"pass its value, {name}.item()"
+                raise TypeError(f"{self.__name__}: the setting {name!r} is a Tensor; {advice}")
+        arrays, wanting, wanted = [], [], False
+        for x in inputs:
+            is_tensor = isinstance(x, Tensor)
+            wants = is_tensor and x.requires_grad
+            arrays.append(x.data if is_tensor else self._plain(x, inputs))
+            wanting.append(x if wants else None)
+            wanted = wanted or wants
         try:
             if Op.observer is None:
                 out = self.forward(*arrays, **settings)
             else:
-                out = Op.observer(self, self.forward, arrays, settings)
+                out = Op.observer(self, self.forward, tuple(arrays), settings)
         except OverflowError as error:
-            advice = "take a wider dtype first, as in x.long()"
-            raise OverflowError(f"{self.__name__}: {error}; {advice}") from error
+            raise OverflowError(f"{self.__name__}: {error}; take a wider dtype first, as in x.long()") from error
         if self.saves:  # for the rule, which gets it as one more setting
             out, settings = out[0], {**settings, "saved": out[1]}
         out = Tensor.wrap(out)
-        if Op.recording and out.data.dtype.kind == "f":
-            for x in inputs:
-                if isinstance(x, Tensor) and x.requires_grad:
-                    wanting = [x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs]
-                    out.requires_grad = True
-                    out.node = Node(self, tuple(wanting), arrays, settings)
-                    break
+        if wanted and Op.recording and out.data.dtype.kind == "f":
+            out.requires_grad = True
+            out.node = Node(self, tuple(wanting), tuple(arrays), settings)
         return out
 
     def _plain(self, x, inputs):

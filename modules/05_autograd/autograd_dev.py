@@ -242,7 +242,9 @@ def topological_order(tensor):
             seen.add(id(current))
             stack.append((current, True))
             if current.node is not None:
-                stack.extend((x, False) for x in current.node.inputs if x is not None)
+                for x in current.node.inputs:
+                    if x is not None:
+                        stack.append((x, False))
     return order
     ### END SOLUTION
 
@@ -352,9 +354,8 @@ def input_gradients(node, grad, out):
         got = [f"{type(x).__name__} of shape {np.shape(x)}" for x in (grad, out)]
         raise TypeError(f"input_gradients takes arrays of one shape; grad is a {got[0]}, out a {got[1]}")
     if op.rule is None:
-        name = op.__name__
-        advice = f"give it one with @{name}.gradient, or detach() its input"
-        raise RuntimeError(f"{name} has no gradient rule; {advice}")
+        advice = f"give it one with @{op.__name__}.gradient, or detach() its input"
+        raise RuntimeError(f"{op.__name__} has no gradient rule; {advice}")
     if op.rule_takes_needs:
         settings = {**settings, "needs": tuple([x is not None for x in node.inputs])}
     arrays = (grad, out, *node.arrays)
@@ -368,12 +369,13 @@ def input_gradients(node, grad, out):
     if len(answers) != len(node.inputs):
         counts = f"{len(answers)} gradients for {len(node.inputs)} inputs"
         raise RuntimeError(f"the rule of {op.__name__} returned {counts}")
-    wanted = enumerate(node.inputs)
-    return [None if x is None else _fitted(op, i, answers[i], node.arrays[i]) for i, x in wanted]
+    return [x if x is None else _fitted(op, i, answers[i], node.arrays[i]) for i, x in enumerate(node.inputs)]
 
 
 def _fitted(op, i, answer, array):
     """The gradient `answer` for input `i` of `op`, in the shape and dtype of that input's `array`."""
+    if type(answer) is np.ndarray and answer.shape == array.shape and answer.dtype == array.dtype:
+        return answer  # as nearly always
     if answer is None:
         raise RuntimeError(f"the rule of {op.__name__} returned no gradient for input {i}, which wants one")
     answer = np.asarray(answer)
@@ -382,7 +384,7 @@ def _fitted(op, i, answer, array):
     if answer.shape != array.shape:
         shapes = f"shape {answer.shape} for input {i} of shape {array.shape}"
         raise RuntimeError(f"the rule of {op.__name__} returned {shapes}")
-    return answer if answer.dtype == array.dtype else answer.astype(array.dtype)
+    return answer.astype(array.dtype, copy=False)
 
 
 def _broadcasts(small, large):

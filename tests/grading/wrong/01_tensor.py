@@ -94,7 +94,7 @@ def result_dtype(*operands, floating=False):
 def result_dtype(*operands, floating=False):
     floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     if floats:
-        return max(floats, key=lambda dtype: dtype.itemsize)
+        return max(floats)
     return np.dtype(np.float32) if floating else np.result_type(*operands)
 
 # %% result_dtype: a Python float decides even beside a float64 array
@@ -103,7 +103,7 @@ def result_dtype(*operands, floating=False):
         return np.dtype(np.float32)
     floats = [x.dtype for x in operands if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
     if floats:
-        return max(floats, key=lambda dtype: dtype.itemsize)
+        return max(floats)
     return np.dtype(np.float32) if floating else np.result_type(*operands)
 
 # %% result_dtype: all integers become int64

@@ -153,8 +153,11 @@ def topological_order(tensor):
 
 # %% topological_order: lists None for inputs that want no gradient
 - if current.node is not None:
--     stack.extend((x, False) for x in current.node.inputs if x is not None)
-+ stack.extend((x, False) for x in (current.node.inputs if current and current.node else ()))
+-     for x in current.node.inputs:
+-         if x is not None:
+-             stack.append((x, False))
++ for x in current.node.inputs if current and current.node else ():
++     stack.append((x, False))
 
 # %% backward: forgets one of two users of a Tensor
 -     current.grad = np.array(grad)
