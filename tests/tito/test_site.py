@@ -122,7 +122,7 @@ def test_every_picture_of_a_page_is_there_and_has_words_in_its_place(built):
     found = re.findall(r'<img alt="([^"]*)"[^>]* src="([^"]+)"', (html / "modules/03_gamma.html").read_text("utf-8"))
     assert len(found) == 1
     for alt, source in found:
-        assert alt == "a plot"
+        assert alt == "a plot; Gamma"
         assert (html / "modules" / source).is_file(), source
 
 
@@ -270,7 +270,11 @@ def test_no_heading_of_a_notebook_is_two_levels_below_the_one_before():
 
 def test_a_picture_is_told_by_its_titles_and_labels():
     cell = type("Cell", (), {"source": 'axes.set_title("speed & size")\nplt.xlabel("bytes")\nplt.ylabel("seconds")'})
-    assert module_page._alt(cell) == "a plot; speed & size; axes: bytes, seconds"
+    assert module_page._alt(cell, "A section") == "a plot; speed & size; axes: bytes, seconds"
+    cell.source = 'axes.set(title="by name", xlabel="epoch", ylabel=name)\nshow(title="no setter")'
+    assert module_page._alt(cell, "A section") == "a plot; by name; axes: epoch"
+    cell.source = "show_images(maps)"
+    assert module_page._alt(cell, "What `conv2d` sees") == "a plot; What conv2d sees"
 
 
 def test_every_public_part_of_the_package_is_in_the_reference_with_the_module_that_builds_it():

@@ -14,6 +14,7 @@ PART = re.compile(r"^#+ Part (\d+) of \d+", re.MULTILINE)
 HEADING = re.compile(r"(#{1,5})(?= )")
 TITLED = {"title", "set_title", "suptitle"}
 LABELLED = {"xlabel", "set_xlabel", "ylabel", "set_ylabel"}
+SETTERS = {"set", "subplots"}  # which take titles and labels by name
 
 
 def page(project, catalog, module, links, outputs):
@@ -62,16 +63,19 @@ def _notebook(project, module, links, outputs):
     source = notebooks.load(project, module.source(project))
     handed_out = strip.strip(source.node, source)
     origin, name = project.relative(module.source(project)), f"modules/{module.name}"
-    body, pictures, level = [], {}, 2
+    body, pictures, level, heading = [], {}, 2, ""
     for index, cell in enumerate(handed_out.cells):
         if cell.cell_type == "markdown":
             text, level = _lowered(cell.source, level, drop_title=index == 0)
+            titles = [line.lstrip("# ") for line, is_code in lines(cell.source) if not is_code and HEADING.match(line)]
+            heading = titles[-1] if titles else heading
             text = PART.sub(r'<span id="part-\1"></span>\n\n\g<0>', text)
             body.append(links.moved(text, origin, name))
         elif cell.cell_type == "code" and not _is_directive(cell):
             body.append(_code(cell))
             if not (notebooks.is_solution(cell) or notebooks.is_test(cell)):
-                body += _shown(outputs.get(index, ()), cell, f"{module.name}-{index + 1}", pictures)
+                stem = f"{module.name}-{index + 1}"
+                body += _shown(outputs.get(index, ()), _alt(cell, heading), stem, pictures)
     return [text for text in body if text.strip()], pictures
 
 
@@ -112,26 +116,32 @@ def fenced(info, text):
     return f"{fence}{info}\n{text}\n{fence}"
 
 
-def _shown(outputs, cell, stem, pictures):
-    """What a cell printed, and its pictures, in the order in which they came."""
+def _shown(outputs, alt, stem, pictures):
+    """What a cell printed, and its pictures, in the order in which they came. alt: what the pictures show."""
     for number, output in enumerate(outputs, 1):
         if "image/png" in output.get("data", {}):
             path = f"modules/pictures/{stem}-{number}.png"
             pictures[path] = base64.b64decode(output.data["image/png"])
             # not <img>: Sphinx copies only pictures that it knows of
-            yield fenced(f"{{image}} pictures/{stem}-{number}.png", f":alt: {_alt(cell)}\n:class: dark-light")
+            yield fenced(f"{{image}} pictures/{stem}-{number}.png", f":alt: {alt}\n:class: dark-light")
         elif printed := CONTROL.sub("", executed.text([output])):
             yield fenced("{code-block} none", f":class: shown\n\n{printed}")
 
 
-def _alt(cell):
-    """What a picture shows, from the titles and labels that its cell gives it."""
+def _alt(cell, heading):
+    """What a picture shows, from the titles and labels that its cell gives it; where there are none, its section."""
     tree = syntax.parsed(cell.source)
     said = {True: [], False: []}
     for node in ast.walk(tree) if tree else []:
-        named = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr
-        if named in TITLED | LABELLED and node.args and isinstance(node.args[0], ast.Constant):
-            said[named in TITLED].append(str(node.args[0].value))
-    parts = ["a plot", ", ".join(dict.fromkeys(said[True])), "axes: " + ", ".join(dict.fromkeys(said[False]))]
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        named = node.func.attr
+        given = [(named, node.args[0])] if named in TITLED | LABELLED and node.args else []
+        given += [(one.arg, one.value) for one in node.keywords if one.arg in TITLED | LABELLED] * (named in SETTERS)
+        for name, value in given:
+            if isinstance(value, ast.Constant):
+                said[name in TITLED].append(str(value.value))
+    titles = said[True] or [re.sub(r"[*`$]", "", heading)]
+    parts = ["a plot", ", ".join(dict.fromkeys(titles)), "axes: " + ", ".join(dict.fromkeys(said[False]))]
     told = "; ".join(part for part in parts if part and part != "axes: ")
     return " ".join(told.split())

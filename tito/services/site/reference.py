@@ -126,7 +126,7 @@ def overview(catalog, names):
     parts = ["# Reference", "What the finished package offers: each name with the module in which you build it."]
     for title, pages in groups.items():
         if pages:
-            parts += [f"## {title}", fenced("{toctree}", ":maxdepth: 1\n\n" + "\n".join(pages))]
+            parts.append(fenced("{toctree}", f":maxdepth: 1\n:caption: {title}\n\n" + "\n".join(pages)))
     return "\n\n".join(parts) + "\n"
 
 

@@ -69,11 +69,12 @@ def _pages(project, catalog, milestones):
 
 
 def _place_in(readme):
-    """Sorts texts by where `readme` first links to them, those without a link last."""
+    """Sorts texts by where `readme` links to them, from its first section with pages of its own; others come last."""
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    begin = max(text.find(f"\n## {next(iter(SECTIONS))}\n"), 0)
 
     def place(file):
-        found = text.find(f"({file.parent.name}/{file.name})")
+        found = text.find(f"({file.parent.name}/{file.name})", begin)
         return found < 0, found, file.name
 
     return place
