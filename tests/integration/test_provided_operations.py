@@ -50,7 +50,7 @@ def small_blocks(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("shape", "trailing"), [((7, 5), (5,)), ((2, 3, 2, 4), (2, 4)), ((6,), (6,)), ((3, 1), (1,))])
+@pytest.mark.parametrize(("shape", "trailing"), [((7, 5), (5,)), ((2, 3, 2, 4), (2, 4)), ((6,), (6,))])
 @pytest.mark.parametrize("has_bias", [True, False])
 def test_layer_norm_is_the_students_forward_and_backward(small_blocks, shape, trailing, has_bias, dtype):
     x, grad = drawn(*shape, dtype=dtype) * 3 + 5, drawn(*shape, dtype=dtype, seed=1)
@@ -59,6 +59,31 @@ def test_layer_norm_is_the_students_forward_and_backward(small_blocks, shape, tr
     assert_same([out], [transformers.layer_norm.forward(*arrays, eps=1e-3)], dtype)
     found = transformer_kernels.layer_norm_gradient(grad, out, *arrays, eps=1e-3)
     assert_same(found, transformers.layer_norm_gradient(grad, out, *arrays, eps=1e-3), dtype)
+
+
+def test_layer_norm_leaves_float16_and_the_gradient_of_rows_of_one_entry_to_the_operation():
+    x, weight = drawn(3, 1), drawn(1)
+    expected = transformers.layer_norm.forward(x, weight)
+    assert_same([transformer_kernels.layer_norm(x, weight)], [expected])
+    assert transformer_kernels.layer_norm_gradient(x, expected, x, weight) is NotImplemented
+    assert transformer_kernels.layer_norm(drawn(3, 4, dtype=np.float16), drawn(4, dtype=np.float16)) is NotImplemented
+
+
+@pytest.mark.parametrize("shift", [0, 1, 100, 1e4])
+def test_layer_norm_is_as_precise_wherever_the_mean_of_a_row_is(shift):
+    x, grad = drawn(9, 64, dtype=np.float32), drawn(9, 64, dtype=np.float32, seed=1)
+    x[3], x[4] = 0, 2.5  # rows without a spread
+    x[5:] += np.float32(shift)
+    affine = [drawn(64, dtype=np.float32, seed=2 + i) for i in range(2)]
+    wide = [array.astype(np.float64) for array in (x, *affine)]
+    out = transformer_kernels.layer_norm(x, *affine)
+    expected = transformers.layer_norm.forward(*wide)
+    tolerance = 1e-6 * (1 + shift)  # what rounding x itself to float32 does to it
+    np.testing.assert_allclose(out, expected, rtol=0, atol=tolerance)
+    found = transformer_kernels.layer_norm_gradient(grad, out, x, *affine)
+    precise = transformers.layer_norm_gradient(grad.astype(np.float64), expected, *wide)
+    for mine, exact in zip(found, precise, strict=True):
+        np.testing.assert_allclose(mine, exact, rtol=0, atol=tolerance * np.abs(exact).max())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
