@@ -1,14 +1,16 @@
 """What the reference shows is kept by whoever runs it, and shown only as long as nothing that it comes from changes."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 from tiny_course import put
 
-from tito.catalog import read_milestones
-from tito.services import shown
+from tito.catalog import read_catalog, read_milestones
+from tito.project import read_project
+from tito.services import notebooks, shown
 from tito.services.site import milestone_page
 from tito.services.site.links import Links
 
@@ -162,10 +164,34 @@ def test_a_milestones_page_tells_its_story_and_the_report_in_its_order(line, pro
 
 
 def test_the_dataset_that_everybody_has_is_one_that_no_test_lets_be_fetched():
-    from tito.project import read_project
-
     found = {one.short: shown.dataset(one) for one in read_milestones(read_project(REPOSITORY))}
     assert found == {
         "perceptron": "points", "xor": "xor", "mlp": "digits", "lenet": "digits", "transformer": "characters",
         "mlperf": "digits", "resnet": "digits",
     }  # fmt: skip
+
+
+def test_ci_runs_milestones_and_modules_before_it_builds_the_site_which_then_runs_nothing():
+    text = (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    places = [
+        text.find(one) for one in ("python .ci/milestones.py", "python .ci/measured.py", '"the site builds" site')
+    ]
+    assert -1 not in places and places == sorted(places)
+    assert "--no-run" not in text
+
+
+def test_nothing_lacks_on_the_site_that_ci_builds():
+    """.ci/run has run everything by now; elsewhere only what happens to be kept is looked at."""
+    project = read_project(REPOSITORY)
+    catalog = read_catalog(project)
+    found = {one.name: shown.outputs(project, catalog, one) for one in catalog}
+    reports = {one.name: shown.report(project, one) for one in read_milestones(project)}
+    if os.environ.get("CI"):
+        assert [name for name, one in (found | reports).items() if one is None] == []
+    for module in catalog:
+        cells = notebooks.load(project, module.source(project)).node.cells
+        measuring = {index for index, cell in enumerate(cells) if notebooks.is_measure(cell)}
+        assert measuring, module.name
+        if found[module.name] is not None:
+            shows = {index for index in measuring if index in found[module.name].cells}
+            assert len(shows) > len(measuring) / 2, f"{module.name}: {sorted(measuring - shows)} show nothing"
