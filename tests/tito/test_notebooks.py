@@ -278,3 +278,17 @@ def test_writing_gives_the_same_bytes_with_unix_line_ends(project, alpha, tmp_pa
     assert b"\r" not in data
     assert data.endswith(b"}\n")
     assert nbformat.read(tmp_path / "one.ipynb", as_version=4) == node
+
+
+def test_a_notebook_that_was_changed_is_read_as_it_is_in_its_file(project, alpha):
+    """A percent source is parsed once; what one reader does to its notebook is nothing to the next."""
+    path = alpha.source(project)
+    first = notebooks.load(project, path)
+    first.node.cells[1].source = "changed"
+    first.node.cells[1].metadata["tags"] = ["changed"]
+    first.starts.clear()
+    again = notebooks.load(project, path)
+    assert again.node.cells[1].source != "changed" and "changed" not in str(again.node.cells[1].metadata)
+    assert len(again.starts) == len(again.node.cells)
+    path.write_text(path.read_text(encoding="utf-8") + "\n# %%\nmore = 1\n", encoding="utf-8")
+    assert notebooks.load(project, path).node.cells[-1].source == "more = 1"

@@ -4,9 +4,11 @@ Whatever a file holds, `load` returns a valid notebook of format 4.5 or raises a
 with which file. Cell ids are derived from the content, so that the same source always gives the same notebook.
 """
 
+import copy
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tito.errors import WorkError
@@ -47,9 +49,8 @@ def load(project, path):
     data = _read_bytes(path, label)
     if path.suffix == ".ipynb":
         return parse(data, label, path)
-    node, starts = _parse_percent(_decoded(data, label, path), label)
-    _set_ids(node)
-    return Source(path, label, node, starts)
+    node, starts = _read_percent(_decoded(data, label, path), label)
+    return Source(path, label, copy.deepcopy(node), [*starts])
 
 
 def parse(data, label, path=None, *, outputs=True):
@@ -267,6 +268,14 @@ def _decoded(data, label, path):
     if not text.strip():
         raise _unreadable(label, "is empty", _start_over(path))
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@lru_cache(maxsize=64)
+def _read_percent(text, label):
+    """(node, starts) of a percent source, for all who ask for it: whoever may change them needs a copy."""
+    node, starts = _parse_percent(text, label)
+    _set_ids(node)
+    return node, starts
 
 
 def _parse_percent(text, label):
