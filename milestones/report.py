@@ -6,12 +6,14 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-# of plots on light pages; on dark ones they are exchanged, while black, white and the data's colours stay
+# of plots on light pages, as tito/templates/pages/tokens.css has them; on dark ones they are exchanged, while black,
+# white and the data's colours stay
 INK, PAPER = "#1f2328", "#fefefe"
 ON_DARK = {INK: "#e6edf3", PAPER: "#0d1117"}
 COLORS = ("#3b82c4", "#d9822b", "#3f9b6c", "#9a6bc2", "#8a8f98")  # legible on both
 COLORED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 PIXELS_PER_INCH = 92  # of a plot on the page: 8 inches fill it, and all have letters of one size
+KINDS = {"reached": "passed", "not reached": "lost"}  # classes of style.css; whatever else is open
 RUNS, METRICS = "runs.json", "metrics.json"
 SCHEMA = 1
 
@@ -127,12 +129,18 @@ def _page(facts, metrics, blocks):
         heading=f"{facts['title']}, {facts['year']}",
         paper=facts["paper"],
         about=metrics["about"],
-        verdicts=[verdict(claim) for claim in metrics["asserts"]],
+        verdicts=[_parts(claim) for claim in metrics["asserts"]],
         readme=f"milestones/{metrics['milestone']}/README.md",
         blocks=blocks,
         others=[["measured", "value"], *others] if others else [],
         setting=[["setting", "value"], *setting],
     )
+
+
+def _parts(claim):
+    """A verdict as the page shows it: its word, of which kind that is, and the rest."""
+    word, _, rest = verdict(claim).partition(": ")
+    return word, KINDS.get(claim["outcome"], "open"), rest
 
 
 def _template(name):

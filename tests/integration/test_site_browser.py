@@ -1,28 +1,27 @@
 """The course's site in a browser, from a folder, as somebody opens it who has no network: every page of it.
 
-Needs Chromium with its driver, Selenium and the extra `docs` (.ci/run installs them); in CI their absence is a failure.
+Needs Chromium with its driver, Selenium, the extra `docs` and axe-core, which .ci/run installs; in CI it is a failure
+where one is missing.
 """
 
 import importlib.util
-import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import axe
+import chromium
 import pytest
+from chromium import requested
 from waiting import until
 
 from tito.catalog import read_catalog
 from tito.project import read_project
-from tito.services.site.build import NEEDED
+from tito.services.site.build import INSTALL, NEEDED
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = read_catalog(read_project(ROOT))
 SITE = ROOT / ".tito" / "site" / "html"
-CHROMIUM = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-TELEPHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
 CUT_OFF = """
 const frames = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
 const framed = one => one && (frames(one) || framed(one.parentElement));
@@ -37,37 +36,25 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site")]
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    driver = shutil.which("chromedriver")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    missing = [name for name in ("selenium", *NEEDED) if importlib.util.find_spec(name) is None]
-    if missing or not (driver and chromium):
-        reason = 'apt-get install chromium chromium-driver && pip install -e ".[browser,docs]"'
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        chromium.missing(INSTALL)
+    started = chromium.start(tmp_path_factory.mktemp("chromium"))
     done = subprocess.run([sys.executable, "-m", "tito", "site", "build", "--no-run"], cwd=ROOT, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (*CHROMIUM, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    started.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", TELEPHONE)
     yield started
     started.quit()
+
+
+@pytest.fixture(autouse=True)
+def on_a_telephone(browser):
+    chromium.set_scheme(browser, "light")
+    chromium.set_width(browser, 360, mobile=True)
 
 
 def pages():
     found = [path for path in SITE.rglob("*.html") if "_static" not in path.parts]
     assert len(found) > 2 * len(CATALOG)
     return sorted(found)
-
-
-def requested(browser):
-    """The addresses that were asked for since the last call."""
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
 
 
 def test_on_a_telephone_no_page_complains_asks_elsewhere_or_is_cut_off(browser):
@@ -132,3 +119,55 @@ def test_the_mathematics_is_set_by_the_sites_own_mathjax(browser):
     shown = until(lambda: browser.find_elements("css selector", "mjx-container svg"), "mathematics")
     assert len(shown) >= 2 and all(one.size["width"] > 0 for one in shown[:2])
     assert "$$" not in browser.find_element("css selector", "article").text
+
+
+def of_each_kind():
+    """A page of each kind: of each folder its overview and another one, and those above all folders."""
+    first, second = next(iter(CATALOG)), sorted((SITE / "milestones").glob("*.html"))[0]
+    names = ["index.html", "path.html", "measured.html", "search.html"]
+    names += [f"modules/{first.name}.html", f"milestones/{second.name}", f"reference/{first.short}.html"]
+    names += [f"{folder}/index.html" for folder in ("reference", "instructors", "maintainers")]
+    assert {name.partition("/")[0] for name in names} == {path.relative_to(SITE).parts[0] for path in pages()}
+    return names
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_a_page_of_each_kind(browser, scheme):
+    chromium.set_scheme(browser, scheme)
+    chromium.set_width(browser, 1200)
+    found = []
+    for name in of_each_kind():
+        browser.get((SITE / name).as_uri())
+        assert browser.execute_script("return document.documentElement.dataset.theme") == scheme
+        found += axe.findings(browser, f"{name}, {scheme}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("whole", "damaged", "rule"),
+    [
+        ("<h1>", '<h1 style="color: #888; background: #999">', "color-contrast"),
+        ("<h1>", '<img src="data:,"><h1>', "image-alt"),
+        ("<h2>", "<h4>", "heading-order"),
+        ('<html lang="en"', "<html", "html-has-lang"),
+        ('aria-label="Search"', "", "button-name"),
+        ("<p>hours</p>", "<p></p>", "empty-table-header"),
+    ],
+)
+def test_a_page_that_somebody_cannot_read_would_be_noticed(browser, whole, damaged, rule):
+    page = SITE / "modules" / f"{next(iter(CATALOG)).name}.html"
+    text = page.read_text(encoding="utf-8")
+    assert whole in text
+    copy = page.with_name("damaged.html")
+    copy.write_text(text.replace(whole, damaged), encoding="utf-8")
+    try:
+        browser.get(copy.as_uri())
+        found = axe.findings(browser, "damaged.html")
+    finally:
+        copy.unlink()
+    told = [one for one in found if one.startswith(f"damaged.html: {rule} ")]
+    assert told and "element: " in told[0] and "Fix " in told[0], found
+
+
+def test_ci_installs_the_axe_core_that_is_run():
+    assert axe.INSTALL in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

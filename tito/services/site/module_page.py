@@ -40,7 +40,7 @@ def _facts(catalog, module):
         ("needs", needs),
         ("builds", f"[`tinytorch.core.{module.short}`](../reference/{module.short}.md)"),
     ]
-    rows += [("", "an elective")] * module.elective
+    rows += [("kind", "an elective")] * module.elective
     head, rule = "| " + " | ".join(title for title, _ in rows) + " |", "|" + "---|" * len(rows)
     table = [head, rule, "| " + " | ".join(fact for _, fact in rows) + " |"]
     if module.parts:

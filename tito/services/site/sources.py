@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tito.errors import ProjectError, WorkError
+from tito.services.pages import TEMPLATES as PAGES
 from tito.services.site import milestone_page, module_page, path, reference
 from tito.services.site.links import Links, relative
 from tito.services.site.module_page import fenced
@@ -31,6 +32,7 @@ def sources(project, catalog, milestones, outputs, reports):
     links = Links(project.root, _pages(project, catalog, milestones))
     plan, names = path.read_plan(project, catalog), reference.offered(project)
     made = {f"_static/{name}": (TEMPLATES / name).read_bytes() for name in ("site.css", "site.js")}
+    made["_static/tokens.css"] = (PAGES / "tokens.css").read_bytes()
     made["conf.py"] = (TEMPLATES / "conf.py").read_bytes()
     made["_static/mathjax/tex-svg.js"] = mathjax()
     made |= _of_the_readme(project, links)

@@ -7,3 +7,8 @@ function reachable() {
 }
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
+
+// The theme's search button shows more words than its label says: whoever speaks to the page names what is shown.
+addEventListener("load", () => {
+  for (const button of document.querySelectorAll(".search-button-field[aria-label]")) button.removeAttribute("aria-label");
+});
