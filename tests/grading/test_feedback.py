@@ -124,7 +124,7 @@ def test_a_screen_reader_finds_its_way(small):
     assert '<html lang="en">' in page and 'href="#content"' in page and 'id="content"' in page
     assert outline.captions == page.count("<table>") > 0
     assert set(outline.cells) == {"row", "col"}
-    assert "prefers-color-scheme: dark" in page and "@media print" in page
+    assert "color-scheme: light dark" in page and "@media print" in page
 
 
 def test_a_persons_points_and_comments_are_shown(small):

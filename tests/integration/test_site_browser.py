@@ -30,6 +30,21 @@ return [...document.querySelectorAll("article *")].filter(one => {
     return box.width > 0 && box.right > innerWidth + 1 && !framed(one);
 }).map(one => one.outerHTML.slice(0, 120));
 """
+# what a screen reader goes by: a language, one main part, headings in order, words for pictures and headers of tables
+UNREAD = """
+const found = [], all = selector => [...document.querySelectorAll(selector)]
+const words = one => one.textContent.trim() || one.ariaLabel || one.title || one.querySelector("img[alt]")
+if (!document.documentElement.lang) found.push("no language")
+if (all("main").length != 1 || all("h1").length != 1) found.push("not one main part with one title")
+all("h1, h2, h3, h4, h5, h6").filter(one => one.closest("article")).reduce((before, one) => {
+    if (one.tagName[1] - before > 1) found.push("a level of headings is left out: " + one.textContent)
+    return +one.tagName[1]
+}, 0)
+all("img").filter(one => !one.alt).forEach(one => found.push("a picture without words: " + one.outerHTML))
+all("th").filter(one => !words(one)).forEach(one => found.push("an empty header: " + one.closest("table").textContent))
+all("a, button").filter(one => !words(one)).forEach(one => found.push("a link without words: " + one.outerHTML))
+return found
+"""
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("site")]
 
@@ -57,7 +72,7 @@ def pages():
     return sorted(found)
 
 
-def test_on_a_telephone_no_page_complains_asks_elsewhere_or_is_cut_off(browser):
+def test_on_a_telephone_no_page_complains_asks_elsewhere_is_cut_off_or_left_without_words(browser):
     browser.get("about:blank")
     requested(browser), browser.get_log("browser")
     found = []
@@ -67,6 +82,7 @@ def test_on_a_telephone_no_page_complains_asks_elsewhere_or_is_cut_off(browser):
         found += [(name, one["message"]) for one in browser.get_log("browser") if one["level"] in ("SEVERE", "WARNING")]
         found += [(name, url) for url in requested(browser) if not url.startswith(("file:", "data:"))]
         found += [(name, "is cut off", one) for one in browser.execute_script(CUT_OFF)]
+        found += [(name, one) for one in browser.execute_script(UNREAD)]
         if browser.execute_script("return document.documentElement.scrollWidth > innerWidth"):
             found.append((name, "scrolls sideways"))
     assert found == []
@@ -76,13 +92,18 @@ def test_what_complains_asks_elsewhere_or_is_cut_off_would_be_noticed(browser, t
     bad = tmp_path / "bad.html"
     bad.write_text(
         '<meta name="viewport" content="width=device-width, initial-scale=1"><article><p style="width: 900px">wide</p>'
-        '</article><script>console.error("a complaint")</script><img src="http://127.0.0.1:9/x.png">'
+        '<h1>One</h1><h3>Three</h3><h1>One more</h1><table><tr><th></th></tr></table><a href="x"></a></article>'
+        '<script>console.error("a complaint")</script><img src="http://127.0.0.1:9/x.png">'
     )
     browser.get_log("browser"), requested(browser)
     browser.get(bad.as_uri())
     assert any("a complaint" in one["message"] for one in browser.get_log("browser"))
     assert "http://127.0.0.1:9/x.png" in requested(browser)
     assert browser.execute_script(CUT_OFF.replace("innerWidth", "360"))
+    assert {one.partition(":")[0] for one in browser.execute_script(UNREAD)} == {
+        "no language", "not one main part with one title", "a level of headings is left out", "a picture without words",
+        "an empty header", "a link without words",
+    }  # fmt: skip
 
 
 def test_next_visits_every_module_once_and_previous_the_same_way_back(browser):
@@ -167,6 +188,47 @@ def test_a_page_that_somebody_cannot_read_would_be_noticed(browser, whole, damag
         copy.unlink()
     told = [one for one in found if one.startswith(f"damaged.html: {rule} ")]
     assert told and "element: " in told[0] and "Fix " in told[0], found
+
+
+def test_with_the_tab_key_one_gets_to_the_content_and_sees_where_one_is(browser):
+    from selenium.webdriver import Keys
+
+    chromium.set_width(browser, 1200)
+    page = SITE / "modules" / f"{next(iter(CATALOG)).name}.html"
+    browser.get(page.as_uri())
+    parts, unseen = [], []
+    part = (
+        "const in_part = name => document.activeElement.closest(name); return arguments[0].find(in_part) || 'elsewhere'"
+    )
+    order = ["#pst-skip-link", ".search-button__button", ".bd-header", ".bd-sidebar-primary", "article"]
+    while "article" not in parts:
+        seen, html = chromium.tab(browser)
+        parts.append(browser.execute_script(part, order))
+        unseen += [html] * (not seen)
+        assert len(parts) < 100, parts
+    assert unseen == []
+    assert parts[0] == "#pst-skip-link" and set(order) <= set(parts)
+    assert parts.index(".search-button__button") < parts.index(".bd-sidebar-primary") < parts.index("article")
+    browser.get(page.as_uri())
+    chromium.press(browser, Keys.TAB, Keys.ENTER, Keys.TAB)
+    assert browser.execute_script("return Boolean(document.activeElement.closest('main'))"), "the skip link skips"
+
+
+def test_the_search_is_opened_used_and_left_with_the_keyboard(browser):
+    from selenium.webdriver import ActionChains, Keys
+
+    chromium.set_width(browser, 1200)
+    browser.get((SITE / "index.html").as_uri())
+    opened = "return document.activeElement.matches('dialog[open] input')"
+    keys = ActionChains(browser)
+    keys.key_down(Keys.CONTROL).send_keys("k").key_up(Keys.CONTROL).perform()
+    until(lambda: browser.execute_script(opened), "the search field")
+    chromium.press(browser, Keys.ESCAPE)
+    until(lambda: not browser.execute_script(opened), "the search field to close")
+    keys.perform()
+    until(lambda: browser.execute_script(opened), "the search field")
+    chromium.press(browser, "Conv2d", Keys.ENTER)
+    until(lambda: "search.html?q=Conv2d" in browser.current_url, "the results")
 
 
 def test_ci_installs_the_axe_core_that_is_run():

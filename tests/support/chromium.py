@@ -10,6 +10,22 @@ import pytest
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 INSTALL = 'apt-get install chromium chromium-driver && pip install -e ".[browser]"'
 
+# a ring around the element that has the focus, which is not there without it
+RING = """
+const ring = one => {
+    const style = getComputedStyle(one), outlined = style.outlineStyle != "none" && parseFloat(style.outlineWidth) >= 2
+    return outlined ? `${style.outlineWidth} ${style.outlineColor}` : style.boxShadow
+}
+const one = document.activeElement
+if (one == document.body) return null
+const box = one.getBoundingClientRect(), focused = ring(one)
+const onScreen = box.width > 1 && box.height > 1 && box.right > 0 && box.bottom > 0 && box.top < innerHeight
+one.blur()
+const plain = ring(one)
+one.focus({preventScroll: true})
+return {seen: onScreen && focused != "none" && focused != plain, html: one.outerHTML.slice(0, 120)}
+"""
+
 
 def missing(install):
     """End a test that lacks something which `install` brings: a skip at home, a failure in CI."""
@@ -50,3 +66,18 @@ def requested(browser):
     """The addresses that were asked for since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [one["params"]["request"]["url"] for one in events if one["method"] == "Network.requestWillBeSent"]
+
+
+def press(browser, *keys):
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def tab(browser):
+    """Go on with the Tab key: (is it to be seen where the focus is, the HTML of that element), None behind the last."""
+    from selenium.webdriver import Keys
+
+    press(browser, Keys.TAB)
+    found = browser.execute_script(RING)
+    return found and (found["seen"], found["html"])
