@@ -14,7 +14,7 @@ from chromium import missing
 
 VERSION = "4.14.1"
 SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
-INSTALL = f"npm pack axe-core@{VERSION} --pack-destination .tito"
+INSTALL = f"mkdir -p .tito && npm pack axe-core@{VERSION} --pack-destination .tito"
 ARCHIVE = Path(__file__).resolve().parents[2] / ".tito" / f"axe-core-{VERSION}.tgz"
 
 # Of WCAG's rules what is serious fails. Of axe's own, which it calls less than that, those that the course demands of

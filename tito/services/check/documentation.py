@@ -15,6 +15,11 @@ FENCED = re.compile(r"^```.*?^```", re.M | re.S)
 COMMAND = re.compile(r"(?:^(?: {4}|\$ )?|`|&& )tito (?P<words>[a-z][^\n`#]*)", re.M)
 OPTION = re.compile(r"(?<!\S)(--[a-z][a-z-]*|-[a-z])\b")
 COMMON = {"--json", "-v", "--verbose", "--help", "--version", "--install-completion", "--show-completion"}
+# Chromium, what drives it, and the rules of tests/support/axe.py
+BROWSER = (
+    "apt-get install chromium chromium-driver; pip install -e '.[browser]'; "
+    "mkdir -p .tito && npm pack axe-core@4.14.1 --pack-destination .tito"
+)
 
 
 def links(checked):
@@ -56,7 +61,7 @@ def site(checked):
     for line in failed:
         yield Breach(checked.label(tests), None, line, f"python -m pytest {checked.label(tests)}")
     if skipped and not failed:
-        raise NotHere("there is no Chromium: apt-get install chromium chromium-driver; pip install -e '.[browser]'")
+        raise NotHere(f"there is no Chromium or no axe-core: {BROWSER}")
 
 
 def _pages(checked):
