@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import time
 
 import pytest
 
@@ -82,4 +83,7 @@ def tab(browser):
 
     press(browser, Keys.TAB)
     found = browser.execute_script(RING)
+    if found and not found["seen"]:
+        time.sleep(0.5)  # what comes into view moves for a moment
+        found = browser.execute_script(RING)
     return found and (found["seen"], found["html"])

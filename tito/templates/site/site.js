@@ -8,7 +8,9 @@ function reachable() {
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
 
-// The theme's search button shows more words than its label says: whoever speaks to the page names what is shown.
+// The theme's search button shows more words than its label has, but whoever speaks to the page says what is shown.
 addEventListener("load", () => {
-  for (const button of document.querySelectorAll(".search-button-field[aria-label]")) button.removeAttribute("aria-label");
+  for (const button of document.querySelectorAll(".search-button-field")) {
+    button.ariaLabel = button.textContent.trim().replace(/\s+/g, " ");
+  }
 });
