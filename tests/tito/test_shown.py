@@ -27,7 +27,7 @@ axes.plot([1, 2], [3, 4])
 run.about("What is *done* with a|b.")
 run.result("accuracy", 0.9)
 run.result("mistakes", 3)
-run.note("A note between.")
+run.note("A note between.\\n1. No list, and\\nanother line\\n\\nbehind a gap")
 run.figure("A line", figure, "It goes up, as " + WORD + " says.")
 run.table("Steps", [["step", "loss"], [1, 0.5], ["a|b", 0.25]])
 run.finish()
@@ -148,12 +148,12 @@ def test_a_milestones_page_tells_its_story_and_the_report_in_its_order(line, pro
         "tito milestone run 01 --data points --epochs 1 --seed 0",
         r"What is \*done\* with a\|b.",
         "reached: accuracy 90.00 %; expected: at least 75 %",
-        "A note between.",
+        "A note between.\\\n1\\. No list, and\\\nanother line\n\nbehind a gap",
         "### A line",
         "only-light",
         "only-dark",
         "It goes up, as alpha says.",
-        "| step | loss |\n|---:|---:|\n| 1 | 0.5 |\n| a\\|b | 0.25 |",
+        "| step | loss |\n|---|---:|\n| 1 | 0.5 |\n| a\\|b | 0.25 |",
         "| mistakes | 3 |",
     ]
     places = [text.find(one) for one in wanted]

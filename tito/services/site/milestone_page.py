@@ -1,5 +1,7 @@
 """A milestone's page: its README, and the report of a run on data that everybody has."""
 
+import re
+
 from tito.services.site.module_page import fenced
 from tito.services.site.reference import escaped
 
@@ -26,7 +28,7 @@ def _report(milestone, folder, metrics, pictures):
     for kind in metrics["order"]:
         one = next(kinds[kind])
         if kind == "note":
-            yield escaped(one)
+            yield _text(one)
             continue
         yield f"### {escaped(one['name'])}"
         if kind == "table":
@@ -44,13 +46,21 @@ def _report(milestone, folder, metrics, pictures):
         yield "### Also measured"
         yield _table([["measured", "value"], *others])
     yield "### How it ran"
-    yield _table([["setting", "value"], *([key, str(value)] for key, value in metrics["setting"].items())])
+    settings = [[name, value] for name, value in metrics["setting"].items() if name != "command"]  # which stands above
+    yield _table([["setting", "value"], *settings])
+
+
+def _text(note):
+    """A note as Markdown with the lines that it has: what a model writes is verse."""
+    lines = [re.sub(r"^(\d+)([.)])", r"\1\\\2", escaped(line)) for line in note.split("\n")]
+    return re.sub(r"(?<=\S)\n(?=\S)", r"\\\n", "\n".join(lines))
 
 
 def _table(rows):
-    """rows as Markdown, the titles of the columns first; numbers are set flush right."""
-    first = rows[1] if rows[1:] else [""] * len(rows[0])
-    rule = "|" + "".join("---:|" if _is_number(cell) else "---|" for cell in first)
+    """rows as Markdown, the titles of the columns first; columns of numbers are set flush right."""
+    columns = zip(*rows[1:], strict=True)
+    numbers = [all(map(_is_number, column)) for column in columns] or [False] * len(rows[0])
+    rule = "|" + "".join("---:|" if one else "---|" for one in numbers)
     lines = ["| " + " | ".join(map(_cell, row)) + " |" for row in rows]
     return "\n".join([lines[0], rule, *lines[1:]])
 
