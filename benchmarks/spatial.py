@@ -351,7 +351,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
     parser.add_argument("--plot", metavar="PATH", type=Path, help="save a plot of the ratios")
-    parser.add_argument("--only", metavar="TEXT", default="", help="only the timed rows whose name contains TEXT")
+    parser.add_argument("--only", metavar="TEXT", default="", help="only the rows whose name contains TEXT")
     parser.add_argument("--cpu", action="store_true", help="processor time instead of time; needs TINYTORCH_THREADS=1")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -366,9 +366,11 @@ def main():
     run = functools.partial(child, program=__file__)
     data = {"schema": 1, "clock": clock, "machine": run("default", "machine")}
     data["rows"] = {setting: run(setting, "rows", arguments.only, clock) for setting in SETTINGS}
+    if arguments.only in MEMORY_ROW and Path("/proc/self/clear_refs").exists():
+        ours, theirs = (run("default", "memory", name) for name in ("TinyTorch", "PyTorch"))
+        ratio = ours["resident_bytes"] / theirs["resident_bytes"]
+        data["memory"] = {"TinyTorch": ours, "PyTorch": theirs, "ratio": ratio, "at_most": MEMORY_LIMITS[0]}
     if not arguments.only:
-        if Path("/proc/self/clear_refs").exists():
-            data["memory"] = {name: run("default", "memory", name) for name in ("TinyTorch", "PyTorch")}
         data["loops"] = run("default", "loops")
     if arguments.plot:
         plot(data, arguments.plot)

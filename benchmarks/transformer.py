@@ -333,8 +333,8 @@ def main():
     data = {"schema": 1, "clock": clock, "machine": run("default", "machine")}
     data["rows"] = {kind: run(kind, "rows", arguments.only, clock) for kind in SETTINGS}
     if arguments.only in MEMORY_ROW and Path("/proc/self/clear_refs").exists():
-        sides = ("TinyTorch", "PyTorch")
-        data["memory"] = {side: run("default", "memory", side) for side in sides}
+        ours, theirs = (run("default", "memory", side) for side in ("TinyTorch", "PyTorch"))
+        data["memory"] = {"TinyTorch": ours, "PyTorch": theirs, "ratio": ours / theirs, "at_most": MEMORY_LIMITS[0]}
     print(json.dumps(data, ensure_ascii=False) if arguments.json else "\n".join(table(data)))
     return 0
 

@@ -1,11 +1,9 @@
-"""What the READMEs promise: the path agrees with the registry, and the commands of the main README exist."""
+"""What the READMEs say of the registry. Hours, links and commands in them are `tito check times links`."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tito.catalog import read_catalog, read_milestones
 from tito.project import read_project
@@ -15,9 +13,6 @@ PROJECT = read_project(ROOT)
 CATALOG = read_catalog(PROJECT)
 MILESTONES = read_milestones(PROJECT)
 PATH = (ROOT / "modules" / "README.md").read_text(encoding="utf-8")
-FOLDERS = [*CATALOG, *MILESTONES]
-READMES = [ROOT / "README.md", ROOT / "modules" / "README.md", *(one.folder / "README.md" for one in FOLDERS)]
-QUOTED = re.compile(r"(?:^ *|`|&& )tito ((?:(?:module|data|milestone|benchmark|grade|site) )?[a-z]+)", re.MULTILINE)
 
 
 def numbers(text):
@@ -29,13 +24,11 @@ def numbers(text):
 
 
 def test_the_path_agrees_with_the_registry():
-    rows = re.findall(r"^\| \[(\w+)\]\((.+?)\) \| .+? \| (.+?) \| (\S+) \| (\d) of 5 \|$", PATH, re.MULTILINE)
+    rows = re.findall(r"^\| \[(\w+)\]\((.+?)\) \| .+? \| (.+?) \| \S+ \| \d of 5 \|$", PATH, re.MULTILINE)
     assert [row[0] for row in rows] == [module.name for module in CATALOG]
-    for module, (name, link, needs, hours, difficulty) in zip(CATALOG, rows, strict=True):
-        assert (ROOT / "modules" / link).is_file(), link
+    for module, (name, link, needs) in zip(CATALOG, rows, strict=True):
+        assert link == f"{name}/README.md"
         assert numbers(needs) == {other.number for other in CATALOG.prerequisites(module)}, name
-        assert float(hours) == module.hours, name
-        assert int(difficulty) == module.difficulty, name
 
 
 def test_the_milestones_agree_with_the_registry():
@@ -50,24 +43,6 @@ def test_the_first_command_line_completes_the_latest_module_that_is_no_elective(
     install = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
     latest = [module.name for module in CATALOG if not module.elective][-1]
     assert install.strip().endswith(f"tito module complete {latest}")
-
-
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)
-def test_links_lead_somewhere(readme):
-    text = readme.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert (readme.parent / target).exists(), f"{readme.name} links to {target}"
-
-
-def test_every_command_in_a_readme_exists():
-    """Each `tito …` that a README quotes, or puts at the start of a line, is a command that knows its own --help."""
-    texts = [path.read_text(encoding="utf-8") for path in READMES]
-    commands = {tuple(match.split()) for text in texts for match in QUOTED.findall(text)}
-    assert ("module", "complete") in commands
-    for command in sorted(commands):
-        arguments = [sys.executable, "-m", "tito", *command, "--help"]
-        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
-        assert done.returncode == 0, f"tito {' '.join(command)}: {done.stderr}"
 
 
 def test_every_module_says_the_same_of_how_it_is_opened():

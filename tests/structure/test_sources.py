@@ -1,31 +1,12 @@
-"""Every module's source follows the conventions, and what is handed out of it gives no answer away."""
+"""What the sources of the modules have in common besides the conventions, which are `tito check sources`."""
 
 import re
-import shutil
 import warnings
 
-from tito.services import leaks, notebooks, rules, strip
+from tito.services import notebooks, strip
 
 
-def test_every_source_follows_the_marker_and_metadata_rules(project, catalog):
-    problems = [
-        f"{problem.where}: {problem.message}"
-        for module in catalog
-        for problem in rules.check(notebooks.load(project, module.percent), module, catalog)
-    ]
-    assert problems == []
-
-
-def test_every_module_holds_what_the_modules_of_this_course_hold(project, catalog):
-    lacking = [
-        f"{one.where}: {one.message}"
-        for module in catalog
-        for one in rules.unfinished(notebooks.load(project, module.percent), module)
-    ]
-    assert lacking == []
-
-
-def test_every_module_folder_holds_its_four_files(project, catalog):
+def test_a_module_folder_holds_its_four_files_and_no_other(project, catalog):
     for module in catalog:
         wanted = {"README.md", "module.toml", module.percent.name, module.tests.name}
         found = {path.name for path in module.folder.iterdir() if path.is_file()}
@@ -64,21 +45,6 @@ def test_no_source_warns_when_it_is_compiled(catalog):
             compile(module.percent.read_text(encoding="utf-8"), str(module.percent), "exec")
 
 
-def test_what_students_get_of_the_modules_holds_no_answer(project, catalog, tmp_path):
-    for module in catalog:
-        folder = tmp_path / module.name
-        folder.mkdir()
-        source = notebooks.load(project, module.percent)
-        notebooks.write(strip.strip(source.node, source), folder / module.notebook.name)
-        for path in (module.tests, module.folder / "README.md"):
-            shutil.copy(path, folder)
-    found = [
-        f"{leak.path}:{leak.line} gives away {leak.origin}"
-        for leak in leaks.scan(tmp_path, leaks.secrets(project, catalog))
-    ]
-    assert found == []
-
-
 def test_an_answer_is_what_the_stylesheet_of_jupyterlab_takes_for_one(project, catalog):
     """tito/jupyter/custom/custom.css: an editable code cell after the first two, with a locked one right below it."""
     for module in catalog:
@@ -87,11 +53,3 @@ def test_an_answer_is_what_the_stylesheet_of_jupyterlab_takes_for_one(project, c
         code = [index for index, cell in enumerate(cells) if cell.cell_type == "code"]
         above = [index for index in code[2:] if not locked[index] and locked[index + 1 : index + 2] == [True]]
         assert above == [index for index in code if notebooks.is_solution(cells[index])], module.name
-
-
-def test_what_is_provided_beside_the_notebooks_holds_no_answer(project, catalog, tmp_path):
-    """`tito init` would refuse to make a workspace; here it is found before that, with the file and the line."""
-    for name in ("tinytorch", "milestones"):
-        shutil.copytree(project.root / name, tmp_path / name, ignore=shutil.ignore_patterns("core", "__pycache__"))
-    found = leaks.scan(tmp_path, leaks.secrets(project, catalog))
-    assert [f"{leak.path}:{leak.line}: {leak.statement}" for leak in found] == []

@@ -6,28 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from part_of_course import checked, copy_part
 from said import typed
 
 import tito.project
-from tito.catalog import read_catalog, read_milestones
 from tito.errors import ProjectError, UsageError
-from tito.project import Project, read_project
+from tito.project import Project
 from tito.services.check import gates, package, systems
-from tito.services.check.gates import Checked
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("01_tensor", "02_activations", "03_layers", "04_losses", "05_autograd")
-README = """# A course
-
-Look at [the path](modules/README.md#milestones), then:
-
-    tito module start 01
-"""
-
-
-def checked(root, work):
-    project = read_project(root)
-    return Checked(project, read_catalog(project), read_milestones(project), work)
 
 
 def run(name, root, work):
@@ -39,24 +27,7 @@ def run(name, root, work):
 def pristine(tmp_path_factory):
     """The first modules of the course, with the rest that a course is made of."""
     root = tmp_path_factory.mktemp("course") / "course"
-    root.mkdir()
-    for name in ("tinytorch", "tito"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (root / "tinytorch" / "core").glob("*.py"):
-        if path.stem not in {"__init__", *(name.partition("_")[2] for name in MODULES)}:
-            path.unlink()
-    for name in MODULES:
-        shutil.copytree(ROOT / "modules" / name, root / "modules" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("01_1957_perceptron", "02_1969_xor"):
-        shutil.copytree(ROOT / "milestones" / name, root / "milestones" / name)
-    path = (ROOT / "modules" / "README.md").read_text(encoding="utf-8")
-    numbers = "|".join(name[:2] for name in MODULES)
-    kept = [line for line in path.splitlines() if not re.match(rf"\| \[(?!(?:{numbers})_[a-z])", line)]
-    (root / "modules" / "README.md").write_text("\n".join(kept) + "\n", encoding="utf-8")
-    (root / "README.md").write_text(README, encoding="utf-8")
-    for name in ("pyproject.toml", "LICENSE"):
-        shutil.copy(ROOT / name, root / name)
-    return root
+    return copy_part(root, MODULES, ("01_1957_perceptron", "02_1969_xor"))
 
 
 @pytest.fixture
@@ -133,42 +104,84 @@ def test_an_answer_in_the_wheel_is_found(course, tmp_path, monkeypatch):
     assert found and {one.file for one in found} == {"wheel: tinytorch/core/layers.py"}
 
 
-@pytest.mark.parametrize("name", ["times", "difficulty", "checkpoints", "objectives", "patterns", "links"])
-def test_the_course_as_it_is_passes(tmp_path, name):
-    assert run(name, ROOT, tmp_path) == []
+@pytest.fixture(scope="module")
+def as_it_is(tmp_path_factory):
+    return checked(ROOT, tmp_path_factory.mktemp("check"))
 
 
-@pytest.mark.parametrize("name", ["sources", "exports", "answers"])
-def test_a_part_of_the_course_as_it_is_passes(pristine, tmp_path, monkeypatch, name):
-    """Of the whole course, tests/structure and the README's test say it."""
-    monkeypatch.setattr(package, "_built", lambda checked: wheel_without_core(tmp_path))
-    assert run(name, pristine, tmp_path / "work") == []
+@pytest.mark.parametrize(
+    "name", ["times", "difficulty", "checkpoints", "objectives", "sources", "exports", "patterns", "answers", "links"]
+)
+def test_the_course_as_it_is_passes(as_it_is, monkeypatch, name):
+    """`strength`, `builds`, `site` and `speed` take minutes: CI runs `tito check`, which is all of them."""
+    monkeypatch.setattr(package, "_built", lambda checked: wheel_without_core(as_it_is.work))
+    (validator,) = gates.chosen([name])
+    assert validator.run(as_it_is) == []
 
 
-def test_a_weak_test_is_found(course, tmp_path, monkeypatch):
-    """The audit of a module whose mutants survive; that of the whole course is CI's."""
-    from tito.services.grading.proof import audit
+def test_a_test_that_passes_anything_is_found(course):
+    """The audit of a module whose test of one answer asks for nothing: its stub and its mutants keep points."""
+    source = course / "modules" / "02_activations" / "activations_dev.py"
+    text, count = re.subn(
+        r"^(def test_unit_relu\(\):\n)(?:(?: .*)?\n)+?(?=test_unit_relu\(\))",
+        r"\1    pass\n\n",
+        source.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert count == 1
+    source.write_text(text, encoding="utf-8")
+    (strength,) = gates.chosen(["strength"])
+    found = strength.run(checked(course, course.parent, ["02_activations"], jobs=2))
+    assert "an untouched stub passes test-relu" in [one.what for one in found]
+    weak = [one for one in found if one.what.startswith("relu: this change loses no points: ")]
+    assert weak and {one.file for one in weak} == {"modules/02_activations/activations_dev.py"}
+    assert all(one.line and one.fix == "tito grade audit 02_activations" for one in weak)
 
-    project = read_project(course)
-    catalog = read_catalog(project)
-    seen = []
 
-    class Weak:
-        passed, rate, unexplained = False, 0.5, (1, 2)
-
-    monkeypatch.setattr(audit, "audit", lambda project, catalog, module, jobs: seen.append(module.name) or Weak)
-    found = run("strength", course, tmp_path)
-    assert seen == [module.name for module in catalog]
-    assert found[0].what == "50.0% of the mutants lose points; 2 survivors are not explained"
+def test_a_reference_that_fails_is_a_finding_and_the_other_modules_are_looked_at(course):
+    source = course / "modules" / "02_activations" / "activations_dev.py"
+    text = source.read_text(encoding="utf-8").replace("return np.maximum(x, 0, dtype", "return np.minimum(x, 0, dtype")
+    source.write_text(text, encoding="utf-8")
+    (strength,) = gates.chosen(["strength"])
+    (found,) = strength.run(checked(course, course.parent, ["02_activations"], jobs=2))
+    assert found.file == "modules/02_activations/activations_dev.py" and "the reference itself stops here" in found.what
 
 
-def test_a_bound_that_is_missed_is_a_finding(tmp_path, monkeypatch):
-    rows = {"kept": {"conv": {"ratio": 1.7, "at_most": 1.6}, "pool": {"ratio": 0.9, "at_most": 1.0}}}
-    monkeypatch.setattr(systems, "_rows", lambda checked, path, name: rows)
+def speeds(monkeypatch, tmp_path, said):
+    """What `speed` finds where one benchmark says `said`."""
+    monkeypatch.setattr(systems, "_run", lambda path, name: said)
     monkeypatch.setattr(systems, "RUNS", (("spatial.py", ("conv",)),))
     monkeypatch.setattr(systems.importlib.util, "find_spec", lambda name: True)
-    (found,) = run("speed", ROOT, tmp_path)
+    return run("speed", ROOT, tmp_path)
+
+
+def test_a_bound_that_is_missed_is_a_finding_be_it_of_time_or_of_memory(tmp_path, monkeypatch):
+    rows = {"kept": {"conv": {"ratio": 1.7, "at_most": 1.6}, "pool": {"ratio": 0.9, "at_most": 1.0}}}
+    (found,) = speeds(monkeypatch, tmp_path, {"rows": rows})
     assert found.what == "conv, malloc kept: 1.70 of PyTorch's time; at most 1.6"
+    assert found.file == "benchmarks/spatial.py" and "--only 'conv'" in found.fix
+    (found,) = speeds(monkeypatch, tmp_path, {"rows": {}, "memory": {"ratio": 1.2, "at_most": 1.0}})
+    assert found.what == "peak extra memory: 1.20 of PyTorch's memory; at most 1"
+    assert speeds(monkeypatch, tmp_path, {"rows": {}, "memory": {"ratio": 0.7, "at_most": 1.0}}) == []
+
+
+def test_a_benchmark_that_stops_or_measures_nothing_is_a_finding(tmp_path, monkeypatch):
+    (found,) = speeds(monkeypatch, tmp_path, "ImportError: no tinytorch")
+    assert found.what == "it does not run: ImportError: no tinytorch"
+    for rows in ({}, {"kept": {}}, {"kept": {"conv": {"ratio": 9.0, "at_most": None}}}):
+        (found,) = speeds(monkeypatch, tmp_path, {"rows": rows})
+        assert found.what == "nothing that it measured has a bound"
+    words = systems._run(ROOT / "benchmarks" / "nothing.py", "conv")
+    assert isinstance(words, str) and "nothing.py" in words
+
+
+def test_what_speed_runs_are_rows_of_the_benchmarks():
+    """A row that was renamed would be measured by nobody."""
+    for program, names in systems.RUNS:
+        text = (ROOT / "benchmarks" / program).read_text(encoding="utf-8")
+        rows = re.findall(r'^    "(.+?)": \(', text, re.MULTILINE) + re.findall(r'^MEMORY_ROW.* = "(.+?)"', text, re.M)
+        for name in names:
+            assert any(name in row for row in rows), f"{program}: {name}"
 
 
 def test_a_wheel_of_a_tree_that_is_not_committed_is_refused(course, tmp_path):

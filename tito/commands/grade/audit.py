@@ -88,6 +88,7 @@ def _data(found):
             for one in found.refused
         ],
         "stale": found.stale,
+        "unearned": found.unearned,
         "seconds": round(found.seconds, 1),
     }
 
@@ -116,6 +117,8 @@ def _print(found, required):
         _print_refused(refused)
     for text in found.stale:
         console.line(f"stale: {text}")
+    for grade_id in found.unearned:
+        console.line(f"an untouched stub passes {grade_id}")
     console.line(
         f"{found.module}: {found.rate:.1%} of {found.countable} mutants are killed ({required:.0%} have to be), "
         f"{found.visible_rate:.1%} by the visible tests alone; {accepted} survivors accepted, "

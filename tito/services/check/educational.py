@@ -116,7 +116,7 @@ def checkpoints(checked):
 
 def objectives(checked):
     for module in checked.catalog:
-        source = notebooks.load(checked.project, module.percent)
+        source = checked.source(module)
         met = {
             (cell.metadata.get("tinytorch") or {}).get("objective")
             for cell in source.node.cells

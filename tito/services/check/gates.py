@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tito.catalog import read_catalog, read_milestones
 from tito.errors import ProjectError, TitoError, UsageError
+from tito.services import notebooks, rules
 from tito.services.files import atomic_write
 
 PLACE = re.compile(r"(?P<file>[^:]+?)(?::(?P<line>\d+))?(?: \((?P<cell>.+)\))?")
@@ -30,12 +31,27 @@ class Checked:
     milestones: object
     work: Path
     jobs: int = 1
+    _kept: dict = field(default_factory=dict)
 
     def label(self, path):
         return self.project.relative(path)
 
     def text(self, path):
-        return Path(path).read_text(encoding="utf-8")
+        """The text of a file, "" where it is missing: `sources` says so."""
+        return Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
+
+    def source(self, module):
+        """The module's source, read once for all validators; none of them changes it."""
+        return self._once(("source", module.name), lambda: notebooks.load(self.project, module.percent))
+
+    def problems(self, module):
+        """Every breach of the conventions of a percent source."""
+        return self._once(("problems", module.name), lambda: rules.check(self.source(module), module, self.catalog))
+
+    def _once(self, key, make):
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
 
 
 @dataclass(frozen=True)

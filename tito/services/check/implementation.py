@@ -1,6 +1,6 @@
 """The implementation gate: sources that follow the rules, and a package that is what they export."""
 
-from tito.services import export, notebooks, rules
+from tito.services import export, rules
 from tito.services.check.gates import Breach, place_of
 
 
@@ -9,8 +9,9 @@ def sources(checked):
         wanted = {"README.md", "module.toml", module.percent.name, module.tests.name}
         for name in sorted(wanted - {path.name for path in module.folder.iterdir()}):
             yield Breach(checked.label(module.folder), None, f"{name} is missing", "write it")
-        source = notebooks.load(checked.project, module.percent)
-        for problem in (*rules.check(source, module, checked.catalog), *rules.unfinished(source, module)):
+        if not module.percent.is_file():
+            continue
+        for problem in (*checked.problems(module), *rules.unfinished(checked.source(module), module)):
             file, line, cell = place_of(problem.where)
             what = f"{cell}: {problem.message}" if cell else problem.message
             yield Breach(file, line, what, "modules/README.md says the convention")

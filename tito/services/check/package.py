@@ -13,13 +13,24 @@ from tito.errors import TitoError
 from tito.services import leaks, notebooks, strip, workspace
 from tito.services.check.gates import Breach, NotHere
 
-OLDEST = re.compile(r"^(?P<name>[\w.-]+)(?P<extra>\[[\w,]+\])?>=(?P<version>[\w.]+)")
+OLDEST = re.compile(r"^(?P<name>[\w.-]+)(?:\[[\w,]+\])?>=(?P<version>[\w.]+)")
+# the extras but dev, which is PyTorch, and what to import of each
+EXTRAS = {
+    "browser": "selenium",
+    "postgres": "psycopg",
+    "cluster": "distributed",
+    "release": "build",
+    "docs": "sphinx, myst_parser, pydata_sphinx_theme",
+}
 NEEDED = ("Name", "Version", "Summary", "Requires-Python", "License-Expression", "Description-Content-Type")
 
 
 def builds(checked):
-    if _is_dirty(checked):
-        yield Breach(".", None, "the tree is not committed: a wheel of it would be of no version", "commit, or stash")
+    if changed := _uncommitted(checked):
+        what = (
+            f"not committed: {', '.join(changed[:5])}{' …' * (len(changed) > 5)}; a wheel of it would be of no version"
+        )
+        yield Breach(".", None, what, "git commit, or git stash")
         return
     made = _built(checked)
     if isinstance(made, Breach):
@@ -27,9 +38,8 @@ def builds(checked):
         return
     wheel, sdist = next(made.glob("*.whl")), next(made.glob("*.tar.gz"))
     yield from _metadata(wheel)
-    yield from _installs(checked, wheel, "newest", [])
+    yield from _installs(checked, wheel, "newest", [], sdist=sdist)
     yield from _installs(checked, wheel, "oldest", _oldest(checked))
-    yield from _installs(checked, sdist, "sdist", [])
     yield from _numpy_alone(checked, wheel)
 
 
@@ -47,11 +57,12 @@ def _built(checked):
     return made
 
 
-def _is_dirty(checked):
+def _uncommitted(checked):
+    """The files that git would commit; none where this is no repository."""
     done = subprocess.run(
         ["git", "status", "--porcelain"], cwd=checked.project.root, capture_output=True, encoding="utf-8", check=False
     )
-    return done.returncode == 0 and bool(done.stdout.strip())
+    return [line[3:] for line in done.stdout.splitlines()] if done.returncode == 0 else []
 
 
 def _metadata(wheel):
@@ -65,10 +76,11 @@ def _metadata(wheel):
 
 
 def _oldest(checked):
-    """The requirements at the lower bounds that pyproject.toml gives."""
-    document = tomllib.loads(checked.text(checked.project.root / "pyproject.toml"))
-    found = (OLDEST.match(one) for one in document["project"]["dependencies"])
-    return [f"{one['name']}{one['extra'] or ''}=={one['version']}.*" for one in found if one]
+    """The requirements at the lower bounds that pyproject.toml gives, those of the extras among them."""
+    project = tomllib.loads(checked.text(checked.project.root / "pyproject.toml"))["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    found = (OLDEST.match(one) for one in [*project["dependencies"], *(one for extra in extras for one in extra)])
+    return [f"{one['name']}=={one['version']}.*" for one in found if one]
 
 
 def _environment(checked, name):
@@ -77,24 +89,34 @@ def _environment(checked, name):
     return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
-def _installs(checked, path, name, constraints):
+def _installs(checked, wheel, name, constraints, sdist=None):
+    """Install the wheel with all EXTRAS into an empty environment, and the sdist behind it; then import everything."""
     python = _environment(checked, name)
     file = checked.work / f"{name}.txt"
     file.write_text("\n".join(constraints), encoding="utf-8")
-    done = _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", path, "-c", file)
+    steps = [[f"{wheel}[{','.join(EXTRAS)}]", "-c", file]]
+    steps += [["--no-deps", "--force-reinstall", sdist]] if sdist else []
+    for step in steps:
+        done = _pip(python, *step)
+        if done.returncode:
+            what = (
+                f"{Path(step[-1] if step[0] == '--no-deps' else wheel).name} does not install ({name}): {_last(done)}"
+            )
+            yield Breach("pyproject.toml", None, what, "fix its bounds")
+            return
+    done = _python(python, "-c", f"import tinytorch, tito.app, {', '.join(EXTRAS.values())}", cwd=checked.work)
     if done.returncode:
-        yield Breach("pyproject.toml", None, f"{path.name} does not install ({name}): {_last(done)}", "fix its bounds")
-        return
-    done = _python(python, "-c", "import tinytorch, tito.app; print(tinytorch.__name__)", cwd=checked.work)
-    if done.returncode:
-        yield Breach("pyproject.toml", None, f"{path.name}, {name}, does not import: {_last(done)}", "fix its bounds")
+        yield Breach("pyproject.toml", None, f"{name}: it does not import: {_last(done)}", "fix its bounds")
 
 
 def _numpy_alone(checked, wheel):
     """tinytorch imports with NumPy and nothing else installed."""
     python = _environment(checked, "numpy-alone")
     for arguments in (["numpy"], ["--no-deps", wheel]):
-        _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments)
+        done = _pip(python, *arguments)
+        if done.returncode:
+            yield Breach("pyproject.toml", None, f"{arguments[-1]} does not install: {_last(done)}", "try it again")
+            return
     done = _python(
         python, "-c", "import tinytorch, tinytorch.nn, tinytorch.optim, tinytorch.nn.functional", cwd=checked.work
     )
@@ -102,6 +124,10 @@ def _numpy_alone(checked, wheel):
         yield Breach(
             "tinytorch/__init__.py", None, f"it does not import with NumPy alone: {_last(done)}", "import it later"
         )
+
+
+def _pip(python, *arguments):
+    return _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments)
 
 
 def _python(*command, cwd=None):
@@ -120,7 +146,7 @@ def answers(checked):
         yield Breach("tito init", None, error.message, error.hint)
     released = checked.work / "release"
     for module in checked.catalog:
-        source = notebooks.load(checked.project, module.percent)
+        source = checked.source(module)
         notebooks.write(strip.strip(source.node, source), released / module.name / module.notebook.name)
     yield from _leaks(released, secrets, "release")
     made = _built(checked)

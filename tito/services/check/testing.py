@@ -1,17 +1,17 @@
 """The testing gate: how the graded tests are written, and how strong they are."""
 
 import ast
-import importlib.util
 
-from tito.services import notebooks, rules
-from tito.services.check.gates import Breach, NotHere, failed_tests, place_of
+from tito.errors import TitoError
+from tito.services import notebooks
+from tito.services.check.gates import Breach, place_of
 
 
 def patterns(checked):
     for module in checked.catalog:
-        source = notebooks.load(checked.project, module.percent)
+        source = checked.source(module)
         file = checked.label(module.percent)
-        for problem in rules.check(source, module, checked.catalog):
+        for problem in checked.problems(module):
             if "hidden" in problem.message or "visible test" in problem.message:
                 place, line, cell = place_of(problem.where)
                 yield Breach(place, line, f"{cell}: {problem.message}", "modules/README.md says the convention")
@@ -48,22 +48,28 @@ def _silent_asserts(tree):
 
 
 def strength(checked):
-    """The audit of every module, and the answers of tests/grading: the reference, the stub, right and wrong ones."""
+    """The audit of every module: the reference earns everything, a stub nothing, mutants what their file says."""
     from tito.services.grading.proof import audit
 
     for module in checked.catalog:
-        found = audit.audit(checked.project, checked.catalog, module, jobs=checked.jobs)
-        if not found.passed:
-            yield Breach(
-                checked.label(audit.explanations_path(checked.project, module)), None,
-                f"{found.rate:.1%} of the mutants lose points; {len(found.unexplained)} survivors are not explained",
-                f"tito grade audit {module.name}",
-            )  # fmt: skip
-    proofs = checked.project.root / "tests" / "grading" / "test_proofs.py"
-    if not proofs.is_file():
-        return
-    if importlib.util.find_spec("pytest") is None:
-        raise NotHere("pytest is not installed")
-    failed, _ = failed_tests(checked, proofs)
-    for line in failed:
-        yield Breach(checked.label(proofs), None, line, f"python -m pytest {checked.label(proofs)}")
+        file = checked.label(audit.explanations_path(checked.project, module))
+        command = f"tito grade audit {module.name}"
+        try:
+            found = audit.audit(checked.project, checked.catalog, module, jobs=checked.jobs)
+        except TitoError as error:  # the reference itself fails; the other modules are looked at all the same
+            yield Breach(checked.label(module.percent), None, error.message, error.hint or command)
+            continue
+        for one in found.unexplained:
+            place, line, _ = place_of(one.where)
+            change = f"{one.mutant.before} -> {one.mutant.after}"
+            yield Breach(place, line, f"{one.mutant.grade_id}: this change loses no points: {change}", command)
+        for grade_id in found.unearned:
+            yield Breach(checked.label(module.percent), None, f"an untouched stub passes {grade_id}", command)
+        for one in found.surprises:
+            place, line, _ = place_of(one.where)
+            yield Breach(place, line, f"complete refuses an answer with every visible point: {one.refusal}", command)
+        for text in found.stale:
+            yield Breach(file, None, text, command)
+        if found.rate < audit.REQUIRED:
+            what = f"{found.rate:.1%} of the mutants lose points, {audit.REQUIRED:.0%} have to"
+            yield Breach(file, None, what, command)

@@ -11,9 +11,8 @@ from tito.services.site.module_page import fenced
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates" / "site"
 ANSWERS = ("engine.md",)  # pages below docs/ that show answers, for readers of the repository
-MAINTAINERS = (
-    "protocol.md",
-)  # pages below docs/ that are for whoever works on the course; the others are instructors'
+# pages below docs/ that are for whoever works on the course; the others are instructors'
+MAINTAINERS = ("adding_a_module.md", "protocol.md")
 # sections of the README that begin a page of their own; the others stand on the first page
 SECTIONS = {
     "For instructors": "instructors/index",

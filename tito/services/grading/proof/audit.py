@@ -1,4 +1,5 @@
-"""How strong are a module's tests? Grades mutants of its reference, and lists those that lose no points.
+"""How strong are a module's tests? Grades mutants of its reference, and lists those that lose no points; the reference
+itself has to earn everything, and an untouched stub nothing.
 
 A survivor is either explained in `tests/grading/audit/`, or a reason to strengthen a test. That folder holds answers
 and is not part of a workspace.
@@ -85,7 +86,7 @@ class CellAudit:
 class Audit:
     """One module. tested: mutants that keep every visible point, which test_name.py was run on.
 
-    stale: explanations whose mutant is gone or is killed by now, in words.
+    stale: explanations whose mutant is gone or is killed by now, in words; unearned: tests that a stub passes.
     """
 
     module: str
@@ -94,6 +95,7 @@ class Audit:
     tested: int
     refused: tuple
     stale: tuple
+    unearned: tuple
     seconds: float
 
     @property
@@ -119,7 +121,8 @@ class Audit:
 
     @property
     def passed(self):
-        return self.rate >= REQUIRED and not self.unexplained and not self.surprises and not self.stale
+        found_wrong = self.unexplained or self.surprises or self.stale or self.unearned
+        return self.rate >= REQUIRED and not found_wrong
 
 
 def explanations_path(project, module):
@@ -154,19 +157,21 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
     ]
     # each answer as it is, in the way in which mutants are run: it has to keep its points
     controls = [forks.Version(number, without_comments(cells[number]["source"]), reach="decided") for number in made]
+    stubs = [forks.Version(number, cells[number]["stub"]) for number in made]
     versions = [forks.Version(number, mutant.code, reach="decided") for number, mutant in run]
     whole, findings = forks.run(
         project,
         catalog,
         module,
         cells,
-        versions=[*controls, *versions],
+        runs={"stub": {cells[number]["grade_id"]: cells[number]["stub"] for number in made}},
+        versions=[*controls, *stubs, *versions],
         jobs=jobs,
         cell_seconds=cell_seconds,
         on_version=on_mutant,
     )
-    _require_full_marks(source, cells, [*whole.values(), *findings[: len(controls)]])
-    findings = findings[len(controls) :]
+    _require_full_marks(source, cells, [whole["reference"], *findings[: len(controls)]])
+    untouched, findings = findings[len(controls) : 2 * len(made)], findings[2 * len(made) :]
     verdicts = [judge(cells, number, finding) for (number, _), finding in zip(run, findings, strict=True)]
     places = [notebooks.where(source, cells[number]["index"], mutant.line) for number, mutant in run]
     survivors = [
@@ -192,6 +197,7 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
         tested=len(accepted),
         refused=tuple(refused),
         stale=(*_stale(explained, run, survivors), *_taken(waiting, refused)),
+        unearned=_passed_by_stubs(cells, [whole["stub"], *untouched]),
         seconds=time.monotonic() - start,
     )
 
@@ -299,6 +305,12 @@ def _require_full_marks(source, cells, findings):
                 raise ProjectError(message, "fix it, then audit", code="reference")
         if not finding.ended:
             raise ProjectError(f"{source.label}: the reference itself does not come to its end", "fix it, then audit")
+
+
+def _passed_by_stubs(cells, findings):
+    """The tests that a notebook of stubs passes, or a stub among the reference's answers."""
+    passed = {number for one in findings for number, error in one.errors.items() if error is None}
+    return tuple(cell["grade_id"] for number, cell in enumerate(cells) if cell["role"] == "test" and number in passed)
 
 
 def _cell(cell, number, found, run, verdicts, survivors):
