@@ -27,9 +27,9 @@ TESTS = ("support", "structure", "gradients", "grading")
 PIECES = written_module.pieces()
 
 
-def found_by(root, work, *names):
-    """What the validators `names` say of the new module, [(file, what)]; of the whole course's exports and links."""
-    looked_at = checked(root, work, [NAME])
+def found_by(root, work, *names, only=(NAME,)):
+    """What the validators `names` say of the new module, [(file, what)]; of the whole course where `only` is ()."""
+    looked_at = checked(root, work, only)
     return [(one.file, one.what) for validator in gates.chosen(names) for one in validator.run(looked_at)]
 
 
@@ -71,7 +71,8 @@ def changed(root, path, text):
 
 def test_the_gates_find_nothing(course, tmp_path, monkeypatch):
     monkeypatch.setattr(package, "_built", lambda checked: gates.Breach("-", None, "no wheel is built here", "-"))
-    found = found_by(course, tmp_path, "educational", "implementation", "patterns", "strength", "answers", "links")
+    assert found_by(course, tmp_path, "educational", "sources", "patterns", "strength") == []
+    found = found_by(course, tmp_path, "exports", "answers", "links", only=())
     assert found == [("-", "no wheel is built here")]
     workspace = tmp_path / "workspace"  # which `answers` made
     assert (workspace / FOLDER / "leaky_dev.ipynb").is_file()

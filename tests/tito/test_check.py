@@ -3,7 +3,10 @@
 import json
 import re
 import shutil
+import subprocess
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from part_of_course import checked, copy_part
@@ -84,8 +87,6 @@ def answer_of(course):
 
 
 def wheel_without_core(folder):
-    import zipfile
-
     made = folder / "dist"
     made.mkdir(exist_ok=True)
     with zipfile.ZipFile(made / "x.whl", "w") as archive:
@@ -94,8 +95,6 @@ def wheel_without_core(folder):
 
 
 def test_an_answer_in_the_wheel_is_found(course, tmp_path, monkeypatch):
-    import zipfile
-
     made = wheel_without_core(tmp_path)
     with zipfile.ZipFile(made / "x.whl", "a") as archive:
         archive.write(course / "tinytorch" / "core" / "layers.py", "tinytorch/core/layers.py")
@@ -171,6 +170,7 @@ def test_a_benchmark_that_stops_or_measures_nothing_is_a_finding(tmp_path, monke
     for rows in ({}, {"kept": {}}, {"kept": {"conv": {"ratio": 9.0, "at_most": None}}}):
         (found,) = speeds(monkeypatch, tmp_path, {"rows": rows})
         assert found.what == "nothing that it measured has a bound"
+    monkeypatch.undo()
     words = systems._run(ROOT / "benchmarks" / "nothing.py", "conv")
     assert isinstance(words, str) and "nothing.py" in words
 
@@ -184,17 +184,78 @@ def test_what_speed_runs_are_rows_of_the_benchmarks():
             assert any(name in row for row in rows), f"{program}: {name}"
 
 
-def test_a_wheel_of_a_tree_that_is_not_committed_is_refused(course, tmp_path):
-    import subprocess
-
+def test_a_wheel_of_a_tree_that_is_not_committed_is_refused_and_says_what_is_not(course, tmp_path):
     subprocess.run(["git", "init", "-q"], cwd=course, check=True)
     (found,) = run("builds", course, tmp_path)
-    assert "not committed" in found.what
+    assert (
+        found.what.startswith("not committed: LICENSE, README.md, milestones/, ")
+        and found.fix == "git commit, or git stash"
+    )
+
+
+@pytest.fixture
+def built(course, tmp_path, monkeypatch):
+    """The course with a wheel and an sdist that were made, and no environment that anything is installed into.
+
+    answers: {a part of a command: its output}; commands with that part fail with it. asked: all commands.
+    """
+    made = wheel_without_core(tmp_path)
+    (made / "x.tar.gz").touch()
+    with zipfile.ZipFile(made / "x.whl", "a") as archive:
+        archive.writestr("x.dist-info/METADATA", "".join(f"{field}: x\n" for field in package.NEEDED))
+    found = SimpleNamespace(root=course, work=tmp_path / "work", answers={}, asked=[])
+    found.work.mkdir()
+
+    def python(*command, cwd=None):
+        words = " ".join(map(str, command))
+        found.asked.append(words)
+        said = [text for part, text in found.answers.items() if part in words]
+        return SimpleNamespace(returncode=len(said), stdout="", stderr="".join(said))
+
+    monkeypatch.setattr(package, "_built", lambda checked: made)
+    monkeypatch.setattr(package, "_environment", lambda checked, name: Path(name, "python"))
+    monkeypatch.setattr(package, "_python", python)
+    return found
+
+
+def test_wheel_and_sdist_are_installed_at_both_ends_of_the_bounds_and_imported(built):
+    assert run("builds", built.root, built.work) == []
+    extras = "[browser,postgres,cluster,release,docs]"
+    installs = [words for words in built.asked if " install " in words]
+    assert [extras in words for words in installs] == [True, False, True, False, False], installs
+    assert "x.tar.gz" in installs[1] and "--no-deps" in installs[1]
+    oldest = (built.work / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    for text in ("numpy==2.0.*", "psycopg==", "sphinx==", "pytest-xdist=="):
+        assert [one for one in oldest if one.startswith(text)], text
+    assert (built.work / "newest.txt").read_text(encoding="utf-8") == ""
+    assert sum("import tinytorch, tito.app, selenium" in words for words in built.asked) == 2
+    assert "import tinytorch, tinytorch.nn" in built.asked[-1]
+
+
+@pytest.mark.parametrize(
+    ("part", "text", "what"),
+    [
+        ("oldest/python -m pip", "ERROR: no matching distribution", "x.whl does not install (oldest): ERROR: no"),
+        ("newest/python -m pip install -q --disable-pip-version-check --no-deps", "no", "x.tar.gz does not install"),
+        ("oldest/python -c", "ImportError: cannot import name a", "oldest: it does not import: ImportError"),
+        ("numpy-alone/python -c", "No module named 'pandas'", "it does not import with NumPy alone: No module named"),
+        ("numpy-alone/python -m pip", "no network", "does not install: no network"),
+    ],
+)
+def test_what_does_not_install_or_import_is_a_finding(built, part, text, what):
+    built.answers[part] = text
+    found = run("builds", built.root, built.work)
+    assert [one for one in found if what in one.what], found
+    assert all(one.file and one.fix for one in found)
+
+
+def test_without_the_package_that_builds_nothing_is_known_of_the_wheel(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(package, "_python", lambda *command, cwd=None: SimpleNamespace(returncode=1))
+    with pytest.raises(gates.NotHere, match="release"):
+        run("builds", course, tmp_path)
 
 
 def test_metadata_that_lack_something_are_named(tmp_path):
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
         archive.writestr("x.dist-info/METADATA", "Name: x\nVersion: 1\nSummary: y\nRequires-Python: >=3\n\nlong\n")
     said = [one.what for one in package._metadata(tmp_path / "x.whl")]

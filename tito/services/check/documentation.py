@@ -50,7 +50,7 @@ def site(checked):
     from tito.services.site import build
 
     try:
-        build.build(checked.project, checked.catalog, checked.work / "site", run=False)
+        build.build(checked.project, checked.catalog, run=False)  # the browser test looks at these pages
     except WorkError as error:
         yield Breach("tito site build", None, error.message, error.hint or "tito site build   (says more)")
         return
