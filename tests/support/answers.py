@@ -65,7 +65,7 @@ def plain(source):
 def sections(text):
     """[(grade_id, what or None, body)] of a file's text, in order."""
     marks = list(SECTION.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]  # no sections, no ends
     bodies = [text[mark.end() : end].strip("\n") for mark, end in zip(marks, ends, strict=True)]
     return [(mark["grade_id"], mark["what"], body) for mark, body in zip(marks, bodies, strict=True)]
 

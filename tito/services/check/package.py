@@ -48,8 +48,9 @@ def _built(checked):
     made = checked.work / "dist"
     if made.is_dir():
         return made
-    if _python(sys.executable, "-m", "build", "--version").returncode:
-        raise NotHere("the package `build` is not installed: pip install -e '.[release]'")
+    for name, install in {"build": "pip install -e '.[release]'", "pip": "python -m ensurepip"}.items():
+        if _python(sys.executable, "-m", name, "--version").returncode:
+            raise NotHere(f"the package `{name}` is not installed: {install}")
     done = _python(sys.executable, "-m", "build", "--outdir", made, checked.project.root)
     if done.returncode:
         shutil.rmtree(made, ignore_errors=True)
@@ -84,8 +85,9 @@ def _oldest(checked):
 
 
 def _environment(checked, name):
+    """The interpreter of a new environment that holds nothing, not even pip."""
     folder = checked.work / name
-    venv.create(folder, with_pip=True)
+    venv.create(folder)
     return folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
@@ -127,7 +129,9 @@ def _numpy_alone(checked, wheel):
 
 
 def _pip(python, *arguments):
-    return _python(python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments)
+    """Install into the environment of `python`. What is imported there once need not be compiled beforehand."""
+    options = ["-q", "--disable-pip-version-check", "--no-compile"]
+    return _python(sys.executable, "-m", "pip", "--python", python, "install", *options, *arguments)
 
 
 def _python(*command, cwd=None):
