@@ -119,7 +119,7 @@ class Op:
             else:
                 out = Op.observer(self, self.forward, tuple(arrays), settings)
         except OverflowError as error:
-            raise OverflowError(f"{self.__name__}: {error}; take a wider dtype first, as in x.long()") from error
+            raise OverflowError(f"{self.__name__}: {error}; take a wider dtype, as in x.long()") from error
         if self.saves:  # for the rule, which gets it as one more setting
             out, settings = out[0], {**settings, "saved": out[1]}
         out = Tensor.wrap(out)
