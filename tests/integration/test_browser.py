@@ -3,16 +3,15 @@
 Needs Chromium with its driver and Selenium (.ci/run installs them); in CI their absence is a failure.
 """
 
-import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import chromium
 import pytest
 import waiting
 
@@ -23,10 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 180  # of a busy machine
 until = partial(waiting.until, seconds=SECONDS)
 NOTEBOOK = "modules/01_tensor/tensor_dev.ipynb"
-CHROMIUM = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1400,1000",
-]  # fmt: skip
 # As a person types it: JupyterLab indents the lines after the first.
 ANSWER = [
     "#| export",
@@ -42,19 +37,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.kernel, pytest.mark.xdist_group("
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    driver = shutil.which("chromedriver")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not (driver and chromium and importlib.util.find_spec("selenium")):
-        reason = 'apt-get install chromium chromium-driver && pip install -e ".[browser]"'
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (*CHROMIUM, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    quiet = ("--disable-sync", "--disable-background-networking", "--disable-component-update")
+    started = chromium.start(tmp_path_factory.mktemp("chromium"), *quiet, "--window-size=1400,1000")
     yield started
     started.quit()
 

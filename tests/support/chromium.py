@@ -33,7 +33,7 @@ def missing(install):
     (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs: {install}")
 
 
-def start(folder):
+def start(folder, *arguments):
     """A driver of a Chromium that keeps its profile in `folder`; its logs are "browser" and "performance"."""
     driver = shutil.which("chromedriver")
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -43,7 +43,7 @@ def start(folder):
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in (*ARGUMENTS, f"--user-data-dir={folder}"):
+    for argument in (*ARGUMENTS, *arguments, f"--user-data-dir={folder}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

@@ -90,3 +90,23 @@ def test_a_milestones_report_escapes_what_it_is_given():
     text = report._page({"title": HOSTILE, "year": 1957, "paper": HOSTILE}, metrics, blocks)
     assert "<script" not in text and text.count("&lt;script") >= 12
     assert '<td class="number">12,345.7</td>' in text and '<img src="a.png"' in text
+
+
+def test_only_the_tokens_name_colours():
+    """One file of colours for the site and every other page: else they are no family, or dark in one place only."""
+    color = re.compile(r"#[0-9a-fA-F]{3,8}\b(?=[;, )])|\b(?:rgb|hsl)a?\(|: (?:white|black|gr[ae]y|red|green|blue)\b")
+    tokens = (pages.TEMPLATES / "tokens.css").read_text(encoding="utf-8")
+    assert len(color.findall(tokens)) > 15
+    for path in (*pages.TEMPLATES.iterdir(), pages.TEMPLATES.parent / "site" / "site.css"):
+        text = path.read_text(encoding="utf-8")
+        assert path.name == "tokens.css" or color.findall(text) == [], path.name
+        used = set(re.findall(r"var\((--(?!pst-)[a-z0-9-]+)", text))
+        assert used <= set(re.findall(r"(--[a-z0-9-]+):", tokens + text)), path.name
+
+
+def test_plots_have_the_ink_and_the_paper_of_the_pages():
+    from milestones import report
+
+    tokens = (pages.TEMPLATES / "tokens.css").read_text(encoding="utf-8")
+    for name, color in (("ink", report.INK), ("paper", report.PAPER)):
+        assert f"--{name}: light-dark({color}, {report.ON_DARK[color]});" in tokens
