@@ -6,7 +6,6 @@ import zipfile
 from html.parser import HTMLParser
 
 import pytest
-from narrow import WIDTH, measured
 from small_course import FAULT, SECOND, WRONG, StandIn, released
 
 from tito.errors import ProjectError, UsageError
@@ -253,11 +252,3 @@ def test_what_is_printed_below_a_withheld_test_is_not_shown(small):
     page = page_of(small, "ada")
     shown = {int(found) for found in re.findall(r"printed in (\d+)", page)}
     assert answer in shown and max(shown) < first
-
-
-def test_on_a_telephone_nothing_is_cut_off_and_wide_tables_scroll(small, tmp_path):
-    small.solved("bob", double=WRONG + f"\n# {'long ' * 60}\n")
-    grade(small)
-    page = page_of(small, "bob").replace("<h2>double", "<h2>" + "conv2d_weight_gradient_" * 3 + "double")
-    page = page.replace("test-double", "test-conv2d_weight_gradient_naive-large-values")
-    assert measured(page, tmp_path) == [WIDTH, []]

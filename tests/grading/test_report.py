@@ -1,7 +1,6 @@
 """The class at a glance: counts that add up, a picture with its text, no student's code."""
 
 import pytest
-from narrow import WIDTH, measured
 from small_course import FAULT, WRONG, StandIn, released
 from test_feedback import Outline, text_of
 
@@ -81,11 +80,3 @@ def test_a_message_counts_where_it_cost_points(small):
     _, page = page_of(small)
     assert "expected &lt;8&gt;" not in page
     assert "Better in the second try 1, by 9 points on average" in text_of(page)
-
-
-def test_on_a_telephone_nothing_is_cut_off_and_wide_tables_scroll(small, tmp_path):
-    small.solved("ada")
-    small.solved("bob", double=WRONG)
-    _, page = page_of(small)
-    page = page.replace("test-double", "test-conv2d_weight_gradient_naive-large-values")
-    assert measured(page, tmp_path) == [WIDTH, []]
