@@ -561,4 +561,4 @@ def test_a_race_that_is_not_decided_says_so_and_ends_with_its_own_code(root, rac
         "speed, open", "speed with the cache",
     }  # fmt: skip
     page = next((root / ".tito" / "milestones").rglob("index.html")).read_text(encoding="utf-8")
-    assert "not decided: speed, open" in page
+    assert ">Not decided:</span> speed, open" in page
