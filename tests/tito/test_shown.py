@@ -9,9 +9,10 @@ import pytest
 from tiny_course import put
 
 from tito.catalog import read_catalog, read_milestones
+from tito.errors import WorkError
 from tito.project import read_project
 from tito.services import notebooks, shown
-from tito.services.site import milestone_page
+from tito.services.site import build, milestone_page
 from tito.services.site.links import Links
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -161,6 +162,20 @@ def test_a_milestones_page_tells_its_story_and_the_report_in_its_order(line, pro
     assert [data[:4] for data in pictures.values()] == [b"\x89PNG"] * 2
     without, none = milestone_page.page(project, milestone, Links(line, {}), None)
     assert "built without running the milestone" in without and none == {}
+
+
+def test_the_site_runs_a_milestone_of_which_nothing_is_kept_and_refuses_one_that_is_not_reached(line, project, catalog):
+    (milestone,) = read_milestones(project)
+    clock = build._Clock(None)
+    shutil.rmtree(shown.report(project, milestone)[0])
+    assert build._run_milestone(project, catalog, milestone, clock)[1]["reached"]
+    clock.stop()
+    assert clock.seconds["the run of 01_1957_line"] > 0
+    facts = line / "milestones" / "01_1957_line" / "milestone.toml"
+    put(facts, FACTS.replace("at_least = 0.75", "at_least = 0.95"))
+    with pytest.raises(WorkError, match="not reached: accuracy 90.00 %") as refused:
+        build._run_milestone(project, catalog, milestone, clock)
+    assert refused.value.hint == "tito milestone run 01 --data points"
 
 
 def test_the_dataset_that_everybody_has_is_one_that_no_test_lets_be_fetched():
