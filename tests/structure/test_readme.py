@@ -45,6 +45,18 @@ def test_the_first_command_line_completes_the_latest_module_that_is_no_elective(
     assert install.strip().endswith(f"tito module complete {latest}")
 
 
+def test_ci_runs_every_gate_and_every_test_once():
+    """What the whole of `tito check` has run is all that is left out of the tests."""
+    command = [sys.executable, ROOT / ".ci" / "readme_block.py", "check"]
+    check = subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+    assert check.splitlines()[-1] == "tito check"
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert 0 < ci.find('-c "$check"') < ci.find("--ignore=") < ci.find('-c "$test"')
+    left_out = re.findall(r"--(?:ignore|deselect)[= ](\S+?)\"?$", ci, re.MULTILINE)
+    run_by_site = (ROOT / "tito" / "services" / "check" / "documentation.py").read_text(encoding="utf-8")
+    assert [Path(path).name in run_by_site and (ROOT / path).is_file() for path in left_out] == [True]
+
+
 def test_every_module_says_the_same_of_how_it_is_opened():
     pages = {module.name: (module.folder / "README.md").read_text(encoding="utf-8") for module in CATALOG}
     said = {name: re.findall(r"^    tito module start \d\d +(.+)$", page, re.MULTILINE) for name, page in pages.items()}
