@@ -147,7 +147,7 @@ def read_catalog(project):
             if name not in {other.name for other in catalog if other.number < module.number}:
                 raise ProjectError(
                     f"{module.name} needs {name!r}, which is not a module of lower number",
-                    f"mend prerequisites in {project.relative(module.folder / 'module.toml')}",
+                    f"fix prerequisites in {project.relative(module.folder / 'module.toml')}",
                 )
     return catalog
 
@@ -157,14 +157,14 @@ def _read_module(project, folder):
     for key, value in metadata.items():
         if key not in REQUIRED and not isinstance(value, OPTIONAL.get(key, ())):
             reason = "is of the wrong type" if key in OPTIONAL else "is no key of a module"
-            raise ProjectError(f"{path}: {key} {reason}", f"mend {path}")
+            raise ProjectError(f"{path}: {key} {reason}", f"fix {path}")
     artifact = metadata.get("artifact", "")
     if artifact and not FILE_NAME.fullmatch(artifact):
-        raise ProjectError(f"{path}: artifact = {artifact!r} is no plain name of a file", f"mend {path}")
+        raise ProjectError(f"{path}: artifact = {artifact!r} is no plain name of a file", f"fix {path}")
     objectives = _read_tables(path, metadata, "objectives", Objective)
     ids = [objective.id for objective in objectives]
     if len(set(ids)) != len(ids):
-        raise ProjectError(f"{path}: objectives: two of them have the same id", f"mend {path}")
+        raise ProjectError(f"{path}: objectives: two of them have the same id", f"fix {path}")
     return Module(
         number=int(match["number"]),
         short=match["short"],
@@ -186,13 +186,13 @@ def _read_tables(path, metadata, key, kind):
     wanted = {field.name: field.type for field in fields(kind)}
     for number, table in enumerate(metadata.get(key, []), 1):
         if not isinstance(table, dict):
-            raise ProjectError(f"{path}: {key} has to be tables, [[{key}]]", f"mend {path}")
+            raise ProjectError(f"{path}: {key} has to be tables, [[{key}]]", f"fix {path}")
         for name in {**wanted, **table}:
             value = table.get(name)
             fits = isinstance(value, str) and value.strip() if wanted.get(name) is str else type(value) in (int, float)
             if not fits or name not in wanted:
                 reason = "is missing or of the wrong type" if name in wanted else f"is no key of [[{key}]]"
-                raise ProjectError(f"{path}: {name} of [[{key}]] number {number} {reason}", f"mend {path}")
+                raise ProjectError(f"{path}: {name} of [[{key}]] number {number} {reason}", f"fix {path}")
     return tuple(kind(**table) for table in metadata.get(key, []))
 
 
@@ -279,9 +279,9 @@ def read_milestones(project):
 def _read_milestone(project, folder):
     match, metadata, path = _read_folder(project, folder, MILESTONE, "milestone", REQUIRED_OF_MILESTONE)
     if metadata["year"] != int(match["year"]):
-        raise ProjectError(f"{path}: year and the folder's name say different years", f"mend {path}")
+        raise ProjectError(f"{path}: year and the folder's name say different years", f"fix {path}")
     if not (folder / metadata["program"]).is_file():
-        raise ProjectError(f"{path}: there is no program {metadata['program']}", f"mend {path}")
+        raise ProjectError(f"{path}: there is no program {metadata['program']}", f"fix {path}")
     try:
         results = tuple(
             Result(name, facts["epochs"], tuple(claim["words"] for claim in facts["asserts"]), facts.get("images", ""))
@@ -291,7 +291,7 @@ def _read_milestone(project, folder):
         results = ()
     if not results:
         wanted = "datasets needs a table for each dataset, with epochs and asserts, each with words"
-        raise ProjectError(f"{path}: {wanted}", f"mend {path}")
+        raise ProjectError(f"{path}: {wanted}", f"fix {path}")
     return Milestone(
         number=int(match["number"]),
         short=match["short"],
@@ -316,7 +316,7 @@ def _read_folder(project, folder, pattern, kind, required):
             f"{project.relative(folder)} is not named like a {kind} ({NAMED[kind]})", "rename or remove the folder"
         )
     path = folder / f"{kind}.toml"
-    hint = f"mend {project.relative(path)}"
+    hint = f"fix {project.relative(path)}"
     try:
         metadata = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

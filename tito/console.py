@@ -23,6 +23,7 @@ STYLES = {
     "passed": "green", "complete": "green", "done": "green", "ok": "green", "ready": "cyan", "started": "cyan",
     "adopted": "cyan", "todo": "yellow", "stale": "yellow", "blocked": "yellow", "edited": "yellow", "locked": "dim",
     "failed": "red", "crashed": "red", "timeout": "red", "broken": "red", "missing": "red",
+    "wrong": "red",
 }  # fmt: skip
 
 

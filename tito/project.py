@@ -1,10 +1,10 @@
 """Which folder tito works on, in which role, and where things are in it."""
 
-import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tito import first_aid
 from tito.errors import ProjectError
 
 ROLES = ("course", "workspace")
@@ -63,7 +63,7 @@ def read_project(root):
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         if b"[tool.tito]" not in text:
             return None
-        raise ProjectError(f"{Path(root) / 'pyproject.toml'} cannot be read: {error}", "mend the file") from error
+        raise ProjectError(f"{Path(root) / 'pyproject.toml'} cannot be read: {error}", "fix the file") from error
     own = settings.get("tool", {}).get("tito", {})
     role, stretch = own.get("role"), own.get("stretch", False)
     if role is None:
@@ -112,11 +112,9 @@ def require_own_tito(project):
     """Raise ProjectError where the running tito is not the one inside `project`."""
     own = Path(__file__).resolve().parents[1]
     if own != project.root:
-        activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
-        python = "py" if os.name == "nt" else "python3"
         raise ProjectError(
             f"this is the tito of {own}, but you are in the {project.role} {project.root}: "
             "its notebooks would import the wrong tinytorch",
-            f"cd {project.root} && {python} -m venv .venv && {activate} && pip install -e .",
+            first_aid.own_environment(project.root),
             code="wrong-environment",
         )

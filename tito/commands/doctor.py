@@ -20,9 +20,15 @@ def doctor():
 
 
 def _print(checks):
-    rows = [("ok" if check.ok else "missing", check.name, _with_fix(check)) for check in checks]
+    """A row for each check; packages that are in order have one together."""
+    packages = [check for check in checks if check.kind == "package" and check.ok]
+    rows = [_row(check) for check in checks if check not in packages]
+    if packages:
+        rows.insert(1, ("ok", "packages", f"{len(packages)} are as pyproject.toml wants them"))
     console.table(["", "check", "found"], rows)
 
 
-def _with_fix(check):
-    return check.detail if check.ok else f"{check.detail}\nmend it: {check.fix}"
+def _row(check):
+    if check.ok:
+        return "ok", check.name, check.detail
+    return "wrong", check.name, "\n".join([check.detail, *(f"fix: {line}" for line in check.fix.splitlines())])

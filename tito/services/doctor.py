@@ -1,20 +1,26 @@
 """Examines the environment and the project, also where neither is in order."""
 
 import contextlib
+import json
 import os
 import platform
+import subprocess
+import sys
+import tempfile
 import tomllib
 import uuid
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from tito import first_aid
 from tito.catalog import read_catalog
 from tito.errors import TitoError, machine_problem
 from tito.project import enclosing_project, require_own_tito
 from tito.services import pristine, views
 
 PROBE_BYTES = 65_536
+NATIVE = "python3"  # the kernel that every notebook of the course names
 OWN_ROOT = Path(__file__).resolve().parents[2]
 # in place of "tito doctor", which others say to those who shall come here
 FIXES = {
@@ -26,12 +32,16 @@ FIXES = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. detail: what was found; fix: the command that fixes it, "" where it is in order."""
+    """One thing that was looked at. detail: what was found; fix: the command that fixes it, "" where it is in order.
+
+    kind: "package" of what pip installs, else "".
+    """
 
     name: str
     ok: bool
     detail: str
     fix: str = ""
+    kind: str = ""
 
 
 def examine(start=None):
@@ -44,6 +54,7 @@ def examine(start=None):
     root = project.root if project else OWN_ROOT
     return [
         *_environment(root),
+        *(Check(*found) for found in first_aid.surroundings(root, project is None or project.is_course)),
         _found(project, problem),
         *(_in_project(project) if project else []),
     ]
@@ -55,8 +66,10 @@ def _in_project(project):
         _try("write access", lambda: _writable(project)),
         _try("modules", lambda: f"{len(read_catalog(project))} modules"),
         _try("tinytorch", lambda: _child(project)),
-        _try("kernel", lambda: _kernel(project)),
     ]
+    if all(check.ok for check in checks if check.name in ("tito", "tinytorch")):  # else these say why
+        checks.append(_try("installed", lambda: _installed(project)))
+    checks += [_try("kernel", lambda: _kernel(project)), _try("kernelspecs", lambda: _kernelspecs(project))]
     if project.is_course:
         checks.append(_try("sandbox", lambda: _sandbox(project)))
     else:
@@ -111,9 +124,9 @@ def _package(requirement):
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Check(name, False, f"not installed{needs}", fix)
+        return Check(name, False, f"not installed{needs}", fix, "package")
     ok = requirement.specifier.contains(found, prereleases=True)
-    return Check(name, ok, f"{found}{needs}", "" if ok else fix)
+    return Check(name, ok, f"{found}{needs}", "" if ok else fix, "package")
 
 
 def _project_table(root):
@@ -155,12 +168,74 @@ def _child(project):
     return f"a new process imports {project.package}"
 
 
+def _installed(project):
+    """What a program in another folder imports, as the kernels of VS Code do, whose folder is not the project's."""
+    program = "import tinytorch; print(tinytorch.__path__[0])"
+    with tempfile.TemporaryDirectory() as elsewhere:
+        child = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=elsewhere,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    found = child.stdout.strip()
+    if child.returncode == 0 and Path(found).resolve() == project.package.resolve():
+        return "a program in any folder imports the same"
+    imports = f"imports {found}" if found else "does not find it"
+    fix = first_aid.in_turn(f"cd {first_aid.quoted(project.root)}", "pip install -e .")
+    raise TitoError(f"a program in another folder {imports}: the environment belongs to another project", fix)
+
+
 def _kernel(project):
     from tito.services import kernel
 
     # no view: nothing has to be written to look
     kernel.run_cells(["pass"], folder=project.root, cwd=project.modules, limits=kernel.TimeLimits())
     return "a Jupyter kernel starts and imports the package"
+
+
+def _kernelspecs(project):
+    """The Pythons behind the names of kernels that JupyterLab starts for this project's notebooks."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    manager, asking = KernelSpecManager(), {NATIVE: ""}
+    for module in read_catalog(project):
+        if name := _kernel_named(module.notebook):
+            asking.setdefault(name, project.relative(module.notebook))
+    for name, notebook in asking.items():
+        try:
+            spec = manager.get_kernel_spec(name)
+        except NoSuchKernel:  # JupyterLab asks which one to take
+            continue
+        if spec.argv and _is_foreign(spec.argv[0]):
+            told = f"{notebook} asks for" if notebook else "new notebooks get"
+            raise TitoError(
+                f"{told} the kernel {name}, which is the Python {spec.argv[0]}: see {spec.resource_dir}",
+                _kernel_fix(spec, name),
+            )
+    return "notebooks get this environment's Python"
+
+
+def _kernel_named(notebook):
+    try:
+        name = json.loads(notebook.read_bytes())["metadata"]["kernelspec"]["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
+def _is_foreign(program):
+    """Whether a kernel's program is of another environment. A bare `python` is the one that runs Jupyter."""
+    folder = Path(program).parent
+    return folder != Path() and os.path.normcase(folder.parent) != os.path.normcase(sys.prefix)
+
+
+def _kernel_fix(spec, name):
+    if Path(sys.prefix) in Path(spec.resource_dir).parents or name != NATIVE:
+        return f"python -m ipykernel install --sys-prefix --name {name}"
+    return f"jupyter kernelspec remove -y {name}"
 
 
 def _stubs(project):

@@ -147,7 +147,21 @@ def _locked(catalog, module, found):
     missing = tuple(below.name for below in catalog.prerequisites(module) if not found[below.name].usable)
     if standing.state not in ("ready", "started") or not missing:
         return None
-    return replace(standing, state="locked", detail=f"needs {', '.join(missing)}", missing=missing)
+    return replace(standing, state="locked", detail=f"needs {_shortly(missing)}", missing=missing)
+
+
+def _shortly(names):
+    """Modules in few words: their names where they are two at most, else their numbers, "01 to 07, 09"."""
+    if len(names) <= 2:
+        return ", ".join(names)
+    runs = []
+    for number in (int(name.partition("_")[0]) for name in names):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    ends = [f"{run[0]:02} to {run[-1]:02}" if len(run) > 2 else ", ".join(f"{one:02}" for one in run) for run in runs]
+    return ", ".join(ends)
 
 
 def _examine_reference(project, catalog, module, record):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tito import first_aid
 from tito.catalog import read_catalog
 from tito.errors import ProjectError, UsageError, changing
 from tito.project import Project, enclosing_project, read_project, require_own_tito
@@ -176,11 +177,10 @@ def _move(draft, dest):
 
 
 def _next_commands(dest, catalog):
-    windows = os.name == "nt"
     return (
-        f"cd {dest}",
-        "py -m venv .venv" if windows else "python3 -m venv .venv",
-        r".venv\Scripts\activate" if windows else ". .venv/bin/activate",
+        f"cd {first_aid.quoted(dest)}",
+        "py -m venv .venv" if os.name == "nt" else "python3 -m venv .venv",
+        first_aid.activate(),
         "pip install -e .",
         f"tito module start {next(iter(catalog)).number:02}",
     )
