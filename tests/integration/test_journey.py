@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from answers import right_answers
+from jupyterlab_page import Student, chromium_for_jupyterlab
 
 from tito.catalog import read_catalog, read_milestones
 from tito.project import read_project
@@ -166,6 +167,25 @@ def test_04_an_untouched_stub_fails_with_zero_points(journey):
     assert {cell["status"] for cell in result["data"]["cells"]} <= {"todo", "blocked"}
     journey.tito("module complete 01", expect=1)
     assert not journey.exported("01_tensor").exists()
+
+
+def test_04_the_first_answer_is_written_in_jupyterlab_and_tested(journey, tmp_path_factory):
+    """The first five minutes: JupyterLab open on module 01, its first answer typed and saved, tito module test 01."""
+    home = tmp_path_factory.mktemp("home")
+    python = journey.workspace / ".venv" / "bin" / "python"
+    with chromium_for_jupyterlab(tmp_path_factory.mktemp("chromium")) as browser:
+        student = Student(journey.workspace, browser, home, python)
+        try:
+            student.open()
+            assert "Error" not in student.answer_first()
+        finally:
+            student.close()
+    result = journey.tito_json("module test 01", expect=1)
+    passed = {cell["grade_id"] for cell in result["data"]["cells"] if cell["status"] == "passed"}
+    assert passed == {"test-broadcast_shape", "test-broadcast_shape-errors"}
+    checks = journey.tito_json("doctor")["data"]["checks"]
+    assert len(checks) > 20 and all(check["ok"] for check in checks)
+    journey.tito("module reset 01")
 
 
 def test_05_a_module_whose_prerequisites_are_missing_is_refused(journey):
