@@ -9,8 +9,9 @@ import sys
 import time
 
 import pytest
+from tiny_course import Workspace, run_tito
 
-from tito.commands.module import _numbers
+from tito.services.words import numbers
 
 HEAVY = {"rich", "nbformat", "nbclient", "jupytext", "nbdev", "nbgrader", "numpy", "jupyter_client", "asyncio"}
 COMMANDS = [
@@ -137,7 +138,7 @@ def test_without_a_project_every_command_ends_with_3(tito, tmp_path):
         assert document["error"]["code"] == "no-project"
 
 
-def test_the_tito_of_another_project_is_refused_with_the_command_that_mends_it(tito, workspace):
+def test_the_tito_of_another_project_is_refused_with_the_command_that_fixes_it(tito, workspace):
     outcome = tito("module", "status", "--json", cwd=workspace.root / "modules" / "01_alpha")
     assert outcome.exit_code == 3
     error = outcome.document["error"]
@@ -257,6 +258,81 @@ def test_a_pipe_gets_utf8_whatever_the_locale(mini_course):
     assert not re.search("[\x00-\x09\x0b-\x1f\u2500-\u257f]", text), "control characters or boxes in a pipe"
 
 
+# what a terminal of Windows tells Python, and a system without a language; neither holds Σ
+NARROW = {"PYTHONIOENCODING": "cp1252", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+EVERY_HELP = """
+import typer
+from tito.app import app, main
+
+def paths(command, words=()):
+    yield words
+    for name, one in getattr(command, "commands", {}).items():
+        yield from paths(one, (*words, name))
+
+for words in paths(typer.main.get_command(app)):
+    assert main([*words, "--help"]) == 0
+"""
+IN_A_WORKSPACE = [
+    ("module", "list"), ("module", "status"), ("module", "start", "01", "--no-open"), ("module", "view", "01"),
+    ("module", "test", "01"), ("hint", "01"), ("module", "complete", "01"), ("module", "reset", "01", "double"),
+    ("module", "reset", "01"), ("milestone", "list"), ("data", "list"), ("benchmark", "board"), ("test", "01"),
+    ("update", "."), ("no-such-command",), ("module", "test", "Σ"),
+]  # fmt: skip
+IN_THE_COURSE = [
+    ("doctor",), ("module", "complete", "01"), ("export", "--all", "--check"), ("check", "--list"), ("init", "../Σ"),
+    ("grade", "release", "01"), ("grade", "history", "01"), ("grade", "autograde", "01"), ("grade", "report", "01"),
+]  # fmt: skip
+
+
+@pytest.mark.kernel
+def test_no_command_stops_where_the_terminal_cannot_show_a_character(mini_course, workspace):
+    toml = "modules/01_alpha/module.toml"
+    for root, commands in ((workspace.root, IN_A_WORKSPACE), (mini_course, IN_THE_COURSE)):
+        text = (root / toml).read_text(encoding="utf-8")
+        (root / toml).write_text(text.replace("What alpha is for", "Σ → ∂").replace('"Alpha"', '"Σ"'), encoding="utf-8")
+        if root == workspace.root:
+            workspace.solve("01_alpha")
+        for command in commands:
+            process = start(root, *command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, env=NARROW)
+            said = b"".join(process.communicate()).decode("utf-8")
+            assert process.returncode in (0, 1, 2, 3), f"{command}: {said}"
+            assert "Traceback" not in said and "codec can't" not in said, f"{command}: {said}"
+
+
+def test_the_help_of_every_command_shows_where_the_terminal_cannot_show_a_character(mini_course):
+    environment = {**os.environ, "PYTHONPATH": str(mini_course), **NARROW}
+    child = subprocess.run([sys.executable, "-c", EVERY_HELP], cwd=mini_course, env=environment, capture_output=True)
+    assert child.returncode == 0, child.stderr.decode("utf-8", "replace")
+    assert child.stdout.count(b"Usage: ") > 50
+
+
+@pytest.mark.kernel
+def test_a_path_with_spaces_simply_works(make_course, tmp_path):
+    """The course and the workspace, and what is printed to be typed."""
+    courses = (tmp_path / "My Courses (2026)" / "Σ term").resolve()
+    course = make_course(courses / "tiny torch")
+    run_tito(course, "module", "complete", "01")
+    made = run_tito(course, "init", courses / "my tiny torch")
+    assert made.exit_code == 0, made.stderr
+    student = Workspace(courses / "my tiny torch")
+    if os.name != "nt":
+        go = next(line for line in made.stdout.splitlines() if line.startswith("  cd "))
+        there = subprocess.run(["bash", "-c", f"{go} && pwd"], capture_output=True, encoding="utf-8", check=True)
+        assert there.stdout.strip() == str(student.root)
+    student.solve("01_alpha")
+    for command in (
+        ("doctor",),
+        ("module", "test", "01"),
+        ("module", "complete", "01"),
+        ("test", "01"),
+        ("update", course),
+    ):
+        outcome = student.tito(*command)
+        assert outcome.exit_code == 0, f"{command}: {outcome.stdout}{outcome.stderr}"
+    refused = run_tito(course, "module", "status", cwd=student.root / "modules")
+    assert f"next: cd '{student.root}' && " in refused.stderr
+
+
 def on_terminal(root, *args, columns):
     """What tito writes to a terminal so wide, without colours, and its exit code."""
     import pty
@@ -303,8 +379,8 @@ def test_the_list_has_one_line_for_a_module_in_eighty_columns(mini_course):
 
 
 def test_three_modules_in_a_row_are_written_as_a_range():
-    assert _numbers([]) == "–"
-    assert _numbers(["01_a", "02_b", "03_c", "05_e", "06_f"]) == "01–03, 05, 06"
+    assert numbers([]) == "–"
+    assert numbers(["01_a", "02_b", "03_c", "05_e", "06_f"]) == "01–03, 05, 06"
 
 
 @needs_terminal

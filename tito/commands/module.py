@@ -8,6 +8,7 @@ import typer
 from tito.commands import opening, stuck
 from tito.commands.context import Name, open_project
 from tito.console import console
+from tito.services import words
 
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
 MeasureSeconds = Annotated[
@@ -47,25 +48,13 @@ def list_modules():
 def _print_list(catalog):
     """One line for a module; with what it is for where that has room."""
     columns = ["module", ">hours", "difficulty", "needs"]
-    rows = [(one.name, f"{one.hours:g}", f"{one.difficulty} of 5", _numbers(one.prerequisites)) for one in catalog]
+    rows = [(one.name, f"{one.hours:g}", f"{one.difficulty} of 5", words.numbers(one.prerequisites)) for one in catalog]
     if console.width is None or console.width >= WIDE:
         columns.append("what it is for")
         rows = [(*row, module.summary) for row, module in zip(rows, catalog, strict=True)]
     console.table(columns, rows)
     if len(columns) < 5:
         console.line("what each is for: modules/README.md")
-
-
-def _numbers(names):
-    """01–05 for five modules in a row, 01, 03 for two that are none."""
-    runs = []
-    for number in (int(name[:2]) for name in names):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    parts = [f"{run[0]:02}–{run[-1]:02}" if len(run) > 2 else ", ".join(f"{one:02}" for one in run) for run in runs]
-    return ", ".join(parts) or "–"
 
 
 @app.command()

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tito.errors import ProjectError, TitoError, UsageError, WorkError, changing
-from tito.services import export, notebooks, pristine, runner, testing
+from tito.services import export, notebooks, pristine, runner, testing, words
 from tito.services.files import atomic_write, backup, digest
 from tito.services.help_used import HelpUsed, read_help
 from tito.services.progress import Record, read_progress, write_progress
@@ -147,21 +147,8 @@ def _locked(catalog, module, found):
     missing = tuple(below.name for below in catalog.prerequisites(module) if not found[below.name].usable)
     if standing.state not in ("ready", "started") or not missing:
         return None
-    return replace(standing, state="locked", detail=f"needs {_shortly(missing)}", missing=missing)
-
-
-def _shortly(names):
-    """Modules in few words: their names where they are two at most, else their numbers, "01 to 07, 09"."""
-    if len(names) <= 2:
-        return ", ".join(names)
-    runs = []
-    for number in (int(name.partition("_")[0]) for name in names):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    ends = [f"{run[0]:02} to {run[-1]:02}" if len(run) > 2 else ", ".join(f"{one:02}" for one in run) for run in runs]
-    return ", ".join(ends)
+    few = ", ".join(missing) if len(missing) <= 2 else words.numbers(missing)
+    return replace(standing, state="locked", detail=f"needs {few}", missing=missing)
 
 
 def _examine_reference(project, catalog, module, record):

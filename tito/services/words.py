@@ -21,3 +21,15 @@ def count(number, thing):
 def number(value):
     """A number as people write it: at most two decimals."""
     return "" if value is None else f"{round(float(value), 2):g}"
+
+
+def numbers(names):
+    """The numbers of modules: 01–05 for five in a row, 01, 03 for two that are none, – for no module."""
+    runs = []
+    for one in (int(name[:2]) for name in names):
+        if runs and one == runs[-1][-1] + 1:
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    parts = [f"{run[0]:02}–{run[-1]:02}" if len(run) > 2 else ", ".join(f"{one:02}" for one in run) for run in runs]
+    return ", ".join(parts) or "–"
