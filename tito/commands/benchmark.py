@@ -119,9 +119,12 @@ def _print_board(board, html):
     for ranking in board.rankings:
         division = ranking.division
         console.line(f"{division.name}: {division.title}{'' if ranking.official else ' (not official)'}")
-        console.table(*table(ranking))
-        if division.name in ("fast", "tokens"):
+        if ranking.ranked:
+            console.table(*table(ranking))
+        if ranking.ranked and division.name in ("fast", "tokens"):
             console.line("ranked by the ratio; where intervals overlap, the order is not decided")
+        for who, why in ranking.unranked:
+            console.line(f"not ranked: {who}: {why}")
         console.line()
     if not board.rankings:
         console.line("nothing that was measured is in this folder")

@@ -11,7 +11,6 @@ from tito.services.grading.olympics import alone, class_run, results
 from tito.services.grading.olympics.rules import read_rules
 
 TITLES = ["place", "who", "title", ">figure", ">quality", ">of the reference's time", ">raw", ">pipe", ">bytes"]
-TITLES += ["why not ranked"]
 HASH = 6  # characters of the file's hash, by which one's own runs of one minute are told apart
 
 
@@ -30,6 +29,22 @@ class Ranking:
     division: object
     official: bool
     places: tuple
+
+    @property
+    def ranked(self):
+        return [one for one in self.places if one.place is not None]
+
+    @property
+    def unranked(self):
+        """[(who, why)] of what was measured and has no place.
+
+        On a class's board without what the student's own program said: it has seen hidden data.
+        """
+        results = [one.result for one in self.places if one.place is None]
+        return [
+            (_who(one), one.measured.detail.partition(": ")[0] if self.official else one.measured.detail)
+            for one in results
+        ]
 
 
 @dataclass(frozen=True)
@@ -75,7 +90,11 @@ def _ranking(division, found, official):
     ranked = sorted((one for one in latest.values() if one.measured.status == "ranked"), key=_key(division))
     figures = [_key(division)(one) for one in ranked]
     places = [Place(1 + figures.index(figure), one) for figure, one in zip(figures, ranked, strict=True)]
-    places += [Place(None, one) for one in latest.values() if one.measured.status != "ranked"]
+    others = [one for one in latest.values() if one.measured.status != "ranked"]
+    if not official:  # of one's own tries, those that a later one made good are history
+        success = max((one.at for one in ranked), default="")
+        others = [one for one in others if one.at > success]
+    places += [Place(None, one) for one in others]
     return Ranking(division, official, tuple(places))
 
 
@@ -93,24 +112,22 @@ def _key(division):
 
 
 def table(ranking):
-    """(titles, rows of texts) of a Ranking; without the columns in which nothing stands."""
-    rows = [_row(place, ranking) for place in ranking.places]
+    """(titles, rows of texts) of what is ranked in a Ranking; without the columns in which nothing stands."""
+    rows = [_row(place, ranking) for place in ranking.ranked]
     titles = [title.replace("quality", ranking.division.quality) for title in TITLES]
     filled = [number for number in range(len(TITLES)) if any(row[number] for row in rows)]
     return [titles[number] for number in filled], [[row[number] for number in filled] for row in rows]
 
 
 def _row(place, ranking):
-    """The texts of a Place under TITLES.
-
-    On a class's board without what the student's own program said: it has seen hidden data.
-    """
+    """The texts of a Place under TITLES."""
     one, division = place.result.measured, ranking.division
-    reason = one.detail.partition(": ")[0] if ranking.official else one.detail
-    who = place.result.who or f"{place.result.at[:16].replace('T', ' ')}, {one.submission[:HASH]}"
     size = "" if division.name == "small" and one.timing else f"{one.bytes:,}"  # which is its figure
-    said = reason if place.place is None else ""
-    return [f"{place.place or '–'}", who, one.title, *_figures(one, division), size, said]
+    return [str(place.place), _who(place.result), one.title, *_figures(one, division), size]
+
+
+def _who(result):
+    return result.who or f"{result.at[:16].replace('T', ' ')}, {result.measured.submission[:HASH]}"
 
 
 def _figures(one, division):
