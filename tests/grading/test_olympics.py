@@ -49,6 +49,15 @@ def run(project, rules):
 # Honest ones.
 
 
+@pytest.mark.parametrize(("division", "most"), [("small", 20), ("open", 20), ("fast", 400), ("tokens", 400)])
+def test_where_time_does_not_rank_a_quick_model_reads_no_million_of_images(rules, division, most):
+    race = _Race(rules.DIVISIONS[division], None)
+    race.calls = 4
+    for _ in range(9):
+        race._call_more(1e-6 * race.calls)  # a model that needs a microsecond
+    assert race.calls == most
+
+
 def test_an_honest_reader_is_ranked_by_what_was_measured(run):
     found = run(entries.LENET, manifest={"title": "seeing\x1b[2J  is believing", "bytes": 1, "accuracy": 1.0})
     assert (found.status, found.detail) == ("ranked", "")
