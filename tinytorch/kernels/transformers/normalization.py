@@ -69,15 +69,15 @@ def layer_norm_gradient(grad, out, x, weight, *bias, eps=1e-5):
         arrived, part = grads[block], for_x[block]
         np.multiply(arrived, h, out=part)
         total, along = arrived @ pair[0], part @ pair[0]  # of each row, Σ g and Σ g · h
-        for_weight = scale @ part - (scale * mean) @ arrived
-        for_bias = np.ones(len(arrived), x.dtype) @ arrived
+        to_weight = scale @ part - (scale * mean) @ arrived
+        to_bias = np.ones(len(arrived), x.dtype) @ arrived
         slope = (along - mean * total) * (scale * scale * scale) / width
         outer_sum(scale, 0, pair, out=part)
         part *= arrived  # g / σ
         h = h * slope[:, None]
         h += (total * scale / width - mean * slope)[:, None]
         part -= h
-        return for_weight, for_bias
+        return to_weight, to_bias
 
     parts = over_rows(work, *rows.shape)
     for_weight, for_bias = (sum(one).reshape(weight.shape) for one in zip(*parts, strict=True))
