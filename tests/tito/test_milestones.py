@@ -157,6 +157,28 @@ def test_list_shows_what_is_ready_what_is_missing_and_what_starts_it(milestone):
     assert "tito module start 02" in text
 
 
+def test_completing_a_module_leads_to_the_milestone_that_it_unlocks_and_then_to_the_next_module(student):
+    done = student.tito("module", "complete", "01")
+    assert done.exit_code == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[lines.index("next: tito milestone run 01") + 1].startswith("then: tito milestone run 0")
+    assert lines[-1] == "then: tito module start 02_beta"
+    for number in ("01", "03"):
+        student.tito("milestone", "run", number)
+    document = student.tito("module", "complete", "01", "--json").document["data"]
+    assert "tito milestone run 01" not in document["commands"], "it is done"
+    assert document["commands"][-1] == "tito module start 02_beta"
+
+
+def test_completing_the_capstone_leads_to_the_measurement_of_its_file(student):
+    toml = student.root / "modules" / "02_beta" / "module.toml"
+    toml.write_text(toml.read_text(encoding="utf-8") + 'artifact = "submission.npz"\n', encoding="utf-8")
+    student.solve("02_beta")
+    commands = student.tito("module", "complete", "02", "--json").document["data"]["commands"]
+    assert commands[0] == "tito benchmark run"
+    assert "tito milestone run 02" in commands and commands[-1] == "tito module start 03_gamma"
+
+
 def test_list_names_the_command_that_fetches_a_dataset(milestone, monkeypatch, tmp_path):
     monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path / "nothing"))
     text = milestone("list").stdout

@@ -236,7 +236,29 @@ def complete(
             cell_seconds=cell_seconds,
             total_seconds=total_seconds,
         )
-    console.show(_completion_data(project, completion), lambda: _print_completion(project, completion))
+    commands = _what_is_next(project, catalog, found, completion.next)
+    data = {**_completion_data(project, completion), "commands": commands}
+    console.show(data, lambda: _print_completion(project, completion, commands))
+
+
+def _what_is_next(project, catalog, module, following):
+    """The commands that completing `module` leads to: what its file is for, a milestone, the next module."""
+    from tito.services import milestones
+
+    below = [one.name for one in catalog.prerequisites(module)]
+    news = {module.name, *(below[-1:] if module.artifact else ())}  # the capstone adds nothing that a milestone needs
+    unlocked = [one for one in _milestones(project) if news & set(one.needs)]
+    ready = milestones.standings(project, catalog, unlocked)[0] if unlocked else ()
+    commands = ["tito benchmark run"] if module.artifact else []
+    commands += [one.next for one in ready if one.state == "ready"]
+    return commands + ([f"tito module start {following}"] if following else [])
+
+
+def _milestones(project):
+    """Those of the course; none where there is no folder of them."""
+    from tito.catalog import read_milestones
+
+    return read_milestones(project) if (project.root / "milestones").is_dir() else ()
 
 
 def _completion_data(project, completion):
@@ -253,7 +275,7 @@ def _completion_data(project, completion):
     }
 
 
-def _print_completion(project, completion):
+def _print_completion(project, completion, commands):
     _print_warnings(completion.warnings)
     console.line(f"{completion.tests.passed} tests of the exported module passed")
     for path in completion.replaced:
@@ -265,7 +287,10 @@ def _print_completion(project, completion):
     empty = completion.report.empty
     still = f"; still empty: {', '.join(empty)}" if empty else ""
     console.line(f"{completion.report.module} is complete{still}")
-    _print_next(completion.next)
+    for word, command in zip(["next", *["then"] * len(commands)], commands, strict=False):
+        console.line(f"{word}: {command}")
+    if not completion.next:
+        console.line("every module is complete")
 
 
 @app.command()
