@@ -27,6 +27,7 @@ html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navigation_with_keys": False,
+    "pygments_dark_style": "github-dark-high-contrast",
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
     "footer_start": [],
