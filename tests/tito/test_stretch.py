@@ -1,5 +1,7 @@
 """A stretch earns points only where the course says so, and stands in nobody's way."""
 
+from dataclasses import replace
+
 import pytest
 from tiny_course import STRETCH, Workspace
 
@@ -28,14 +30,13 @@ def count_stretch(course):
 
 
 def test_the_answer_says_that_it_is_a_stretch_and_what_it_is_worth(stretched, project, alpha):
-    source = notebooks.load(project, alpha.percent)
-
-    def said():
+    def said(source):
         return next(one.source for one in strip.strip(source.node).cells if notebooks.grade_id(one) == "half")
 
-    assert "# Yours to write: a stretch, 10 points, 3 of them withheld" in said()
-    notebooks.leave_stretch_uncounted(source.node)
-    assert "# Yours to write: a stretch that earns no points\n" in said()
+    counted = "# Yours to write: a stretch, 10 points, 3 of them withheld"
+    assert counted in said(notebooks.load(project, alpha.percent))
+    assert counted in said(notebooks.load_handed_out(replace(project, stretch=True), alpha))
+    assert "# Yours to write: a stretch that earns no points\n" in said(notebooks.load_handed_out(project, alpha))
 
 
 @pytest.mark.kernel
@@ -53,6 +54,15 @@ def test_a_module_is_complete_without_it(student, answer):
     shown = student.tito("module", "test", "01")
     assert shown.exit_code == 0
     assert "stretch  test-half" in shown.stdout
+
+
+@pytest.mark.kernel
+def test_a_score_by_the_course_counts_it_no_more_and_calls_no_cell_edited(student, stretched):
+    student.solve("01_alpha")
+    done = student.tito("module", "verify", "01", "--course", stretched, "--json")
+    assert done.exit_code == 0, done.stdout
+    assert (done.document["data"]["points"], done.document["data"]["max_points"]) == (19, 19)
+    assert "edited" not in done.stdout + done.stderr
 
 
 @pytest.mark.kernel

@@ -118,8 +118,17 @@ def is_stretch(cell):
     return is_solution(cell) and guide(cell).get("stretch") is True
 
 
-def leave_stretch_uncounted(node):
-    """Make the tests of stretch answers worth 0 points, so that nothing depends on them."""
+def load_handed_out(project, module):
+    """The notebook of `module` with its answers, its cells worth what they are worth to students."""
+    source = load(project, module.percent)
+    count_stretches(project, source.node)
+    return source
+
+
+def count_stretches(project, node):
+    """Make stretch answers' tests worth 0 points, so that nothing depends on them, unless the course counts them."""
+    if project.stretch:
+        return
     stretch, answers = {grade_id(cell) for cell in node.cells if is_stretch(cell)}, questions(node)
     for cell in node.cells:
         if is_test(cell) and answers.get(grade_id(cell)) in stretch:

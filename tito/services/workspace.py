@@ -139,9 +139,7 @@ def _copy_module(project, module, draft):
         if not (module.folder / name).is_file():
             raise ProjectError(f"{project.relative(module.folder / name)} is missing", "write it, then: tito init DEST")
         shutil.copyfile(module.folder / name, target / name)
-    source = notebooks.load(project, module.percent)
-    if not project.stretch:
-        notebooks.leave_stretch_uncounted(source.node)
+    source = notebooks.load_handed_out(project, module)
     notebooks.write(strip(source.node, source), target / module.notebook.name)
     return source.node
 

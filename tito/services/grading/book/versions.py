@@ -158,8 +158,7 @@ class Versions:
 
 def as_released(project, node):
     """Make of a module's notebook the one that grades: stretch answers count where the course says so."""
-    if not project.stretch:
-        notebooks.leave_stretch_uncounted(node)
+    notebooks.count_stretches(project, node)
     node.metadata.update(kernelspec=dict(KERNEL), language_info=dict(LANGUAGE))
 
 

@@ -93,11 +93,11 @@ class Kit:
 def make(project, catalog, module, *, sandbox, source=None, view=None):
     """Yield the Kit of `module`, whose folder is gone afterwards. sandbox: where submissions run, see sandbox.find.
 
-    source: the notebook with solutions and hidden tests, the module's own where None. view: a folder with the package
-    as the sandbox shows it, beside what versions.put puts there; made of the course as it is where None. Raises
-    WorkError where the notebook cannot be read or has nothing to run.
+    source: the notebook with solutions and hidden tests; where None, the module's own, as it is handed out. view: a
+    folder with the package as the sandbox shows it, beside what versions.put puts there; made of the course as it is
+    where None. Raises WorkError where the notebook cannot be read or has nothing to run.
     """
-    found = notebooks.load(project, source or module.percent)
+    found = notebooks.load(project, source) if source else notebooks.load_handed_out(project, module)
     cells = [cell for _, cell in notebooks.code_cells(found.node)]
     if not _tests(found.node):
         raise WorkError(f"{found.label} has no graded cell to run", "restore the file", code="no-tests")
