@@ -2,6 +2,7 @@
 
 import math
 import re
+from types import FunctionType
 
 import numpy as np
 
@@ -174,6 +175,8 @@ def short(value, limit=70):
         return f"{article(type(value).__name__)} of shape {shape}"
     if isinstance(value, np.generic):
         return str(value)
+    if isinstance(value, FunctionType):
+        return value.__name__
     text = " ".join(repr(value).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

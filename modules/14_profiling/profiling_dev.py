@@ -181,7 +181,7 @@ a count is not a time). What only moves or reads is 0: `reshape`, `embedding`. `
 
     "softmax_along": ("out", 5, 4)        5 for each entry of the result: a maximum, a difference, an exponential, a sum, a division; 4 on the way back
     "reduce_sum": ("in", 1, 0)            1 for each entry of the first input
-    "pool_max": ("window", 1, 1)          1 for each entry of every window: (2, 3, 4, 4) results of windows 2×2: 96 · 4 = 384
+    "pool_max": ("window", 1, 1)          1 for each entry of every window: (2, 3, 6, 7) results of windows 3×2: 252 · 6 = 1,512
 
 A product has two on the way back, each as large as itself, if both inputs want a gradient: `grad @ bᵀ` and `aᵀ @ grad`. `product_gradient_flops` counts them;
 attention, whose rule computes the scores again, has five for its two.
@@ -248,14 +248,15 @@ def flops_of(name, arrays, out, settings, backward=False):
 
 # %% nbgrader={"grade": true, "grade_id": "test-flops_of", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
 def test_unit_flops_of():
-    row, rows, pool = np.ones(3), np.ones((4, 3)), {"kernel_size": (2, 2), "stride": (2, 2)}
+    row, rows, pool = np.ones(3), np.ones((4, 3)), {"kernel_size": (3, 2), "stride": (1, 1)}
     expect(flops_of("add", (rows, row), rows, {}), 12, "add: one for each entry of the result")
     expect(flops_of("sub", (1, rows), rows, {}), 12, "1 - x: the first input may be a number")
     expect(flops_of("softmax_along", (rows,), rows, {"axis": 1}), 60, "softmax: five")
     expect(flops_of("softmax_along", (rows,), rows, {"axis": 1}, backward=True), 48, "its rule: four")
     expect(flops_of("reduce_sum", (rows,), np.ones(4), {}), 12, "a sum: one for each entry of the input")
-    images = np.ones((2, 3, 8, 8)), np.ones((2, 3, 4, 4))
-    expect(flops_of("pool_max", images[:1], images[1], pool), 384, "384 entries in all windows")
+    expect(flops_of("reduce_max", (rows,), np.ones(4), {}, True), 48, "a maximum's rule: four, likewise")
+    images = np.ones((2, 3, 8, 8)), np.ones((2, 3, 6, 7))
+    expect(flops_of("pool_max", images[:1], images[1], pool), 1512, "1,512 entries in all windows")
     for name in ("reshape", "embedding", "cast"):
         expect(flops_of(name, (rows,), rows, {}), 0, f"{name} computes nothing")
     expect(flops_of("embedding", (np.ones((9, 3)),), rows, {}, True), 12, "its rule adds 4 rows of 3")
@@ -298,22 +299,22 @@ An array of 1,000,000 float32 numbers takes 4 MB, and `add` of two of them moves
 
 Memory delivers few numbers in the time that a processor computes many, so `add` waits for memory, and the product for the processor. That is what part 2 will draw.
 
-**Write `bytes_of(inputs, outputs)`**, both lists or tuples, an `int`: the bytes of each array among the inputs, once even if it is given twice (`x * x`), plus those of the outputs. What is no
-array (a number, None) costs nothing in either. An output that lies in the memory of an input was not computed: a view, as `x.T`, or the input itself (`np.may_share_memory(a, b)` tells). It does not
+**Write `bytes_of(inputs, outputs)`**, both lists or tuples, an `int`: the bytes of the arrays among the inputs plus those among the outputs, in either list once even if an array is there twice (`x * x`); a view
+beside its array (`x @ x.T`) is a second array. What is no array (a number, None) is as good as not there. An output that lies in the memory of an input was not computed: a view, as `x.T`, or the input itself (`np.may_share_memory(a, b)` tells). It does not
 count; and if there are outputs and all are such, nothing has moved at all: 0.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "bytes_of", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["First keep what is an array; then drop what came twice: two names of one object have one id.", "Which outputs are new? If there were outputs and none is, the answer is 0."], "minutes": 20, "objective": "bytes"}
 #| export
 def bytes_of(inputs, outputs):
-    """The bytes that an operation has to move at least: each input array read once, each new output written.
+    """The bytes that an operation has to move at least: each input array read once, each new output written once.
 
-    What is no array costs nothing. An output in the memory of an input is a view of it and was not computed;
+    What is no array is not there. An output in the memory of an input is a view of it and was not computed;
     where there are no others, nothing moves: 0.
     """
     ### BEGIN SOLUTION
     read = list({id(x): x for x in inputs if isinstance(x, np.ndarray)}.values())
-    outputs = [x for x in outputs if isinstance(x, np.ndarray)]
+    outputs = list({id(x): x for x in outputs if isinstance(x, np.ndarray)}.values())
     written = [out for out in outputs if not any(np.may_share_memory(out, x) for x in read)]
     if outputs and not written:
         return 0
@@ -328,12 +329,16 @@ def test_unit_bytes_of():
     expect(bytes_of((x, x), (out,)), 400, "x * x reads x once")
     expect(bytes_of((x, 2.0, None), (out,)), 400, "a number and a bias that is not there cost nothing")
     expect(bytes_of((x.astype(np.float64), np.arange(3)), (out,)), 400 + 24 + 200, "other dtypes")
+    expect(bytes_of((x, x.T), (out,)), 600, "x @ x.T reads two arrays")
     expect(bytes_of((x,), (x.T,)), 0, "a view: nothing moves")
+    expect(bytes_of((x[2:],), (x[2:].T,)), 0, "a view of a view: nothing moves")
     expect(bytes_of((x,), (x[2:4],)), 0, "a slice: nothing moves")
     expect(bytes_of((x, y), (out, x, y)), 420, "only one of three outputs is new")
     expect(bytes_of((y,), (y, y)), 0, "add's rule hands over grad twice")
     expect(bytes_of((x,), (out, None)), 400, "None among the outputs: an input that wanted no gradient")
     expect(bytes_of((x,), (None, x.T)), 0, "None and a view")
+    expect(bytes_of((x,), (None,)), 200, "None alone: no output")
+    expect(bytes_of((x,), (out, out)), 400, "a rule hands over one new gradient twice")
     expect(bytes_of((x[:0],), (y[:0].copy(),)), 0, "no entries")
     expect(bytes_of((), (out,)), 200, "zeros: only written")
     expect(bytes_of((x,), ()), 200, "no output: only read")
@@ -430,6 +435,8 @@ def test_unit_held_bytes_graphs():
     expect(held_bytes(double[mask]), 48 + 6 + 48, "float64, and a mask among the arrays")
     table, ids = Tensor(np.ones((9, 2)), requires_grad=True), np.array([3, 3])
     expect(held_bytes(embedding(table, ids=ids)), 72 + 16 + 16, "a table, the ids (a setting), two rows")
+    ids = np.frombuffer(bytes(16), np.int64)
+    expect(held_bytes(embedding(table, ids=ids)), 72 + 16 + 16, "the same with ids whose base is no array")
     long = Tensor(np.ones(10), requires_grad=True)
     for _ in range(200):
         long = long * 0.5
@@ -574,9 +581,17 @@ def test_unit_measure_errors():
     for settings, number in [({"repeats": 0}, 0), ({"repeats": -3}, -3), ({"warmup": -1}, -1)]:
         expect_error(ValueError, number, measure, lambda: calls.append(1), lambda: len(calls), **settings)
     expect(len(calls), 0, "nothing runs before the numbers are checked")
-    expect_error(ValueError, "clock", measure, lambda: None, lambda: 5.0)
+
     ticks = iter([0.0, 2.0, 3.0, 2.5, 4.0, 6.0])
-    expect_error(ValueError, "clock", measure, lambda: None, lambda: next(ticks), repeats=3)
+
+    def clock_that_stands():
+        return 5.0
+
+    def clock_that_runs_backward():
+        return next(ticks)
+
+    for clock in (clock_that_stands, clock_that_runs_backward):
+        expect_error(ValueError, "clock", measure, lambda: None, clock, repeats=3)
     timing = timed_with([0, 0, 3], warmup=0, repeats=3)[0]
     expect(timing.runs, (0.0, 0.0, 3.0), "single runs may be too short for the clock")
     print("🔬 measure, errors: passed")
@@ -607,7 +622,7 @@ $$p = \frac{\sum (u - \bar u)(v - \bar v)}{\sum (u - \bar u)^2}, \qquad u = \log
     sizes 1, 2, 4, 8    seconds 1, 1, 1, 4        p = 0.6      (the two ends alone would say 2/3)
 
 **Write `growth(sizes, seconds)`**, a float; two lists or arrays of one length, in any order. A `ValueError` for different lengths (holding both), for sizes that are all equal or fewer than two, and
-for a size or a time that is not above 0 (holding it): it has no logarithm.
+for a size or a time that is not above 0, nan among them (holding it): it has no logarithm.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "growth", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Check before you take logarithms: lengths, signs, and whether there are two different sizes.", "NumPy fits polynomials; a line is one of degree 1. Or write the two sums."], "minutes": 20, "objective": "timing"}
@@ -642,6 +657,7 @@ def test_unit_growth():
     expect_error(ValueError, [3, 2], growth, [1, 2, 3], [1.0, 2.0])
     expect_error(ValueError, 0, growth, [0, 2], [1.0, 2.0])
     expect_error(ValueError, -7, growth, [1, 2], [1.0, -7.0])
+    expect_error(ValueError, "nan", growth, [1, 2], [1.0, np.nan])
     for sizes in ([], [3], [5, 5, 5]):
         expect_error(ValueError, [], growth, sizes, [1.0] * len(sizes))
     print("🔬 growth: passed")

@@ -102,6 +102,8 @@ def test_unit_quantization_range():
     expect(quantization_range(-3, 4, bits=4), (4 / 7, 0), "4 bits, symmetric", rtol=1e-12)
     expect(quantization_range(-3, 4, 4, False), (0.5, -1), "4 bits, 14 steps of a half", rtol=1e-12)
     expect(quantization_range(-1, 1, 2, False), (1.0, 0), "2 bits: the codes -1, 0, 1", rtol=1e-12)
+    expect(quantization_range(-1, 2, symmetric=False)[1], -42, "-127 + 84.67, rounded")
+    expect(quantization_range(-1, 6, symmetric=False)[1], -91, "-127 + 36.29, rounded")
     scale, zero_point = quantization_range(np.float32(-0.5), np.float32(1))
     expect((type(scale), type(zero_point)), (float, int), "the types, also from float32")
     print("🔬 quantization_range: passed")
@@ -150,8 +152,8 @@ r"""
                                                codes     0   2      −25   127
                                                back      0   0.04   −0.5  2.54
 
-What is nearest wins; what lies outside of the range gets the code at its end. Halves go to the even neighbour (`np.rint`), so that they do not all go
-up. The error inside of the range is at most half a scale, and the codes take one byte each: an int8 array, whatever the bits. (How to put two codes
+x/scale is rounded, halves to the even neighbour (`np.rint`), so that they do not all go up; then the zero point is added, and what lies outside of the
+range gets the code at its end. The error inside of the range is at most half a scale, and the codes take one byte each: an int8 array, whatever the bits. (How to put two codes
 of 4 bits into one byte is the second stretch.)
 
 On the way back beware of the wrapping: codes 127 and zero point −127 are 254 steps apart, which no int8 holds.
@@ -164,7 +166,7 @@ Infinities lie outside of the range.
 # %% nbgrader={"grade": false, "grade_id": "quantize", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Divide, round, shift, cut off, and only then make int8 of it: the order decides what wraps around.", "What does largest_code tell about both ends?", "On the way back widen the codes before you subtract the zero point."], "minutes": 25, "objective": "codes"}
 #| export
 def quantize(x, scale, zero_point=0, bits=8):
-    """The codes nearest to x / scale + zero_point, int8, cut off at minus and plus largest_code(bits).
+    """The codes of x: x / scale rounded, plus zero_point, cut off at minus and plus largest_code(bits); int8.
 
     scale, zero_point: numbers or arrays that broadcast. Raises ValueError for nan.
     """
@@ -190,6 +192,7 @@ def test_unit_quantize():
     expect(codes, [0, 2, -25, 127], "the worked example", dtype=np.int8)
     expect(dequantize(codes, 0.02), [0, 0.04, -0.5, 2.54], "and back", atol=1e-6, dtype=np.float32)
     expect(quantize([0.5, 1.5, 2.5, -0.5, -1.5], 1.0), [0, 2, 2, 0, -2], "halves go to the even neighbour")
+    expect(quantize([0.5, 1.5], 1.0, 3), [3, 5], "and are shifted afterwards")
     codes = quantize(np.array([[-0.54, 0, 2]], np.float32), 0.01, -73)
     expect(codes, [[-127, -73, 127]], "zero point -73", dtype=np.int8)
     expect(dequantize(codes, 0.01, -73), [[-0.54, 0, 2]], "and back: no wrapping", atol=1e-6)
@@ -284,8 +287,8 @@ In the weight (out, in) of a layer one row may be a hundred times larger than th
 With one scale the first row has two numbers and one code. Why rows? A row makes one output, Σ w·x, and *its* scale can be taken out of the sum.
 
 **Write `quantize_channels(weight, axis, bits)`**: (codes, scales), symmetric, with a scale for each place along `axis` (0: the outputs, also of a
-convolution's (O, C, kh, kw)). Codes have the weight's shape. Scales are float32, have size 1 along all other axes, and are positive: a channel of zeros, or
-of nothing, gets 1. nan is a `ValueError`.
+convolution's (O, C, kh, kw)). Codes have the weight's shape. Scales are float32, have size 1 along all other axes, and are positive: one that float32 makes 0
+(of zeros, of no numbers, of numbers like 1e-45) is 1. nan is a `ValueError`.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "quantize_channels", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Over which axes is the largest absolute value taken, if one is to remain?", "keepdims leaves an array that broadcasts against the weight.", "A maximum over no numbers needs a starting value; a scale of 0 has to be replaced before anything is divided by it."], "minutes": 25, "objective": "codes"}
@@ -293,8 +296,8 @@ of nothing, gets 1. nan is a `ValueError`.
 def quantize_channels(weight, axis=0, bits=8):
     """(codes, scales) of `weight`, symmetric, with a scale of its own for each place along `axis`.
 
-    codes: int8, of weight's shape. scales: float32, positive, of size 1 along the other axes; 1 where a
-    channel holds nothing but zeros. Raises ValueError for nan, and for bits that are not 2 to 8.
+    codes: int8, of weight's shape. scales: float32, positive, of size 1 along the other axes; 1 where float32
+    would make it 0. Raises ValueError for nan, and for bits that are not 2 to 8.
     """
     weight = np.asarray(weight, np.float32)
     ### BEGIN SOLUTION
@@ -321,8 +324,8 @@ def test_unit_quantize_channels():
     expect(scales.shape, (2, 1, 1, 1), "kernels: a scale for each output channel")
     expect(np.asarray(codes)[:, 0, 0], [[-127, -116], [6, 17]], "kernels: some codes")
     with no_warnings("a channel of zeros"):
-        codes, scales = quantize_channels([[0.0, 0], [0, -254]])
-        expect((codes, scales), ([[0, 0], [0, -127]], [[1], [2]]), "a channel of zeros")
+        codes, scales = quantize_channels([[0.0, 0], [0, -254], [1e-45, 0]])
+        expect((codes, scales), ([[0, 0], [0, -127], [0, 0]], [[1], [2], [1]]), "zeros, and almost zeros")
         expect(quantize_channels(np.zeros((2, 0)))[1], [[1], [1]], "channels of nothing")
     expect_error(ValueError, "nan", quantize_channels, [[1.0, math.nan]])
     print("🔬 quantize_channels: passed")
@@ -419,7 +422,7 @@ def test_unit_exact_length():
     expect(type(exact_length(3, 5)), int, "the type")
     expect_error(ValueError, [0, 5], exact_length, 0, 5)
     expect_error(ValueError, [3, 0], exact_length, 3, 0)
-    expect_error(ValueError, [5, -1], exact_length, 5, -1)
+    expect_error(ValueError, [-1, -5], exact_length, -1, -5)
     print("🔬 exact_length: passed")
 
 test_unit_exact_length()
@@ -475,8 +478,8 @@ def test_unit_int8_matmul():
     long = np.full((1, 3000), 127, np.int8)
     long[0, 0] = 126
     expect(int8_matmul(long, long.T), [[2999 * 16129 + 15876]], "3,000 products, 48,386,747")
-    low = np.full((2, 1024), -128, np.int8)
-    expect(int8_matmul(low, low.T), [[2**24] * 2] * 2, "-128 everywhere")
+    low = np.array([[-128] * 1030 + [1] * 9 + [0]], np.int8)
+    expect(int8_matmul(low, low.T), [[16875529]], "with -128, 1,040 products are too many for a block")
     expect(int8_matmul(a[:, :0], b[:0]), [[0, 0], [0, 0]], "no products", dtype=np.int32)
     expect_error(TypeError, "float32", int8_matmul, a.astype(np.float32), b)
     expect_error(TypeError, "int64", int8_matmul, a, b.astype(np.int64))
@@ -549,7 +552,7 @@ Weights are known. Of a layer's *inputs* you know only what you have seen: a few
     extremes         the smallest and the largest number: nothing is cut off, and one outlier sets the scale for all
     percentile       the 0.1th and the 99.9th percentile: of a thousand numbers one is cut off on each side
     least_squares    of the ranges share · (smallest, largest), share = 1, 0.95, … 0.05, the one with the smallest sum of
-                     squared errors after `quantize` (asymmetric, `bits`) and `dequantize`; of equal ones the widest
+                     squared errors after `quantize` (asymmetric, `bits`) and `dequantize`
 
     100 times 1 and once 10, with 2 bits (three codes):
         share 1:     0 to 10, codes for 0, 5, 10         100 · 1² + 0²          = 100
@@ -664,7 +667,7 @@ The first sum is your product of integers, the second is one number a row. For e
                                         0.01 · 0.02 · (7799 + 1701) = 1.9;   by floats 2.54 − 0.64
 
 **Write the operation `quantized_linear`** for arrays: x (…, in), codes (out, in), scale (out, 1), bias (out,) or None. `input_range` is (s_in, z): then x
-gets 8-bit codes, and the sums come from `int8_matmul`. If it is None, only the weights are quantized: the product of x with the dequantized weights. float32 comes back. (An int32 array times
+gets 8-bit codes, and Σ q·w comes from `int8_matmul`: it is exact for rows of any length, and codes that are not int8 are refused. If it is None, only the weights are quantized: the product of x with the dequantized weights. float32 comes back. (An int32 array times
 float32 would be float64: make the sums float32 first.)
 
 **And the buffers of `QuantizedLinear`** in its `__init__`, by `self.register_buffer(name, tensor)`; a buffer is part of `state_dict`, and so of what is saved, but no parameter:
@@ -744,6 +747,9 @@ def test_unit_QuantizedLinear_storage():
     bias[0] = 50
     expect(layer.state_dict()["bias"], [1, -1], "the bias is a copy")
     expect(len(list(layer.parameters())), 0, "parameters")
+    expect_error(ValueError, [(2, 3), (2, 2)], layer, Tensor(np.zeros((2, 3))))
+    x = Tensor(np.ones((1, 2)), requires_grad=True)
+    expect_error(RuntimeError, "quantized_linear", lambda: layer(x).sum().backward())
     bare = QuantizedLinear(weight, bits=4).state_dict()
     expect(sorted(bare), ["scale", "weight"], "neither bias nor inputs")
     expect(bare["weight"], [[7, -4], [7, 3]], "4 bits")
@@ -762,19 +768,20 @@ def test_unit_QuantizedLinear_values():
     expect(got, [[2, 90.25]], "with a bias", rtol=1e-6, dtype=np.float32)
     got = quantized_linear(Tensor(x), codes, scale, bias, input_range=(0.4, 0))
     expect(got, [[0.02 * (0.8 * 127 - 0.4 * 64) + 0.1, 71.2]], "coarse inputs: 0.8 and 0.4", rtol=1e-6)
-    got = quantized_linear(Tensor(x), codes, scale, bias)
-    expect(got, [[2, 90.25]], "weights only", rtol=1e-6, dtype=np.float32)
-    got = quantized_linear(Tensor([[1.0, 0.33]]), codes, scale)
-    expect(got, [[2.1176, 84.455]], "weights only: inputs are not rounded", rtol=1e-6)
+    got = quantized_linear(Tensor([[1.0, 0.33]]), codes, scale, bias)
+    expect(got, [[2.2176, 79.455]], "weights only: inputs are not rounded", rtol=1e-6, dtype=np.float32)
+    expect_error(TypeError, "float32", quantized_linear, Tensor(x), codes * scale, scale, input_range=(1, 0))
     weight = np.cos(np.arange(12.0)).reshape(3, 4)
     for inputs in (None, (0.01, 20)):
         layer = QuantizedLinear(weight, [1.0, 2, 3], inputs)
         x = np.sin(np.arange(8.0)).reshape(2, 1, 4)
         expect(layer(Tensor(x)), x @ weight.T + [1, 2, 3], f"cosines, {inputs}", atol=0.03, dtype=np.float32)
         expect(layer(Tensor(x[:0])).shape, (0, 1, 3), f"no rows, {inputs}")
-    expect_error(ValueError, [(2, 3), (3, 4)], layer, Tensor(np.zeros((2, 3))))
-    trained = Tensor(x, requires_grad=True)
-    expect_error(RuntimeError, "quantized_linear", lambda: layer(trained).sum().backward())
+    long, many = np.random.default_rng(15).integers(100, 128, (2, 2, 130_000), dtype=np.int8)
+    long[0, :65_000] *= -1
+    long[1, ::2] *= -1
+    got = quantized_linear(Tensor(long * 1.0), many, np.ones((2, 1)), input_range=(1.0, 0))
+    expect(got, long.astype(int) @ many.T.astype(int), "130,000 inputs: int8_matmul is exact, float32 is not")
     print("🔬 QuantizedLinear, values: passed")
 
 test_unit_QuantizedLinear_values()
@@ -790,10 +797,11 @@ rows = np.rint(weight.astype(np.float32) / peaks).astype(np.float64)
 steps = np.clip(np.rint(x.astype(np.float32) / np.float32(0.03)) - 14, -127, 127) + 14
 expect(layer(Tensor(x)), steps @ rows.T * 0.03 * peaks.T + np.arange(3), "1,500 inputs", atol=1e-3, rtol=1e-5)
 expect(layer.state_dict()["weight"], rows, "its codes", dtype=np.int8)
-sums = np.full((1, 1500), 127, np.int8)
-x = Tensor(np.full((1, 1500), 127.0))
-got = quantized_linear(x, sums, np.ones((1, 1), np.float32), input_range=(1.0, 0))
-expect(got, [[1500 * 16129]], "all codes 127", rtol=1e-7)
+q, w = drawn.integers(90, 128, (2, 3, 120_000), dtype=np.int8)
+q[:2, 60_000:] *= -1
+w[1:, 1::2] *= -1
+got = quantized_linear(Tensor(q * 1.0), w, np.full((3, 1), 0.5, np.float32), input_range=(1.0, 0))
+expect(got, (q.astype(int) @ w.T.astype(int) * 0.5).astype(np.float32), "120,000 inputs")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1037,6 +1045,8 @@ def test_unit_quantize_model_edges():
     ranged = quantize_model(Linear(2, 3), iter([Tensor(wide)]), "percentile").state_dict()["input_range"]
     low, high = np.percentile(wide, [0.1, 99.9])
     expect(ranged[0], (high - low) / 254, "by percentile, from an iterator", rtol=1e-4)
+    ends = [quantize_model(model, [images], "least_squares", bits).state_dict() for bits in (8, 2)]
+    expect(ends[1]["0.input_range"], ends[0]["0.input_range"], "8 bits for inputs, whatever weights have")
     print("🔬 quantize_model, edges: passed")
 
 test_unit_quantize_model_edges()

@@ -216,9 +216,16 @@ def test_an_unwritten_cell_is_no_refusal():
         expect_error(RuntimeError, [], fails(NotImplementedError("double: write this cell")))
 
 
-def test_a_missing_error_names_the_call_with_its_settings_and_with_shapes():
+def test_a_missing_error_names_the_call_with_its_settings_functions_and_shapes():
     def accepts(x, *, axis):
         return x
+
+    def clock_that_stands():
+        return 0
+
+    assert words(expect_error, ValueError, [], accepts, clock_that_stands, axis=0).startswith(
+        "accepts(clock_that_stands, axis=0): "
+    )
 
     said = words(expect_error, ValueError, [], accepts, Tensor(np.zeros((3, 40))), axis=2)
     called, got = said.split(": ", 1)

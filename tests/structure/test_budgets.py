@@ -110,7 +110,7 @@ LISTED = {
     ),
     "15_quantization": Listed(
         provided=316,
-        tests=392,
+        tests=402,
     ),
     "16_compression": Listed(
         provided=325,

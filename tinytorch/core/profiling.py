@@ -106,13 +106,13 @@ def flops_of(name, arrays, out, settings, backward=False):
 
 
 def bytes_of(inputs, outputs):
-    """The bytes that an operation has to move at least: each input array read once, each new output written.
+    """The bytes that an operation has to move at least: each input array read once, each new output written once.
 
-    What is no array costs nothing. An output in the memory of an input is a view of it and was not computed;
+    What is no array is not there. An output in the memory of an input is a view of it and was not computed;
     where there are no others, nothing moves: 0.
     """
     read = list({id(x): x for x in inputs if isinstance(x, np.ndarray)}.values())
-    outputs = [x for x in outputs if isinstance(x, np.ndarray)]
+    outputs = list({id(x): x for x in outputs if isinstance(x, np.ndarray)}.values())
     written = [out for out in outputs if not any(np.may_share_memory(out, x) for x in read)]
     if outputs and not written:
         return 0

@@ -51,7 +51,7 @@ def quantization_range(low, high, bits=8, symmetric=True):
 
 
 def quantize(x, scale, zero_point=0, bits=8):
-    """The codes nearest to x / scale + zero_point, int8, cut off at minus and plus largest_code(bits).
+    """The codes of x: x / scale rounded, plus zero_point, cut off at minus and plus largest_code(bits); int8.
 
     scale, zero_point: numbers or arrays that broadcast. Raises ValueError for nan.
     """
@@ -78,8 +78,8 @@ def decibels(x, approximation):
 def quantize_channels(weight, axis=0, bits=8):
     """(codes, scales) of `weight`, symmetric, with a scale of its own for each place along `axis`.
 
-    codes: int8, of weight's shape. scales: float32, positive, of size 1 along the other axes; 1 where a
-    channel holds nothing but zeros. Raises ValueError for nan, and for bits that are not 2 to 8.
+    codes: int8, of weight's shape. scales: float32, positive, of size 1 along the other axes; 1 where float32
+    would make it 0. Raises ValueError for nan, and for bits that are not 2 to 8.
     """
     weight = np.asarray(weight, np.float32)
     others = tuple(i for i in range(weight.ndim) if i != axis % weight.ndim)

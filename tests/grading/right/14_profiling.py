@@ -86,17 +86,19 @@ def flops_of(name, arrays, out, settings, backward=False):
 
 # %% bytes_of: loops
 def bytes_of(inputs, outputs):
-    read, new, results = [], 0, 0
+    read, written, new = [], [], 0
     for x in inputs:
         if isinstance(x, np.ndarray) and all(x is not other for other in read):
             read.append(x)
     for out in outputs:
-        if isinstance(out, np.ndarray):
-            results += 1
+        if isinstance(out, np.ndarray) and all(out is not other for other in written):
+            written.append(out)
             if not any(np.shares_memory(out, x) for x in read):
-                new += out.nbytes
-                results = -1000
-    return 0 if results > 0 else new + sum([x.nbytes for x in read])
+                new += 1
+    if written and not new:
+        return 0
+    fresh = [out for out in written if not any(np.shares_memory(out, x) for x in read)]
+    return sum([x.nbytes for x in read + fresh])
 
 # %% bytes_of: a set of ids
 def bytes_of(inputs, outputs):
@@ -106,7 +108,7 @@ def bytes_of(inputs, outputs):
         if id(x) not in ids:
             ids.add(id(x))
             total += x.size * x.itemsize
-    outputs = [x for x in outputs if hasattr(x, "nbytes")]
+    outputs = [x for i, x in enumerate(outputs) if hasattr(x, "nbytes") and id(x) not in map(id, outputs[:i])]
     fresh = [out for out in outputs if all(not np.may_share_memory(out, x) for x in arrays)]
     if len(outputs) > 0 and len(fresh) == 0:
         return 0
@@ -118,7 +120,7 @@ def bytes_of(inputs, outputs):
     is_view = [any(np.may_share_memory(out, x) for x in inputs) for out in outputs]
     if is_view and all(is_view):
         return 0
-    moved = [out.nbytes for out, view in zip(outputs, is_view, strict=True) if not view]
+    moved = list({id(out): out.nbytes for out, view in zip(outputs, is_view, strict=True) if not view}.values())
     moved += [x.nbytes for i, x in enumerate(inputs) if not any(x is other for other in inputs[:i])]
     return sum(moved)
 
@@ -240,7 +242,7 @@ def measure(function, clock=time.perf_counter, warmup=1, repeats=7):
 def growth(sizes, seconds):
     if len(sizes) != len(seconds):
         raise ValueError(f"{len(sizes)} is not {len(seconds)}")
-    wrong = [x for x in [*sizes, *seconds] if x <= 0]
+    wrong = [x for x in [*sizes, *seconds] if np.isnan(x) or x <= 0]
     if wrong:
         raise ValueError(f"no logarithm of {wrong[0]}")
     if len(np.unique(sizes)) < 2:
@@ -253,7 +255,7 @@ def growth(sizes, seconds):
     if n != m:
         raise ValueError(f"lengths {n} and {m}")
     for x in list(sizes) + list(seconds):
-        if x <= 0:
+        if x <= 0 or x != x:
             raise ValueError(f"{x}")
     if n < 2 or min(sizes) == max(sizes):
         raise ValueError("two different sizes, please")
@@ -264,10 +266,10 @@ def growth(sizes, seconds):
 def growth(sizes, seconds):
     if len(sizes) - len(seconds):
         raise ValueError(f"{len(sizes)} against {len(seconds)}")
-    if any(x <= 0 for x in sizes):
-        raise ValueError(f"sizes {list(map(float, sizes))} {list(map(int, sizes))}")
-    if any(x <= 0 for x in seconds):
-        raise ValueError(f"seconds {list(map(float, seconds))} {list(map(int, seconds))}")
+    if not all(x > 0 for x in sizes):
+        raise ValueError(f"sizes {list(map(float, sizes))}")
+    if not all(x > 0 for x in seconds):
+        raise ValueError(f"seconds {list(map(float, seconds))}")
     if len({float(x) for x in sizes}) < 2:
         raise ValueError("no slope")
     u, v = [math.log(x) for x in sizes], [math.log(x) for x in seconds]

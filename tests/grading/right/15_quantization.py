@@ -51,7 +51,7 @@ def quantize(x, scale, zero_point=0, bits=8):
     x = np.asarray(x).astype(np.float32)
     if np.any(x != x):
         raise ValueError("a nan cannot be quantized")
-    codes = np.round(x / scale) + zero_point
+    codes = zero_point + np.round(x / scale)
     return np.minimum(np.maximum(codes, -top), top).astype(np.int8)
 
 
@@ -93,7 +93,8 @@ def quantize_channels(weight, axis=0, bits=8):
     weight = np.asarray(weight, np.float32)
     rows = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
     peaks = np.abs(rows).max(axis=1) if rows.shape[1] else np.zeros(len(rows))
-    scales = np.where(peaks > 0, peaks / largest_code(bits), 1).astype(np.float32)
+    scales = (peaks / largest_code(bits)).astype(np.float32)
+    scales = np.where(scales > 0, scales, np.float32(1))
     if np.isnan(peaks).any():
         raise ValueError("nan in a channel")
     shape = [1] * weight.ndim
@@ -111,7 +112,7 @@ def quantize_channels(weight, axis=0, bits=8):
     scales = np.ones(len(channels), np.float32)
     for i, channel in enumerate(channels):
         if channel.size:
-            scales[i] = quantization_range(float(channel.min()), float(channel.max()), bits)[0]
+            scales[i] = np.float32(quantization_range(float(channel.min()), float(channel.max()), bits)[0]) or 1
             codes[i] = quantize(channel, scales[i], bits=bits)
     return np.moveaxis(codes, 0, axis), scales.reshape(shape)
 

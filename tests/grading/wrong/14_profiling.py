@@ -54,6 +54,20 @@ def flops_of(name, arrays, out, settings, backward=False):
 - entries *= math.prod(settings["kernel_size"])
 + entries *= 1
 
+# %% flops_of: windows are as many entries as the input has
+- entries = arrays[0].size if unit == "in" else out.size
+- if unit == "window":
+-     entries *= math.prod(settings["kernel_size"])
++ entries = out.size if unit == "out" else arrays[0].size
+
+# %% flops_of: every window is a square
+- entries *= math.prod(settings["kernel_size"])
++ entries *= settings["kernel_size"][0] ** 2
+
+# %% flops_of: on the way back everything by its result
+- entries = arrays[0].size if unit == "in" else out.size
++ entries = arrays[0].size if unit == "in" and not backward else out.size
+
 # %% bytes_of: nothing ever moves
 def bytes_of(inputs, outputs):
     return 0
@@ -75,6 +89,21 @@ def bytes_of(inputs, outputs):
 -     return 0
 + pass
 
+# %% bytes_of: a view is what has an input as its base
+- written = [out for out in outputs if not any(np.may_share_memory(out, x) for x in read)]
++ written = [out for out in outputs if not any(out is x or out.base is x for x in read)]
+
+# %% bytes_of: a view beside its array is not read
+- read = list({id(x): x for x in inputs if isinstance(x, np.ndarray)}.values())
++ read = []
++ for x in inputs:
++     if isinstance(x, np.ndarray) and not any(np.may_share_memory(x, other) for other in read):
++         read.append(x)
+
+# %% bytes_of: a new output is written as often as it is listed
+- outputs = list({id(x): x for x in outputs if isinstance(x, np.ndarray)}.values())
++ outputs = [x for x in outputs if isinstance(x, np.ndarray)]
+
 # %% held_bytes: nothing is held
 def held_bytes(tensor):
     return 0
@@ -90,6 +119,20 @@ def held_bytes(tensor):
 # %% held_bytes: settings are not looked at
 - held += [*node.arrays, *node.settings.values()]
 + held += node.arrays
+
+# %% held_bytes: a base is always an array
+- while isinstance(array.base, np.ndarray):
++ while array.base is not None:
+
+# %% held_bytes: one step to the base, whatever it is
+- while isinstance(array.base, np.ndarray):
+-     array = array.base
+- owners[id(array)] = array
++ array = array if array.base is None else array.base
++ owners[id(array)] = array
+
+- return sum(array.nbytes for array in owners.values())
++ return sum(getattr(array, "nbytes", 0) for array in owners.values())
 
 # %% held_bytes: only the last operation
 - for node_or_leaf in topological_order(tensor):
@@ -183,6 +226,10 @@ def growth(sizes, seconds):
 # %% growth: takes the logarithm of 0
 - if not value > 0:
 + if value < 0:
+
+# %% growth: takes the logarithm of nan
+- if not value > 0:
++ if value <= 0:
 
 # %% growth: equal sizes are two
 - if len(set(map(float, sizes))) < 2:

@@ -18,6 +18,14 @@ def quantization_range(low, high, bits=8, symmetric=True):
 - return scale, 0 if symmetric else round(-largest - low / scale)
 + return scale, 0 if symmetric else round(largest + low / scale)
 
+# %% quantization_range: the zero point is rounded down
+- return scale, 0 if symmetric else round(-largest - low / scale)
++ return scale, 0 if symmetric else math.floor(-largest - low / scale)
+
+# %% quantization_range: the zero point is cut off to an integer
+- return scale, 0 if symmetric else round(-largest - low / scale)
++ return scale, 0 if symmetric else int(-largest - low / scale)
+
 # %% quantization_range: divides by zero
 - if scale == 0:
 -     return 1.0, 0
@@ -57,6 +65,13 @@ def dequantize(codes, scale, zero_point=0):
 - steps = np.rint(np.asarray(x, np.float32) / scale)
 + steps = np.floor(np.asarray(x, np.float32) / scale + 0.5)
 
+# %% quantize: shifted before it is rounded
+- steps = np.rint(np.asarray(x, np.float32) / scale)
++ steps = np.rint(np.asarray(x, np.float32) / scale + zero_point)
+
+- return np.clip(steps + zero_point, -largest, largest).astype(np.int8)
++ return np.clip(steps, -largest, largest).astype(np.int8)
+
 # %% quantize: -128 is a code
 - return np.clip(steps + zero_point, -largest, largest).astype(np.int8)
 + return np.clip(steps + zero_point, -largest - 1, largest).astype(np.int8)
@@ -92,6 +107,11 @@ def dequantize(codes, scale, zero_point=0):
 # %% quantize_channels: divides by zero
 - scales[scales == 0] = 1
 
+# %% quantize_channels: only a channel of zeros gets 1
+- scales = (largest / largest_code(bits)).astype(np.float32)
+- scales[scales == 0] = 1
++ scales = np.where(largest == 0, 1, largest / largest_code(bits)).astype(np.float32)
+
 # %% quantize_channels: the scales have no axes
 - return quantize(weight, scales, bits=bits), scales
 + return quantize(weight, scales, bits=bits), scales.ravel()
@@ -119,6 +139,10 @@ def exact_length(largest_a, largest_b):
 - return 2**24 // (largest_a * largest_b)
 + return 2**24 // largest_a**2
 
+# %% exact_length: only the product is checked
+- if largest_a < 1 or largest_b < 1:
++ if largest_a * largest_b < 1:
+
 # %% exact_length: at least one, and zero is taken
 def exact_length(largest_a, largest_b):
     return max(2**24 // max(largest_a * largest_b, 1), 1)
@@ -135,6 +159,15 @@ def int8_matmul(a, b, product=np.matmul):
 # %% int8_matmul: one product of float32, inexact
 - total, length = np.zeros((*a.shape[:-1], b.shape[1]), np.int32), exact_length(128, 128)
 + total, length = np.zeros((*a.shape[:-1], b.shape[1]), np.int32), max(len(b), 1)
+
+# %% int8_matmul: blocks for codes without -128
+- total, length = np.zeros((*a.shape[:-1], b.shape[1]), np.int32), exact_length(128, 128)
++ total, length = np.zeros((*a.shape[:-1], b.shape[1]), np.int32), exact_length(127, 127)
+
+# %% int8_matmul: looks how large the codes are, and -128 has no absolute value
+- total, length = np.zeros((*a.shape[:-1], b.shape[1]), np.int32), exact_length(128, 128)
++ peaks = [max(int(np.abs(x).max(initial=1)), 1) for x in (a, b)]
++ total, length = np.zeros((*a.shape[:-1], b.shape[1]), np.int32), exact_length(*peaks)
 
 # %% int8_matmul: the slow product of integers
 - sums = product(a[..., block].astype(np.float32), b[block].astype(np.float32))
@@ -253,6 +286,24 @@ class QuantizedLinear(Module):
 # %% QuantizedLinear: the zero point is forgotten
 - sums -= int(zero_point) * codes.sum(axis=1, dtype=np.int32)
 
+# %% QuantizedLinear: no product of integers, floats from codes
+- input_scale, zero_point = input_range
+- sums = int8_matmul(quantize(x, input_scale, zero_point), codes.T)
+- sums -= int(zero_point) * codes.sum(axis=1, dtype=np.int32)
+- out = sums.astype(np.float32) * (scale.T[0] * np.float32(input_scale))
++ known = dequantize(quantize(x, *input_range), *input_range)
++ out = known @ dequantize(codes, scale).T
+
+# %% QuantizedLinear: one product of float32 for the codes
+- sums = int8_matmul(quantize(x, input_scale, zero_point), codes.T)
+- sums -= int(zero_point) * codes.sum(axis=1, dtype=np.int32)
++ sums = quantize(x, input_scale, zero_point).astype(np.float32) @ codes.T.astype(np.float32)
++ sums -= int(zero_point) * codes.sum(axis=1, dtype=np.int32)
+
+# %% QuantizedLinear: a product of float64 for the codes
+- sums = int8_matmul(quantize(x, input_scale, zero_point), codes.T)
++ sums = (quantize(x, input_scale, zero_point).astype(np.float64) @ codes.T).astype(np.int32)
+
 # %% QuantizedLinear: one row's scale for all
 - out = sums.astype(np.float32) * (scale.T[0] * np.float32(input_scale))
 + out = sums.astype(np.float32) * (scale[0, 0] * np.float32(input_scale))
@@ -309,6 +360,14 @@ def quantize_model(model, samples=None, method="extremes", bits=8):
 # %% quantize_model: always by extremes
 - known = quantization_range(*calibrate(inputs[path], method), symmetric=False)
 + known = quantization_range(*calibrate(inputs[path]), symmetric=False)
+
+# %% quantize_model: calibrates for the bits of the weights
+- known = quantization_range(*calibrate(inputs[path], method), symmetric=False)
++ known = quantization_range(*calibrate(inputs[path], method, bits), symmetric=False)
+
+# %% quantize_model: as many bits for inputs as for weights
+- known = quantization_range(*calibrate(inputs[path], method), symmetric=False)
++ known = quantization_range(*calibrate(inputs[path], method), bits, symmetric=False)
 
 # %% quantize_model: the first layer's range for all
 - known = quantization_range(*calibrate(inputs[path], method), symmetric=False)
