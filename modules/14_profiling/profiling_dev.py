@@ -307,7 +307,7 @@ count; and if there are outputs and all are such, nothing has moved at all: 0.
 # %% nbgrader={"grade": false, "grade_id": "bytes_of", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["First keep what is an array; then drop what came twice: two names of one object have one id.", "Which outputs are new? If there were outputs and none is, the answer is 0."], "minutes": 20, "objective": "bytes"}
 #| export
 def bytes_of(inputs, outputs):
-    """The bytes that an operation has to move at least: each input array read once, each new output written once.
+    """The bytes that an operation has to move at least: input arrays are read once, new outputs written once.
 
     What is no array is not there. An output in the memory of an input is a view of it and was not computed;
     where there are no others, nothing moves: 0.

@@ -106,7 +106,7 @@ def flops_of(name, arrays, out, settings, backward=False):
 
 
 def bytes_of(inputs, outputs):
-    """The bytes that an operation has to move at least: each input array read once, each new output written once.
+    """The bytes that an operation has to move at least: input arrays are read once, new outputs written once.
 
     What is no array is not there. An output in the memory of an input is a view of it and was not computed;
     where there are no others, nothing moves: 0.
