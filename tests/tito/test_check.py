@@ -146,9 +146,10 @@ def test_a_reference_that_fails_is_a_finding_and_the_other_modules_are_looked_at
     assert found.file == "modules/02_activations/activations_dev.py" and "the reference itself stops here" in found.what
 
 
-def speeds(monkeypatch, tmp_path, said):
-    """What `speed` finds where one benchmark says `said`."""
+def speeds(monkeypatch, tmp_path, said, load=0.5):
+    """What `speed` finds where one benchmark says `said`, while so many processes want to run."""
     monkeypatch.setattr(systems, "_run", lambda path, name: said)
+    monkeypatch.setattr(systems.os, "getloadavg", lambda: (load, 0, 0), raising=False)
     monkeypatch.setattr(systems, "RUNS", (("spatial.py", ("conv",)),))
     monkeypatch.setattr(systems.importlib.util, "find_spec", lambda name: True)
     return run("speed", ROOT, tmp_path)
@@ -162,6 +163,15 @@ def test_a_bound_that_is_missed_is_a_finding_be_it_of_time_or_of_memory(tmp_path
     (found,) = speeds(monkeypatch, tmp_path, {"rows": {}, "memory": {"ratio": 1.2, "at_most": 1.0}})
     assert found.what == "peak extra memory: 1.20 of PyTorch's memory; at most 1"
     assert speeds(monkeypatch, tmp_path, {"rows": {}, "memory": {"ratio": 0.7, "at_most": 1.0}}) == []
+
+
+def test_a_time_above_its_bound_on_a_busy_machine_is_not_decided_and_memory_is(tmp_path, monkeypatch):
+    late = {"rows": {"kept": {"conv": {"ratio": 1.7, "at_most": 1.6}}}}
+    with pytest.raises(gates.NotHere, match="not decided: conv.*the machine is busy, 999.0 processes"):
+        speeds(monkeypatch, tmp_path, late, load=999)
+    large = {"memory": {"ratio": 1.2, "at_most": 1.0}}
+    assert len(speeds(monkeypatch, tmp_path, late | large, load=999)) == 2
+    assert speeds(monkeypatch, tmp_path, {"rows": {}, "memory": {"ratio": 0.9, "at_most": 1.0}}, load=999) == []
 
 
 def test_a_benchmark_that_stops_or_measures_nothing_is_a_finding(tmp_path, monkeypatch):
