@@ -5,8 +5,8 @@ r"""
 You have convolutions (09), a training loop (07) and initialisers that keep a signal's size (03). So why not stack fifty layers? The
 first cells below try, and fail. Two ideas of 2015 made depth work: *batch normalization* (Ioffe and Szegedy), which gives every
 channel mean 0 and variance 1 wherever it runs, and *residual connections* (He, Zhang, Ren and Sun), which add what a block
-computed to what it was given. You write both, with the gradient of the first by hand, and at the end ResNet-20 with its 272,474
-parameters stands there, layer for layer. This module is an elective: it needs 07 and 09, and no language.
+computed to what it was given. You write both, with the gradient of the first by hand, and at the end ResNet-20 stands there.
+This module is an elective: it needs 07 and 09, and no language.
 
 ### Three questions first
 
@@ -289,8 +289,7 @@ def test_unit_batch_norm():
     kept, weight, bias = x.copy(), np.array([6.0, 5.0]), np.array([0.5, 7.0])
     call = lambda *inputs, **how: batch_norm(*inputs, eps=1 / 3, **how).numpy()[:, :, 0]
     wanted = np.array([[-5.5, 7], [0.5, 7], [6.5, 7]])
-    case = "channels [-1, 0, 1] and [10, 10, 10], weight [6, 5], bias [0.5, 7]"
-    expect(call(x, weight, bias), wanted, case, atol=1e-12)
+    expect(call(x, weight, bias), wanted, "[-1, 0, 1] and [10] * 3, weight [6, 5], bias [0.5, 7]", atol=1e-12)
     expect(call(x, weight, None), wanted - bias, "the same without bias", atol=1e-12)
     expect(call(x, None, bias), (wanted - bias) / weight + bias, "the same without weight", atol=1e-12)
     expect(x, kept, "x after the calls")
@@ -334,12 +333,11 @@ r"""
 ### Its gradient
 
 Here is the trap of this module: the mean and the variance depend on x. A value that grows pulls the mean with it, and every other value
-of its channel is normalized differently. With x̂ for (x − mean) / √(variance + eps), n values a channel, and g for the gradient that
-arrives, times the weight:
+of its channel is normalized differently. With x̂ for (x − mean) / √(variance + eps), and grad for the gradient that arrives:
 
-    bias      Σ g / weight                            sums over the channel
-    weight    Σ (g / weight) · x̂
-    x         (g − mean of g − x̂ · mean of (g · x̂)) / √(variance + eps)
+    bias      Σ grad                                  sums over the channel
+    weight    Σ grad · x̂
+    x         (g − mean of g − x̂ · mean of (g · x̂)) / √(variance + eps)          with g = grad · weight
 
 Derive the last line: x reaches the output directly, through the mean, and through the variance. The two subtracted terms say that a
 normalized channel cannot follow two directions: all values up (the mean takes it away), all values apart (the variance does).
@@ -378,7 +376,7 @@ def test_unit_batch_norm_gradient():
     rule = lambda *arrays, grad=grad, **how: batch_norm_gradient(grad, None, *arrays, eps=1 / 3, **how)
     thirds = np.array([[1 / 3], [-1 / 3], [0]])
     one = np.ones(1)
-    for case, weight, times in (("weight 1", one, 1), ("weight 6", 6 * one, 6), ("no weight", None, 1)):
+    for case, weight, times in (("weight 6", 6 * one, 6), ("weight 0", 0 * one, 0), ("no weight", None, 1)):
         for_x, for_weight, for_bias = rule(x, weight, np.zeros(1))
         expect(for_x, times * thirds, f"x [-1, 0, 1], grad [1, 0, 0], {case}: for x", atol=1e-12)
         expect(for_weight, [-1], f"{case}: for the weight", atol=1e-12)
@@ -465,7 +463,7 @@ A batch's variance divides by n, but that of a sample is on average too small by
     batch [0, 4]:  mean 2, variance 4, unbiased 8;    from 0 and 1, momentum 0.1:  running_mean 0.2,  running_var 0.9 + 0.8 = 1.7
 
 **Write two methods of `BatchNorm`.** `update(mean, variance, count)` gets what `channel_statistics` gave, and n; it counts the batch and
-moves both buffers inside the arrays they have. `forward(x)`, on Tensors (the array is `x.data`):
+moves both buffers: all three inside the arrays they have. `forward(x)`, on Tensors (the array is `x.data`):
 
 - in training, or where there are no buffers (`track_running_stats=False`: all three are None), the batch's statistics: walk over x for
   them once. In training with buffers, update them. One value a channel has no variance: `ValueError` naming the shape;
@@ -533,11 +531,12 @@ class BatchNorm(Module):
 # %% nbgrader={"grade": true, "grade_id": "test-BatchNorm", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
 def test_unit_batch_norm_layer():
     layer, x = BatchNorm(1), Tensor([[0.0], [4.0]])
-    means = layer.running_mean.data
+    arrays = {name: buffer.data for name, buffer in layer.named_buffers()}
     expect(layer(x), [[-1], [1]], "training, batch [0, 4]", atol=1e-5)
     both = lambda: [layer.running_mean.item(), layer.running_var.item()]
     expect(both(), [0.2, 1.7], "the buffers after it", atol=1e-6)
-    assert layer.running_mean.data is means, "the buffer moves inside its array"
+    stay = {name: buffer.data is arrays[name] for name, buffer in layer.named_buffers()}
+    expect(stay, dict.fromkeys(arrays, True), "which buffers are still in their arrays")
     layer(x + 6)
     expect(both(), [0.98, 2.33], "after a batch [6, 10]", atol=1e-6)
     expect(layer.num_batches_tracked.item(), 2, "num_batches_tracked")
@@ -752,14 +751,16 @@ class GroupNorm(Module):
 r"""
 ## Part 3 of 3 · about 4 hours: residual networks
 
-
 ### A block that can do nothing
 
 A stack of layers that is deeper should never be worse: the new layers could leave their input alone. But *do nothing* is hard to find for
 two convolutions and a ReLU. So make it the easiest thing there is (He, Zhang, Ren and Sun, 2015):
 
-              ┌──────── shortcut ────────┐
-    x ────────┼─ conv1 ─ bn1 ─ relu ─ conv2 ─ bn2 ─ + ─ relu ─►          out = relu(branch(x) + shortcut(x))
+           ┌────────────── shortcut ─────────────┐
+           │                                     ▼
+    x ─────┴─ conv1 ─ bn1 ─ relu ─ conv2 ─ bn2 ─ + ─ relu ─► out
+
+    out = relu(branch(x) + shortcut(x))
 
 With a branch of zeros the block is relu(x), and on the way back the gradient passes the `+` as it is, whatever the branch does to its own
 copy. Both convolutions are 3 × 3 with padding 1 and *no bias* (the mean is subtracted right behind it, and takes any bias along); `conv1`
@@ -935,7 +936,7 @@ expect(GlobalAvgPool2d()(Tensor(values)), by_hand, "4 × 5", atol=1e-6)
 r"""
 ### ResNet for small images
 
-Section 4.2 of the paper, for CIFAR-10, with `n` blocks a stage and `width` 16:
+The paper's networks for CIFAR-10 (section 4.2), with `n` blocks a stage and `width` 16:
 
     conv1   3 × 3, padding 1, no bias, bn1, relu     16 channels   32 × 32
     blocks  n blocks                                 16            32 × 32
@@ -943,7 +944,8 @@ Section 4.2 of the paper, for CIFAR-10, with `n` blocks a stage and `width` 16:
             n blocks, the first with stride 2        64             8 × 8
     pool, fc                                         64 → classes
 
-6·n convolutions in the blocks, one before them, one dense layer: depth 6·n + 2. n = 3 is ResNet-20, n = 9 ResNet-56.
+6·n convolutions in the blocks, one before them, one dense layer: depth 6·n + 2. n = 3 is ResNet-20, n = 9 ResNet-56. Your shortcuts with
+projections are the paper's *option B*: 272,474 parameters at n = 3. On CIFAR-10 it used option A, strided pixels and channels of zeros: 269,722.
 
 `blocks` is one `Sequential` of all 3·n blocks. With `zero_init=True` the weight of each block's `bn2` starts at 0, so that every
 block without a projection starts as relu(x) (Goyal and others, 2017).
@@ -958,7 +960,7 @@ class ResNet(Module):
     """The network of depth 6 · blocks_per_stage + 2 for small images, from (N, in_channels, H, W) to logits.
 
     zero_init: the last BatchNorm of each block starts with weight 0, the block as its shortcut
-    (He et al. 2015, section 4.2).
+    (He et al. 2015, section 4.2, with projections).
     """
 
     def __init__(self, blocks_per_stage, num_classes=10, *, in_channels=3, width=16, zero_init=False):
@@ -1077,7 +1079,7 @@ in a row are one:
     w = 2, b = 1, mean 3, s = 0.5, bias 7      →      weight 1, bias (1 − 3) · 0.5 + 7 = 6
 
 **Write `fold_batch_norm(conv, norm)`**: a new Conv2d with bias, and with the kernel size, stride, padding and `kernels` of `conv`, that gives
-what `norm(conv(x))` gives in evaluation. The two layers that came in stay as they are. `conv` may have no bias (None), `norm` neither weight nor
+what `norm(conv(x))` gives in evaluation. The two layers that came in stay as they are, in their modes too. `conv` may have no bias (None), `norm` neither weight nor
 bias. `ValueError` for a norm without running statistics, and, naming both numbers, for one with another number of channels than conv puts out.
 """
 
@@ -1113,17 +1115,17 @@ def test_unit_fold_batch_norm():
     x = Tensor(np.sin(np.arange(140.0)).reshape(2, 2, 5, 7))
     for bias, affine in ((True, True), (False, True), (True, False), (False, False)):
         conv, norm = layers(bias, affine, stride=(2, 1), padding=(1, 0))
-        wanted, before = norm(conv(x)), conv.weight.numpy().copy()
-        folded = fold_batch_norm(conv, norm)
+        wanted, before, folded = norm(conv(x)), conv.weight.numpy().copy(), fold_batch_norm(conv, norm)
         case = f"bias of the convolution: {bias}, weight and bias of the norm: {affine}"
         expect(folded(x), wanted, case, atol=1e-5)
         expect([type(folded), folded.kernel_size], [Conv2d, (3, 2)], f"{case}: what comes back")
-        expect(conv.weight, before, f"{case}: the old weight stays")
+        expect([conv.weight, norm.training], [before, False], f"{case}: old weight and mode stay")
     one, norm = Conv2d(1, 1, 1), BatchNorm2d(1, eps=0.0)
     one.weight.data[...], one.bias.data[...], one.kernels = 2, 1, "product"
     norm.running_mean.data[...], norm.running_var.data[...], norm.bias.data[...] = 3, 4, 7
     folded = fold_batch_norm(one, norm)
-    expect([folded.weight.item(), folded.bias.item(), folded.kernels], [1, 6, "product"], "worked")
+    found = [folded.weight.item(), folded.bias.item(), folded.kernels, norm.training]
+    expect(found, [1, 6, "product", True], "worked, by a norm in training, which stays so")
     expect_error(ValueError, "", fold_batch_norm, one, BatchNorm2d(1, track_running_stats=False))
     expect_error(ValueError, ["1", "4"], fold_batch_norm, Conv2d(1, 4, 1), BatchNorm2d(1))
     print("🔬 fold_batch_norm: passed")

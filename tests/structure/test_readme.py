@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tito.catalog import read_catalog, read_milestones
 from tito.project import read_project
+from tito.services import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = read_project(ROOT)
@@ -61,6 +62,28 @@ def test_every_module_says_the_same_of_how_it_is_opened():
     pages = {module.name: (module.folder / "README.md").read_text(encoding="utf-8") for module in CATALOG}
     said = {name: re.findall(r"^    tito module start \d\d +(.+)$", page, re.MULTILINE) for name, page in pages.items()}
     assert said == {name: ["opens the notebook"] for name in pages}
+
+
+def test_a_readme_gives_the_points_and_answers_of_its_notebook_and_those_of_stretches_apart():
+    """Its table's row, where it has one: hours and difficulty of the registry, answers and points of the source."""
+    counts = ["", "a stretch", "two stretches", "three stretches"]
+    for module in CATALOG:
+        row = re.search(r"^\| about .+ \|$", (module.folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+        if row is None:
+            continue
+        node = notebooks.load(PROJECT, module.percent).node
+        answers = [cell for cell in node.cells if notebooks.is_solution(cell)]
+        stretches = sum(map(notebooks.is_stretch, answers))
+        with_stretch = sum(map(notebooks.points, node.cells))
+        notebooks.leave_stretch_uncounted(node)
+        points = sum(map(notebooks.points, node.cells))
+        time, difficulty, said_answers, said_points = (field.strip() for field in row[0].strip("| ").split("|"))
+        assert time.startswith(f"about {module.hours:g} hours, in "), module.name
+        assert difficulty == f"{module.difficulty} of 5", module.name
+        both = f"{len(answers) - stretches} cells" + (f" and {counts[stretches]}" if stretches else "")
+        assert said_answers.startswith(f"{both}, "), module.name
+        apart = f", and {with_stretch - points} for the stretch{'es' if stretches > 1 else ''}" if stretches else ""
+        assert said_points == f"{points}{apart}", module.name
 
 
 def test_the_page_about_the_sandbox_states_the_limits_that_hold():

@@ -208,7 +208,7 @@ class ResNet(Module):
     """The network of depth 6 · blocks_per_stage + 2 for small images, from (N, in_channels, H, W) to logits.
 
     zero_init: the last BatchNorm of each block starts with weight 0, the block as its shortcut
-    (He et al. 2015, section 4.2).
+    (He et al. 2015, section 4.2, with projections).
     """
 
     def __init__(self, blocks_per_stage, num_classes=10, *, in_channels=3, width=16, zero_init=False):

@@ -64,6 +64,10 @@ def sensitivity(model, sparsities, evaluate):
     model.load_state_dict(kept)
     return scores
 
+# %% sensitivity: a mask by what the sparsity before has left
+- (mask,) = magnitude_mask([full], sparsity)
++ (mask,) = magnitude_mask([weight.data], sparsity)
+
 # %% sensitivity: not put back where evaluate raises
 def sensitivity(model, sparsities, evaluate):
     scores = {}
@@ -267,6 +271,11 @@ def factorize(linear, rank):
 -     up.bias.data[...] = linear.bias.data
 + up.bias = None
 
+# %% factorize: the bias of the layer itself
+- if linear.bias is not None:
+-     up.bias.data[...] = linear.bias.data
++ up.bias = linear.bias
+
 # %% factorize: saves nothing and says nothing
 - check_rank("factorize", linear, rank)
 + rank = min(rank, *linear.weight.shape)
@@ -289,6 +298,10 @@ def low_rank_adapter(linear, rank):
 # %% low_rank_adapter: in place of the layer, not beside it
 - return Parallel(linear, Sequential(down, up))
 + return Parallel(Sequential(down, up))
+
+# %% low_rank_adapter: beside a copy of the layer
+- return Parallel(linear, Sequential(down, up))
++ return Parallel(copy.deepcopy(linear), Sequential(down, up))
 
 # %% low_rank_adapter: with biases
 - down, up = Linear(inputs, rank, bias=False, dtype=dtype), Linear(rank, outputs, bias=False, dtype=dtype)
@@ -336,6 +349,14 @@ def distillation_loss(student, teacher, targets, temperature, alpha):
 # %% distillation_loss: shapes broadcast
 - if student.shape != teacher.shape:
 + if student.shape[-1] != teacher.shape[-1]:
+
+# %% distillation_loss: a temperature of nan
+- if not temperature > 0 or not 0 <= alpha <= 1:
++ if temperature <= 0 or not 0 <= alpha <= 1:
+
+# %% distillation_loss: an alpha of nan
+- if not temperature > 0 or not 0 <= alpha <= 1:
++ if not temperature > 0 or alpha < 0 or alpha > 1:
 
 # %% distillation_loss: any temperature and any alpha
 - if not temperature > 0 or not 0 <= alpha <= 1:

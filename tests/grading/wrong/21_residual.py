@@ -145,6 +145,16 @@ def batch_norm_gradient(grad, out, x, weight, bias=None, *, eps=1e-5, statistics
 - count = x.size // x.shape[1]
 + count = x.shape[0]
 
+# %% batch_norm_gradient: the weight is divided out again
+@batch_norm.gradient
+def batch_norm_gradient(grad, out, x, weight, bias=None, *, eps=1e-5, statistics=None):
+    mean, variance = channel_statistics(x) if statistics is None else statistics
+    inverse, ones_ = along_channels(1 / np.sqrt(variance + eps), x), np.ones(x.shape[1], x.dtype)
+    weight = along_channels(ones_ if weight is None else weight, x)
+    normal, g, others = (x - along_channels(mean, x)) * inverse, grad * weight, (0, *range(2, x.ndim))
+    apart = g - g.mean(axis=others, keepdims=True) - normal * (g * normal).mean(axis=others, keepdims=True)
+    return apart * inverse, channel_sum(g / weight, normal), channel_sum(g / weight)
+
 # %% BatchNorm: momentum is what stays
 - buffer.data += share * (new - buffer.data)
 + buffer.data += (1 - share) * (new - buffer.data)
@@ -165,6 +175,15 @@ def batch_norm_gradient(grad, out, x, weight, bias=None, *, eps=1e-5, statistics
 # %% BatchNorm: new arrays
 - buffer.data += share * (new - buffer.data)
 + buffer.data = buffer.data + share * (new - buffer.data)
+
+# %% BatchNorm: a new array for running_var
+- buffer.data += share * (new - buffer.data)
++ buffer.data += share * (new - buffer.data)
++ self.running_var.data = self.running_var.data.copy()
+
+# %% BatchNorm: a new array for the count
+- self.num_batches_tracked.data[...] += 1
++ self.num_batches_tracked.data = self.num_batches_tracked.data + 1
 
 # %% BatchNorm: momentum None is 0.1
 - share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
@@ -370,6 +389,16 @@ def fold_batch_norm(conv, norm):
 # %% fold_batch_norm: runs by other kernels
 - folded.kernels = conv.kernels
 + folded.kernels = "fast"
+
+# %% fold_batch_norm: the norm is in training behind it
+- scale = 1 / np.sqrt(norm.running_var.numpy() + norm.eps)
++ norm.train()
++ scale = 1 / np.sqrt(norm.running_var.numpy() + norm.eps)
+
+# %% fold_batch_norm: the norm is in evaluation behind it
+- scale = 1 / np.sqrt(norm.running_var.numpy() + norm.eps)
++ norm.eval()
++ scale = 1 / np.sqrt(norm.running_var.numpy() + norm.eps)
 
 # %% SeparableBlock: a full convolution
 - self.depthwise = DepthwiseConv2d(in_channels, stride)
