@@ -141,19 +141,24 @@ class Run:
             )
 
     def _find_data(self, wanted):
-        """(name, (train, test)) of the wanted dataset, or of the last one, which needs no download."""
+        """(name, (train, test)) of the wanted dataset; where none is wanted, of the last one if need be."""
         names = list(self.facts["datasets"])
         name = wanted or self.facts.get("default", names[0])
         try:
             return name, self._load(name)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
             images = self._images(name)
+            if wanted and images != names[-1]:  # what was asked for is not answered by another experiment
+                other = f"--data {names[-1]} needs no download, and is another experiment"
+                problem = f"--data {name} learns from {images}, which is not here; {other}"
+                raise Problem(problem, f"tito data fetch {images}", code="data") from error
             voice.tell("say", f"{images} is not here; get it with: tito data fetch {images}. Meanwhile: {names[-1]}")
+        name = wanted or names[-1]
         try:
-            return names[-1], self._load(names[-1])
+            return name, self._load(name)
         except FileNotFoundError:
             self._fetch(names[-1])
-            return names[-1], self._load(names[-1])
+            return name, self._load(name)
 
     def _images(self, name):
         """The dataset of a part that uses another one's."""

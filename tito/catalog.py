@@ -240,6 +240,11 @@ class Milestone:
     def datasets(self):
         return tuple(result.data for result in self.results)
 
+    @property
+    def bundled(self):
+        """The results that need no download: of the last dataset, and of parts that learn from it."""
+        return tuple(one for one in self.results if (one.images or one.data) == self.datasets[-1])
+
 
 class Milestones:
     """The milestones in the order of the course."""

@@ -231,9 +231,9 @@ def compare_depths(train):
         "that of 44 by; the share of the blocks is what the loss of a network with skips rises by where all its "
         "branches give 0. Each is that of the seed that speaks most against the claim."
     )
-    pixels = train.images.shape[-1]
+    pixels, shown = train.images.shape[-1], "digits" if run.data == "digits-depth" else "photographs"
     run.about(
-        f"Networks of 20 and of 44 layers, plain and with skips, learned from {len(train):,} photographs of {pixels} × "
+        f"Networks of 20 and of 44 layers, plain and with skips, learned from {len(train):,} {shown} of {pixels} × "
         f"{pixels} pixels, by one recipe in {run.epochs} epochs, each from {SEEDS} seeds. A plain network has the same "
         "convolutions, normalized in the same way, and no sums. What is compared is the loss on training images: it "
         "says whether a network can be trained, not how well it reads images that it has not seen."
@@ -242,6 +242,9 @@ def compare_depths(train):
 
 def images_for_depth(train):
     """(training images, what a network sees of images, size of a batch, sizes of a network)."""
+    if run.data == "digits-depth":
+        see, train.transform = transforms_for(False)
+        return train, see, BATCH, {"in_channels": 1, "width": 8}
     see, train.transform = transforms_for(True)
     if run.data == "depth":
         return train, see, BATCH, {}
@@ -303,7 +306,7 @@ def gradients(found):
 
 run = start(__file__)
 images_to_learn, images_to_test = run.load()
-if run.data in ("depth", "small"):
+if run.data in ("depth", "small", "digits-depth"):
     compare_depths(images_to_learn)
 else:
     read_images(images_to_learn, images_to_test)

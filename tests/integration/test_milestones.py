@@ -387,8 +387,16 @@ def test_depth_does_not_pay_without_what_makes_it_train(root, what):
 def test_a_part_names_the_dataset_that_it_uses(root):
     (root / "pyproject.toml").write_text("[tool.tito]\nrole = 'workspace'\n", encoding="utf-8")
     done, metrics = run_program(root, "resnet", "--part", "depth", "--epochs", "1", data=root / "data")
-    assert "cifar10 is not here; get it with: tito data fetch cifar10. Meanwhile: digits" in done.stdout
-    assert metrics["data"] == "digits"
+    assert done.returncode == 3 and metrics is None
+    assert "--data depth learns from cifar10, which is not here; --data digits needs no download" in done.stderr
+    assert "tito data fetch cifar10" in done.stderr
+
+
+def test_bundled_digits_show_that_depth_pays_with_skips_alone(root):
+    done, metrics = run_program(root, "resnet", "--part", "digits-depth", data=root / "data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1,437 digits of 8 × 8 pixels" in metrics["about"][0]
+    assert all(len(steps) == 69 for steps in metrics["history"].values())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a real SIGINT")

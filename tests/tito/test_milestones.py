@@ -182,7 +182,8 @@ def test_completing_the_capstone_leads_to_the_measurement_of_its_file(student):
 def test_list_names_the_command_that_fetches_a_dataset(milestone, monkeypatch, tmp_path):
     monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path / "nothing"))
     text = milestone("list").stdout
-    assert "digits suffice, and need no download" in text
+    assert "without a download:" in text
+    assert "--data digits: " in text
     assert "for mnist: tito data fetch mnist" in text
     assert "tito data fetch digits" not in text, "they are brought along"
 
@@ -445,14 +446,21 @@ def test_the_limit_belongs_to_it(milestone, course, value, code):
 
 def test_without_the_dataset_the_bundled_digits_are_used_meanwhile(milestone, monkeypatch, tmp_path, course):
     monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path / "nothing"))
-    for options in ([], ["--data", "mnist"], ["--data", "cifar10"]):
-        wanted = options[-1] if options else "mnist"
-        done = milestone("run", "04", "--seed", "9", *options)
-        assert done.exit_code == 0, done.stderr
-        assert f"{wanted} is not here; get it with: tito data fetch {wanted}. Meanwhile: digits" in done.stdout
+    done = milestone("run", "04", "--seed", "9")
+    assert done.exit_code == 0, done.stderr
+    assert "mnist is not here; get it with: tito data fetch mnist. Meanwhile: digits" in done.stdout
     assert metrics(course, "04_1998_images", "digits-seed9")["notes"] == ["1437 images (1, 8, 8)"]
-    document = milestone("run", "04", "--seed", "9", "--data", "mnist", "--json").document
-    assert (document["data"]["wanted"], document["data"]["entry"]["data"]) == ("mnist", "digits")
+    document = milestone("run", "04", "--seed", "9", "--json").document
+    assert (document["data"]["wanted"], document["data"]["entry"]["data"]) == (None, "digits")
+
+
+def test_a_dataset_that_is_asked_for_and_not_here_is_an_error_and_no_other_experiment(milestone, monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYTORCH_DATA", str(tmp_path / "nothing"))
+    for wanted in ("mnist", "cifar10"):
+        done = milestone("run", "04", "--seed", "9", "--data", wanted)
+        assert done.exit_code == 3
+        assert f"--data {wanted} learns from {wanted}, which is not here; --data digits" in done.stderr
+        assert f"tito data fetch {wanted}" in done.stderr
 
 
 def test_a_program_prints_and_it_is_seen(milestone, course):

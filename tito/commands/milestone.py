@@ -76,13 +76,18 @@ def _print_list(milestones, found, warnings):
         if standing.state == "locked":
             lines.append(f"needs {', '.join(standing.missing)}; start with: {standing.next}")
         if standing.absent and standing.state != "done":
-            lines.append(f"{milestone.datasets[-1]} suffice, and need no download")
+            lines += ["without a download:", *(f"--data {one.data}: {_first_claim(one)}" for one in milestone.bundled)]
         if standing.absent:
             lines += [f"for {name}: tito data fetch {name}" for name in standing.absent]
         rows.append((standing.state, standing.milestone, "\n".join(lines)))
     console.table(["state", "milestone", "about"], rows)
     following = [one.next for state in ("ready", "locked") for one in found if one.state == state]
     console.line(f"next: {following[0]}" if following else "all milestones are reached")
+
+
+def _first_claim(result):
+    more = len(result.asserts) - 1
+    return result.asserts[0] + (f", and {more} more" if more else "")
 
 
 @app.command()

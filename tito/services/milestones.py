@@ -83,7 +83,7 @@ def standings(project, catalog, milestones):
         best, last, warning = read_runs(project, milestone)
         missing = tuple(name for name in milestone.needs if name not in usable)
         fetched = () if milestone.has_parts else [result.images or result.data for result in milestone.results[:-1]]
-        absent = tuple(name for name in dict.fromkeys(fetched) if name not in here)
+        absent = tuple(name for name in dict.fromkeys(fetched) if name not in {*here, milestone.datasets[-1]})
         reached = any(entry.reached for entry in best)
         state = "done" if reached else "locked" if missing else "ready"
         command = f"tito module start {missing[0][:2]}" if missing else f"tito milestone run {milestone.number:02}"
