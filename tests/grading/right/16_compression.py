@@ -331,9 +331,9 @@ def low_rank_adapter(linear, rank):
 
 # %% distillation_loss: softmax, and the teacher's entropy apart
 def distillation_loss(student, teacher, targets, temperature, alpha):
-    if math.isnan(temperature) or temperature <= 0:
+    if np.isnan(temperature) or temperature <= 0:
         raise ValueError(f"temperature {temperature}")
-    if math.isnan(alpha) or alpha < 0 or alpha > 1:
+    if np.isnan(alpha) or alpha < 0 or alpha > 1:
         raise ValueError(f"alpha {alpha}")
     if tuple(student.shape) != tuple(teacher.shape):
         raise ValueError(f"{student.shape} is not {teacher.shape}")
