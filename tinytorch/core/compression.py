@@ -24,8 +24,7 @@ __all__ = [
 
 
 def bytes_on_disk(arrays):
-    """The size of a file with the arrays of a dictionary, such as a `state_dict`: it is written and
-    deleted."""
+    """The size of a file with the arrays of a dictionary, such as a `state_dict`; it is deleted again."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "arrays.npz"
         np.savez(path, **{f"state.{name}": array for name, array in arrays.items()})
@@ -208,8 +207,7 @@ def rank_for(weight, energy):
 
 
 def check_rank(what, linear, rank):
-    """Raise ValueError where a Linear has no such rank, or where two factors hold no fewer numbers than
-    it."""
+    """Raise ValueError where a Linear has no such rank, or where two factors hold no fewer numbers."""
     outputs, inputs = linear.weight.shape
     if not 1 <= rank <= min(inputs, outputs):
         raise ValueError(f"{what}: a rank of {linear} lies from 1 to {min(inputs, outputs)}, not at {rank}")
