@@ -13,7 +13,7 @@ from part_of_course import checked, copy_part
 from said import typed
 
 import tito.project
-from tito.errors import ProjectError, UsageError
+from tito.errors import ProjectError, Undecided, UsageError, WorkError
 from tito.project import Project
 from tito.services.check import gates, package, systems
 
@@ -152,6 +152,7 @@ def speeds(monkeypatch, tmp_path, said, load=0.5):
     monkeypatch.setattr(systems.os, "getloadavg", lambda: (load, 0, 0), raising=False)
     monkeypatch.setattr(systems, "RUNS", (("spatial.py", ("conv",)),))
     monkeypatch.setattr(systems.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.delenv("CI", raising=False)
     return run("speed", ROOT, tmp_path)
 
 
@@ -167,11 +168,26 @@ def test_a_bound_that_is_missed_is_a_finding_be_it_of_time_or_of_memory(tmp_path
 
 def test_a_time_above_its_bound_on_a_busy_machine_is_not_decided_and_memory_is(tmp_path, monkeypatch):
     late = {"rows": {"kept": {"conv": {"ratio": 1.7, "at_most": 1.6}}}}
-    with pytest.raises(gates.NotHere, match="not decided: conv.*the machine is busy, 999.0 processes"):
+    with pytest.raises(gates.NotDecided, match="conv.* 1.70 .*the machine is busy, 999.0 processes"):
         speeds(monkeypatch, tmp_path, late, load=999)
     large = {"memory": {"ratio": 1.2, "at_most": 1.0}}
     assert len(speeds(monkeypatch, tmp_path, late | large, load=999)) == 2
     assert speeds(monkeypatch, tmp_path, {"rows": {}, "memory": {"ratio": 0.9, "at_most": 1.0}}, load=999) == []
+
+
+def test_in_ci_a_time_is_shown_and_fails_nothing_and_memory_does(tmp_path, monkeypatch):
+    said = {"rows": {"kept": {"conv": {"ratio": 1.7, "at_most": 1.6}}}}
+    assert len(speeds(monkeypatch, tmp_path, said)) == 1
+    tried = {}
+    for in_ci in ("", "true"):
+        monkeypatch.setenv("CI", in_ci)
+        monkeypatch.setattr(systems.os, "getloadavg", lambda: (999, 0, 0), raising=False)
+        tried[in_ci] = typed(ROOT, "check", "speed")
+    assert tried[""].exit_code == Undecided.exit_code and "tito check speed" in tried[""].stderr
+    assert tried["true"].exit_code == 0
+    assert all("not decided" in one.stdout and "1.70 of PyTorch's time" in one.stdout for one in tried.values())
+    said["memory"] = {"ratio": 1.2, "at_most": 1.0}
+    assert typed(ROOT, "check", "speed").exit_code == WorkError.exit_code
 
 
 def test_a_benchmark_that_stops_or_measures_nothing_is_a_finding(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import typer
 
 from tito.commands.context import open_project
 from tito.console import console
-from tito.errors import WorkError
+from tito.errors import Undecided, WorkError
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[GATE]...", help="Gates or validators to run (default: all of them).")
@@ -50,6 +50,10 @@ def check(gates: Names = None, list_: List = False, jobs: Jobs = None):
         )
     if missing := [one.validator.name for one in found if one.not_run]:
         raise WorkError(f"{', '.join(missing)} did not run", "install what the lines above name", code="not-run")
+    undecided = [one.validator.name for one in found if one.undecided]
+    if undecided and not os.environ.get("CI"):  # where it is shown, and no clock fails a change
+        again = f"on a machine with nothing else to do: tito check {' '.join(undecided)}"
+        raise Undecided(f"{', '.join(undecided)} did not decide", again)
 
 
 def _list(validators, seconds):
@@ -69,6 +73,7 @@ def _data(one):
         "status": one.status,
         "seconds": one.seconds,
         "not_run": one.not_run or None,
+        "undecided": one.undecided or None,
         "findings": [asdict(finding) for finding in one.findings],
     }
 
@@ -81,7 +86,7 @@ def _print(found):
             one.status,
             str(len(one.findings) or ""),
             f"{one.seconds:.1f}",
-            one.not_run,
+            one.not_run or one.undecided,
         )
         for one in found
     ]

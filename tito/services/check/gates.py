@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito.catalog import read_catalog, read_milestones
@@ -68,6 +68,10 @@ class NotHere(Exception):
     """A validator cannot run on this machine. The text says what is missing."""
 
 
+class NotDecided(Exception):
+    """A validator measured, and a clock on this machine decides nothing. The text says what and why."""
+
+
 @dataclass(frozen=True)
 class Validator:
     """name, gate: as typed; about: what it looks at. The function lies in the file of the gate, under the name."""
@@ -107,16 +111,21 @@ GATES = tuple(dict.fromkeys(one.gate for one in VALIDATORS))
 
 @dataclass(frozen=True)
 class Checkup:
-    """What a validator came to. findings: () where all is well; not_run: why it could not run, "" else."""
+    """What a validator came to. findings: () where all is well; not_run, undecided: why it could not run, or not
+    decide, "" else.
+    """
 
     validator: Validator
     findings: tuple = ()
     seconds: float = 0.0
     not_run: str = ""
+    undecided: str = ""
 
     @property
     def status(self):
-        return "not run" if self.not_run else "failed" if self.findings else "passed"
+        if self.not_run or self.undecided:
+            return "not run" if self.not_run else "not decided"
+        return "failed" if self.findings else "passed"
 
 
 def chosen(names):
@@ -154,12 +163,14 @@ def check(project, names=(), *, work, jobs=1, on_start=None):
             found = Checkup(one, tuple(one.run(checked)))
         except NotHere as error:
             found = Checkup(one, not_run=str(error))
+        except NotDecided as error:
+            found = Checkup(one, undecided=str(error))
         except TitoError as error:  # what it needs is not in order, which is a finding as well
             found = Checkup(one, (Breach(".", None, error.message, error.hint or "see the message"),))
         seconds = round(time.monotonic() - start, 2)
         if not found.not_run:
             _remember(project, one, seconds)
-        yield Checkup(one, found.findings, seconds, found.not_run)
+        yield replace(found, seconds=seconds)
 
 
 def last_seconds(project):
