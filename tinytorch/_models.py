@@ -30,6 +30,7 @@ def trained(root, name, make, train):
             return model.eval()
         model = make()  # a file that did not fit may have changed it
     start = time.perf_counter()
+    print(f"{name}: training …", flush=True)  # it may take minutes
     train(model)
     print(f"{name}: trained in {time.perf_counter() - start:.0f} s", end="")
     print(f", kept in {own.parent}" if own and _save(own, model) else ", not kept")

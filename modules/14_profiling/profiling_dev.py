@@ -680,6 +680,14 @@ r"""
 """
 
 # %% tags=["measure"]
+def watched(function):
+    """(function(), words): the share of the time in which this process computed, its threads added up."""
+    own, wall = time.process_time(), time.perf_counter()
+    result = function()
+    share = (time.process_time() - own) / (time.perf_counter() - wall)
+    return result, f"processor {share:.0%}" + ("; somebody else is computing here" if share < 0.9 else "")
+
+
 def analyze_growth(sizes=(128, 256, 512, 1024)):
     """The exponents of three operations in the size n."""
     pairs = {n: np.random.default_rng(n).normal(size=(2, n, n)).astype(np.float32) for n in sizes}
@@ -689,19 +697,22 @@ def analyze_growth(sizes=(128, 256, 512, 1024)):
         "n additions of 1 + 1": lambda n: [Tensor.wrap(pairs[n][0, 0, 0]) + 1.0 for _ in range(n)],
     }
     for name, function in kinds.items():
-        timings = [measure(lambda n=n, function=function: function(n), repeats=5) for n in sizes]
+        runs = [lambda n=n, function=function: function(n) for n in sizes]
+        timings, said = watched(lambda runs=runs: [measure(run, repeats=5) for run in runs])
         p = growth(sizes, [timing.median for timing in timings])
-        print(f"📊 {name}: exponent {p:.2f}; the last one {timings[-1]}")
+        print(f"📊 {name}: exponent {p:.2f}; the last one {timings[-1]}; {said}")
 
 analyze_growth()
 
 # %% [markdown]
 r"""
-By their counts: 2, 3 and 1. Measured exponents are often a little off: small products do not fill the machine, and large arrays fall out of its caches.
+By their counts: 2, 3 and 1. Measured ones are often off, for three reasons. Small products do not fill the machine; large arrays fall out of its caches; and where others compute too, short runs fit
+between their turns while long ones are interrupted, every time, so that even the quartiles lie close together. *processor* is the share of the time that was yours: below 90 %
+no number here can be trusted. Wait until the machine is quiet, and run the cell again.
 
 ### What the machine can do
 
-Two numbers bound every operation: the *peak*, FLOPs a second (FLOP/s) in a large matrix product, where everything is in cache and all lanes are busy; and the *bandwidth*, bytes a second in a copy of
+Two numbers bound every operation: the *peak*, FLOPs a second (FLOP/s) in the fastest of three matrix products, where everything is in cache and all lanes are busy; and the *bandwidth*, bytes a second in a copy of
 arrays that no cache holds. An operation of intensity i can at best reach min(peak, bandwidth · i): the *roofline* (Williams, Waterman and Patterson, 2009). Where both are equal, at
 peak / bandwidth, is the *ridge*: left of it an operation waits for memory, right of it for the processor. Neither is read off a data sheet here: `this_machine` measures both.
 """
@@ -724,18 +735,20 @@ class Machine(NamedTuple):
         return min(self.flops, self.bandwidth * intensity)
 
 
-def this_machine(size=1024, megabytes=64, clock=time.perf_counter):
-    """The Machine of here and now: the best of seven float32 products size × size, and of seven copies.
+def this_machine(sizes=(256, 512, 1024), megabytes=64, clock=time.perf_counter):
+    """The Machine of here and now: the best of seven float32 products n × n a size, and of seven copies.
 
-    Both run on as many threads as NumPy takes. A copy counts its bytes twice, read and written.
+    All run on as many threads as NumPy takes. A copy counts its bytes twice, read and written.
     """
-    a, b = np.random.default_rng(0).normal(size=(2, size, size)).astype(np.float32)
-    out, block = np.empty_like(a), np.ones(megabytes * 250_000, np.float32)
+    block, rates = np.ones(megabytes * 250_000, np.float32), []
     copy = np.empty_like(block)
-    product = measure(lambda: np.matmul(a, b, out=out), clock)
     copied = measure(lambda: np.copyto(copy, block), clock)
-    flops = product_flops("matmul", (a, b), out, {})
-    return Machine(flops / min(product.runs), 2 * block.nbytes / min(copied.runs))
+    for n in sizes:
+        a, b = np.random.default_rng(0).normal(size=(2, n, n)).astype(np.float32)
+        out = np.empty_like(a)
+        product = measure(lambda a=a, b=b, out=out: np.matmul(a, b, out=out), clock)
+        rates.append(product_flops("matmul", (a, b), out, {}) / min(product.runs))
+    return Machine(max(rates), 2 * block.nbytes / min(copied.runs))
 
 
 def speedup(slow, fast, pairs=7, clock=time.perf_counter):
@@ -749,9 +762,9 @@ def speedup(slow, fast, pairs=7, clock=time.perf_counter):
     return Timing(float(np.median(ratios)), *np.quantile(ratios, (0.25, 0.75)).tolist(), tuple(ratios))
 
 # %% tags=["measure"]
-machine = this_machine()
+machine, said = watched(this_machine)
 rates = f"{machine.flops / 1e9:.0f} GFLOP/s, {machine.bandwidth / 1e9:.1f} GB/s"
-print(f"📊 {rates}, ridge at {machine.ridge:.1f} FLOPs a byte")
+print(f"📊 {rates}, ridge at {machine.ridge:.1f} FLOPs a byte; {said}")
 
 # %% [markdown]
 r"""
@@ -867,20 +880,24 @@ import matplotlib.pyplot as plt
 
 def analyze_roofline(largest=6):
     """The operations that take longest, FLOP/s over intensity, below this machine's roof."""
-    figure = plt.figure(figsize=(9, 4.4), layout="constrained")
-    reach = np.geomspace(0.02, 1000, 100)
-    for part, (name, profile) in zip(figure.subfigures(1, 2), profiles.items(), strict=True):
-        axes = part.subplots()
+    _, panels = plt.subplots(1, 2, figsize=(9, 4.8), sharey=True, layout="constrained")
+    reach, kinds = np.geomspace(0.02, 1000, 100), {}
+    for axes, (name, profile) in zip(panels, profiles.items(), strict=True):
         axes.loglog(reach, [machine.roof(i) / 1e9 for i in reach], color="0.3", label="roof")
         rows = [row for row in profile.by_operation() if row.flops and row.bytes and row.seconds][:largest]
-        for row, mark in zip(rows, "osD^vP", strict=False):
+        for row in rows:
             intensity, rate = row.flops / row.bytes, row.flops / row.seconds
             label, fill = f"{row.name} {row.way}", "none" if row.way == "backward" else "full"
-            axes.plot(intensity, rate / 1e9, mark, markersize=8, label=label, fillstyle=fill)
+            look = kinds.setdefault(row.name, len(kinds))  # a colour and a mark for each operation
+            style = {"marker": "osD^vPX*<>ph"[look], "color": f"C{look}", "fillstyle": fill, "ls": ""}
+            axes.plot(intensity, rate / 1e9, markersize=8, label=label, **style)
+            above = row.name in PRODUCTS and row.name != "convolve" and rate > machine.flops
+            note = ", above the peak: others computed while that was measured" if above else ""
             reached = rate / machine.roof(intensity)
-            print(f"📊 {name}, {label}: {intensity:.2f} FLOPs a byte, {reached:.0%} of its roof")
-        axes.set(title=f"A step of the {name}", xlabel="FLOPs a byte", ylabel="GFLOP/s")
-        part.legend(loc="outside lower center", ncols=2, fontsize="small")
+            print(f"📊 {name}, {label}: {intensity:.2f} FLOPs a byte, {reached:.0%} of its roof{note}")
+        axes.set(title=f"A step of the {name}", xlabel="FLOPs a byte")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize="small")
+    panels[0].set_ylabel("GFLOP/s")
     plt.show()
 
 analyze_roofline()
@@ -888,7 +905,8 @@ analyze_roofline()
 # %% [markdown]
 r"""
 Left of the ridge a faster processor would help nobody: those operations have to move less, by being *fused* with their neighbours. Right of it, what is missing to the roof is a
-better kernel's to find. Two caveats. A point can lie above the roof: small arrays stay in the cache, and the provided convolution may multiply less than the definition says. And a row counts
+better kernel's to find. Two caveats. A point can lie above the roof: small arrays stay in the cache, the provided convolution may multiply less than the definition says, and a peak that was measured
+while others computed is too low (the cell says so where a product lies above it: run `this_machine` again). And a row counts
 what the operation *has to* move; one that makes temporary arrays moves more and falls below.
 
 ## Memory over a step

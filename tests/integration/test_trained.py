@@ -60,7 +60,7 @@ def state(model):
 
 def test_a_model_is_trained_once_and_then_loaded(project, capsys):
     first = trained("line", make, train)
-    assert "line: trained in 0 s, kept in" in capsys.readouterr().out
+    assert "line: training …\nline: trained in 0 s, kept in" in capsys.readouterr().out
     second = trained("line", make, train)
     assert calls == ["train"]
     assert capsys.readouterr().out == ""

@@ -147,7 +147,7 @@ def test_a_module_whose_prerequisites_are_missing_is_refused(workspace, command)
     error = outcome.document["error"]
     assert error["code"] == "prerequisites"
     assert "03_gamma needs 01_alpha, 02_beta, which are not" in error["message"]
-    assert error["hint"] == "tito module complete 01_alpha"
+    assert error["hint"].startswith("tito module complete 01_alpha")
     assert workspace.contents("modules", "tinytorch", ".tito") == before
 
 

@@ -121,6 +121,24 @@ def test_what_it_needs_comes_first(workspace, mini_course):
     assert "01_alpha" in refused(workspace, "prerequisites", "module", "adopt", "2", "--course", mini_course)
 
 
+def test_who_begins_late_adopts_what_a_module_needs_with_it(workspace, mini_course, file):
+    refusal = workspace.tito("module", "start", "3", "--json").document["error"]
+    assert "tito module adopt 02_beta --course FOLDER --with-needs" in refusal["hint"]
+    assert "01_alpha --course" not in refusal["hint"], "02_beta brings it along"
+    refused(workspace, "usage", "module", "adopt", "1", file, "--with-needs")
+    done = workspace.tito("module", "adopt", "2", "--course", mini_course, "--with-needs", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert done.document["data"]["needed"] == ["01_alpha"]
+    assert [standing(workspace, name)["state"] for name in ("01_alpha", "02_beta")] == ["adopted", "adopted"]
+    assert workspace.tito("module", "start", "3", "--no-open").exit_code == 0
+
+
+def test_with_what_it_needs_only_what_is_missing_is_adopted(completed, mini_course):
+    done = completed.tito("module", "adopt", "2", "--course", mini_course, "--with-needs", "--json").document["data"]
+    assert (done["needed"], done["next"]) == ([], "03_gamma")
+    assert standing(completed)["state"] == "complete"
+
+
 def test_the_courses_own_has_to_work_with_what_the_student_has(completed, mini_course):
     path = mini_course / "modules" / "02_beta" / "beta_dev.py"
     path.write_text(

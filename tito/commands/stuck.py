@@ -11,6 +11,7 @@ from tito.errors import UsageError, WorkError
 
 File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="What an instructor gave you.")]
 Clone = Annotated[Path | None, typer.Option("--course", metavar="FOLDER", help="A clone of the course.")]
+Needs = Annotated[bool, typer.Option("--with-needs", help="Also what it needs and you have not: to begin late.")]
 GiveUp = Annotated[
     bool, typer.Option("--give-up", help="Also before the module is complete. That it was asked for is recorded.")
 ]
@@ -22,7 +23,7 @@ def register(app):
     app.command()(solution)
 
 
-def adopt(module: Name, file: File = None, course: Clone = None):
+def adopt(module: Name, file: File = None, course: Clone = None, with_needs: Needs = False):
     """Put the course's own version of a module into the package, to go on with the next one; yours is kept.
 
     The module is marked as adopted, until you complete it yourself. Its points stay those of your notebook.
@@ -36,9 +37,15 @@ def adopt(module: Name, file: File = None, course: Clone = None):
             "name the file that you were given, or a clone of the course",
             f"tito module adopt {found.name} FILE, or: tito module adopt {found.name} --course FOLDER",
         )
-    adoptable = adopted.read(file) if file else adopted.of_course(project, course, found.name)
+    if with_needs and file:
+        message = f"the file holds {found.name} alone, and not what it needs"
+        raise UsageError(message, f"tito module adopt {found.name} --course FOLDER --with-needs")
     with console.progress(f"adopting {found.name}") as advance:
-        done = adopted.adopt(project, catalog, found, adoptable, on_step=advance)
+        if with_needs:
+            *needed, done = adopted.adopt_with_needs(project, catalog, found, course, on_step=advance)
+        else:
+            adoptable = adopted.read(file) if file else adopted.of_course(project, course, found.name)
+            needed, done = [], adopted.adopt(project, catalog, found, adoptable, on_step=advance)
     data = {
         "module": done.module,
         "version": done.version,
@@ -47,11 +54,14 @@ def adopt(module: Name, file: File = None, course: Clone = None):
         "rechecked": done.rechecked,
         "broken": done.broken,
         "next": done.next,
+        "needed": [one.module for one in needed],
     }
     console.show(data, lambda: _print_adopted(data))
 
 
 def _print_adopted(data):
+    if data["needed"]:
+        console.line(f"adopted as well, for {data['module']} needs them: {', '.join(data['needed'])}")
     console.line(f"{data['path']} is the course's own now; {data['module']} is marked as adopted")
     if data["kept"]:
         console.line(f"the file it replaced is kept: {data['kept']}")

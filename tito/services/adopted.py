@@ -124,6 +124,17 @@ def adopt(project, catalog, module, adoptable, on_step=None):
     return Adoption(module.name, adoptable.version, path, kept, tuple(rechecked), tuple(broken), following)
 
 
+def adopt_with_needs(project, catalog, module, folder, on_step=None):
+    """Adopt from the clone `folder` what `module` needs and is not there, in order, and then `module`: [Adoption].
+
+    Raises as `adopt` does; what was adopted before that stays adopted.
+    """
+    below = catalog.prerequisites(module)
+    missing = [one for one in below if not modules.standing(project, catalog, one).usable]
+    wanted = [*missing, module]
+    return [adopt(project, catalog, one, of_course(project, folder, one.name), on_step) for one in wanted]
+
+
 def _require_fit(project, module, adoptable):
     if project.is_course:
         raise UsageError("in the course repository there is nothing to adopt", "cd into a workspace")

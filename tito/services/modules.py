@@ -227,7 +227,7 @@ def require_prerequisites(project, catalog, module):
         names = ", ".join(_with_reason(standing) for standing in missing)
         raise WorkError(
             f"{module.name} needs {names}, which {verb} not complete",
-            f"tito module complete {first.module}",
+            f"tito module complete {first.module}{_or_adopt(catalog, missing)}",
             code="prerequisites",
         )
     stale = [one.module for one in standings.values() if one.state == "stale"]
@@ -237,6 +237,14 @@ def require_prerequisites(project, catalog, module):
         are = "are" if len(adopted) > 1 else "is"
         warnings.append(f"{', '.join(adopted)} {are} the course's own, adopted; {module.name} builds on that")
     return ([warning] if warning else []) + warnings
+
+
+def _or_adopt(catalog, missing):
+    """How to go on without the modules in `missing`, for a hint: those are adopted that no other one adopts."""
+    found = [catalog.find(one.module) for one in missing]
+    last = [one for one in found if not any(one in catalog.prerequisites(other) for other in found)]
+    commands = ", ".join(f"tito module adopt {one.name} --course FOLDER --with-needs" for one in last)
+    return f"   (or, to begin here with the course's own from a clone: {commands})"
 
 
 def _with_reason(standing):
