@@ -1202,9 +1202,9 @@ def analyze_layers():
         axes.bar(np.arange(5) + shift, np.mean(counts, axis=1), 0.38, label=f"{bits} bits", **style)
         axes.plot(np.arange(5) + shift, counts, "_", color="0.3", markersize=9)  # each of the three
     axes.axhline(usual, ls="--", color="0.5", label="float32")
-    names = [f"layer {path}\n{share:.1%} of weights" for path, share in zip(paths, shares, strict=True)]
+    names = [f"layer {path}\n{share:.1%}" for path, share in zip(paths, shares, strict=True)]
     axes.set_xticks(range(5), names)
-    axes.set(ylabel="wrong of 360: three and their mean", title="Few bits in the weights of one layer")
+    axes.set(ylabel="wrong of 360: three, and mean", title="Few bits in one layer, with its share of weights")
     figure.legend(loc="outside lower center", ncols=3)
     plt.show()
     worst, largest = int(np.argmax(np.mean(wrong[2], axis=1))), int(np.argmax(shares))
