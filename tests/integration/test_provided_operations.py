@@ -69,6 +69,11 @@ def test_layer_norm_leaves_float16_and_the_gradient_of_rows_of_one_entry_to_the_
     assert transformer_kernels.layer_norm(drawn(3, 4, dtype=np.float16), drawn(4, dtype=np.float16)) is NotImplemented
 
 
+def test_layer_norm_adds_a_bias_that_is_infinite():
+    x, weight, bias = drawn(3, 4), drawn(4), np.array([np.inf, -np.inf, np.nan, 1])
+    assert_same([transformer_kernels.layer_norm(x, weight, bias)], [transformers.layer_norm.forward(x, weight, bias)])
+
+
 @pytest.mark.parametrize("shift", [0, 1, 100, 1e4])
 def test_layer_norm_is_as_precise_wherever_the_mean_of_a_row_is(shift):
     x, grad = drawn(9, 64, dtype=np.float32), drawn(9, 64, dtype=np.float32, seed=1)

@@ -40,14 +40,15 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
     if x.shape[x.ndim - weight.ndim :] != weight.shape or x.dtype.kind != "f" or x.itemsize == 2 or x.size == 0:
         return NotImplemented
     rows = x.reshape(math.prod(x.shape[: x.ndim - weight.ndim]), weight.size)
-    out, pair = np.empty(rows.shape, x.dtype), np.zeros((2, weight.size), x.dtype)
-    pair[0] = weight.reshape(-1)
+    out, scales = np.empty(rows.shape, x.dtype), np.zeros((2, weight.size), x.dtype)
+    scales[0] = weight.reshape(-1)
+    pair = scales.copy()  # a bias of its own, since 0 times a bias of inf would be NaN
     if bias is not None:
         pair[1] = bias.reshape(-1)
 
     def work(block):
         h, mean, scale = moments(rows[block], eps)
-        part = outer_sum(scale, 0, pair, out=out[block])
+        part = outer_sum(scale, 0, scales, out=out[block])
         part *= h
         part += outer_sum(-mean * scale, 1, pair)
 
