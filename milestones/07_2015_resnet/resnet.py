@@ -110,11 +110,14 @@ def read_images(train, test):
     trainer = trainer_for(model, steps, PHOTO_RATE if photos else RATE)
     history = run.fit(trainer, loader, test=DataLoader(test, 500))
     images, labels = test.transform(test.images), test.labels
-    run.result("test accuracy", right(model, images, labels))
+    logits = logits_of(model.eval(), images)
+    run.result("test accuracy", (logits.argmax(axis=1) == labels).mean())
+    if photos:  # a photograph and its mirror image are asked, as Krizhevsky et al. (2012) ask ten views of each
+        both = logits + logits_of(model, images[..., ::-1])
+        run.result("test accuracy, asked twice", (both.argmax(axis=1) == labels).mean())
 
-    logits = logits_of(model, images)
     matrix = confusion_matrix(logits, labels)
-    expected = [(run.epochs, claim["at_least"]) for claim in run.asserts]
+    expected = [(run.epochs, claim["at_least"]) for claim in run.asserts if claim["metric"] == "test accuracy"]
     run.figure("Training", *training_curve(history, expected))
     if photos:
         run.figure("Class by class", *bars(names, np.diag(matrix) / matrix.sum(axis=1), "test accuracy (%)"))
@@ -140,6 +143,10 @@ def read_images(train, test):
         "was chosen by them: the result is that of the last epoch."
     )
     if photos:
+        run.about(
+            "Asked twice, the network reads a photograph and its mirror image, and the mean of both outputs counts: it "
+            "was shown either in training, and errs on them in different ways."
+        )
         run.about(
             "He and his colleagues report 8.75 % mistakes, 91.25 % right, for ResNet-20 after 64,000 steps of 128 "
             "photographs; ten epochs are about 4,000 such steps."
