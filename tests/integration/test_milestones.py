@@ -9,8 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tinytorch import Tensor, no_grad
+from tinytorch.datasets import load_cifar10
+from tinytorch.residual import ResNet
 from tito.catalog import read_milestones
 from tito.project import read_project
 from tito.services import shown
@@ -382,6 +386,25 @@ def test_depth_does_not_pay_without_what_makes_it_train(root, what):
     assert not {one["metric"]: one["reached"] for one in metrics["asserts"]}[claim]
     found = metrics["results"][claim]
     assert found < 0 if claim == "gain by skips" else found == 0
+
+
+def test_a_photograph_is_asked_about_with_its_mirror_image(root):
+    """The kept network, asked here; one of 250 photographs may be a close call."""
+    (root / "pyproject.toml").write_text("[tool.tito]\nrole = 'workspace'\n", encoding="utf-8")
+    done, metrics = run_program(root, "resnet", "--data", "cifar10", "--epochs", "1", data=ROOT / "tests" / "data")
+    assert metrics is not None, done.stdout + done.stderr
+    (kept,) = (root / ".tito" / "models").glob("cifar10_resnet-*.npz")
+    model = ResNet(3).eval()
+    model.load_state_dict({name.removeprefix("state."): array for name, array in np.load(kept).items()})
+    _, test = load_cifar10(ROOT / "tests" / "data" / "cifar10")
+    mean, std = np.reshape([0.491, 0.482, 0.447], (3, 1, 1)), np.reshape([0.247, 0.243, 0.262], (3, 1, 1))
+    images = ((test.images / 255 - mean) / std).astype(np.float32)
+    with no_grad():
+        once, mirrored = (model(Tensor(np.ascontiguousarray(seen))).numpy() for seen in (images, images[..., ::-1]))
+    right = [(logits.argmax(axis=1) == test.labels).mean() for logits in (once, once + mirrored)]
+    assert abs(right[0] - right[1]) > 1 / 250
+    found = [metrics["results"][name] for name in ("test accuracy", "test accuracy, asked twice")]
+    assert found == pytest.approx(right, abs=1 / 250 + 1e-6)
 
 
 def test_a_part_names_the_dataset_that_it_uses(root):
