@@ -1,5 +1,6 @@
 """What the reference shows is kept by whoever runs it, and shown only as long as nothing that it comes from changes."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -191,6 +192,28 @@ def test_ci_runs_milestones_and_modules_before_tito_check_builds_the_site_which_
     places = [text.find(one) for one in ("python .ci/milestones.py", "python .ci/measured.py", '-c "$check"')]
     assert -1 not in places and places == sorted(places)
     assert "--no-run" not in text
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "missed", "fails"),
+    [
+        (0, [], False),
+        (4, [("not decided", [0.9, 1.1])], False),
+        (1, [("not reached", [0.5, 0.6])], False),
+        (1, [("not reached", [0.5, 0.6]), ("not reached", None)], True),
+        (1, [("not reached", None)], True),
+        (1, [], True),
+        (3, [("not reached", [0.5, 0.6])], True),
+    ],
+)
+def test_a_ratio_of_times_fails_no_ci_and_all_else_does(exit_code, missed, fails):
+    spec = importlib.util.spec_from_file_location("ci_milestones", REPOSITORY / ".ci" / "milestones.py")
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    asserts = [{"outcome": outcome, "interval": interval} for outcome, interval in [("reached", None), *missed]]
+    error = {"message": "too bad"} if exit_code else None
+    said = program.failed(exit_code, {"data": {"asserts": asserts}, "error": error})
+    assert said == (("too bad", "") if fails else ("", "too bad" if exit_code else ""))
 
 
 def test_nothing_lacks_on_the_site_that_ci_builds():
