@@ -228,6 +228,16 @@ def test_the_test_of_the_module_counts_and_that_of_another_question_does_not(tmp
     assert "if False:" not in {one.mutant.after for one in with_it.survivors}
 
 
+def test_a_stub_earns_nothing_and_the_test_of_the_module_may_leave_an_answer_out(tmp_path):
+    other = percent("solution", "def g(x):\n    ### BEGIN SOLUTION\n    return x + 1\n    ### END SOLUTION", "g")
+    own = [percent("test", STRONG, "test-f", 2), other, percent("test", "assert g(1) == 2", "test-g", 2)]
+    module = percent("test", "assert f(-3) == 0", "test-module", 1)
+    assert run_audit(course(tmp_path / "a", CLAMP, *own, module)).unearned == ()
+    own[2] = percent("test", "assert callable(g)", "test-g", 2)
+    found = run_audit(course(tmp_path / "b", CLAMP, *own, module))
+    assert found.unearned == ("test-g",) and not found.passed
+
+
 def test_explained_survivors_leave_the_denominator_only_where_they_are_equivalent(tmp_path):
     test = percent("test", STRONG, "test-f", 1)
     explained = explanation("if x < 0:", "if x <= 0:")

@@ -197,7 +197,7 @@ def audit(project, catalog, module, *, jobs=1, a_cell=A_CELL, cell_seconds=forks
         tested=len(accepted),
         refused=tuple(refused),
         stale=(*_stale(explained, run, survivors), *_taken(waiting, refused)),
-        unearned=_passed_by_stubs(cells, [whole["stub"], *untouched]),
+        unearned=_passed_by_stubs(cells, whole["stub"], dict(zip(made, untouched, strict=True))),
         seconds=time.monotonic() - start,
     )
 
@@ -307,10 +307,18 @@ def _require_full_marks(source, cells, findings):
             raise ProjectError(f"{source.label}: the reference itself does not come to its end", "fix it, then audit")
 
 
-def _passed_by_stubs(cells, findings):
-    """The tests that a notebook of stubs passes, or a stub among the reference's answers."""
-    passed = {number for one in findings for number, error in one.errors.items() if error is None}
+def _passed_by_stubs(cells, whole, alone):
+    """The tests that a notebook of stubs passes; of alone, {answer: its stub among the reference's answers}, those that
+    are about this answer. Findings each.
+    """
+    passed = _passed(whole)
+    for answer, finding in alone.items():
+        passed |= {number for number in _passed(finding) if cells[number]["question"] == cells[answer]["grade_id"]}
     return tuple(cell["grade_id"] for number, cell in enumerate(cells) if cell["role"] == "test" and number in passed)
+
+
+def _passed(finding):
+    return {number for number, error in finding.errors.items() if error is None}
 
 
 def _cell(cell, number, found, run, verdicts, survivors):
