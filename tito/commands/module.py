@@ -8,7 +8,6 @@ import typer
 from tito.commands import opening, stuck
 from tito.commands.context import Name, open_project
 from tito.console import console
-from tito.services import words
 
 CellSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="The limit for one cell.")]
 MeasureSeconds = Annotated[
@@ -46,9 +45,11 @@ def list_modules():
 
 
 def _print_list(catalog):
+    from tito.services.words import numbers
+
     """One line for a module; with what it is for where that has room."""
     columns = ["module", ">hours", "difficulty", "needs"]
-    rows = [(one.name, f"{one.hours:g}", f"{one.difficulty} of 5", words.numbers(one.prerequisites)) for one in catalog]
+    rows = [(one.name, f"{one.hours:g}", f"{one.difficulty} of 5", numbers(one.prerequisites)) for one in catalog]
     if console.width is None or console.width >= WIDE:
         columns.append("what it is for")
         rows = [(*row, module.summary) for row, module in zip(rows, catalog, strict=True)]
