@@ -45,9 +45,9 @@ def list_modules():
 
 
 def _print_list(catalog):
+    """One line for a module; with what it is for where that has room."""
     from tito.services.words import numbers
 
-    """One line for a module; with what it is for where that has room."""
     columns = ["module", ">hours", "difficulty", "needs"]
     rows = [(one.name, f"{one.hours:g}", f"{one.difficulty} of 5", numbers(one.prerequisites)) for one in catalog]
     if console.width is None or console.width >= WIDE:
