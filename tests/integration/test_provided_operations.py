@@ -61,11 +61,13 @@ def test_layer_norm_is_the_students_forward_and_backward(small_blocks, shape, tr
     assert_same(found, transformers.layer_norm_gradient(grad, out, *arrays, eps=1e-3), dtype)
 
 
-def test_layer_norm_leaves_float16_and_the_gradient_of_rows_of_one_entry_to_the_operation():
+def test_layer_norm_leaves_float16_to_the_operation_and_knows_rows_of_one_entry():
     x, weight = drawn(3, 1), drawn(1)
     expected = transformers.layer_norm.forward(x, weight)
     assert_same([transformer_kernels.layer_norm(x, weight)], [expected])
-    assert transformer_kernels.layer_norm_gradient(x, expected, x, weight) is NotImplemented
+    for bias in ((), (drawn(1, seed=3),)):
+        found = transformer_kernels.layer_norm_gradient(x, expected, x, weight, *bias)
+        assert_same(found, transformers.layer_norm_gradient(x, expected, x, weight, *bias))
     assert transformer_kernels.layer_norm(drawn(3, 4, dtype=np.float16), drawn(4, dtype=np.float16)) is NotImplemented
 
 

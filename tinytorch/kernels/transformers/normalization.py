@@ -59,8 +59,10 @@ def layer_norm(x, weight, bias=None, *, eps=1e-5):
 def layer_norm_gradient(grad, out, x, weight, *bias, eps=1e-5):
     """For x, weight and bias: (g - mean(g) - h · mean(g · h)) / σ with g = grad · weight and h = (x - mean) / σ."""
     width = weight.size
-    if x.size == 0 or width == 1:  # what reaches a row of one entry is 0, here up to rounding only
+    if x.size == 0:
         return NotImplemented
+    if width == 1:  # a row of one entry is its own mean: what reaches it is exactly 0
+        return np.zeros_like(x), np.zeros_like(weight), *(np.full_like(one, grad.sum()) for one in bias)
     rows, grads = (array.reshape(-1, width) for array in (x, grad))
     for_x, pair = np.empty(rows.shape, x.dtype), np.zeros((2, width), x.dtype)
     pair[0] = weight.reshape(-1)
