@@ -58,6 +58,10 @@ class Division:
     batch: int
     data: str
 
+    @property
+    def ranks_by_time(self):
+        return self.unit in ("seconds", "tokens/s")
+
     def reaches(self, quality):
         """Whether a measured accuracy or loss reaches the floor; NaN never does."""
         return quality >= self.floor if self.quality == "accuracy" else quality <= self.floor

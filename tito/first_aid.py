@@ -29,13 +29,13 @@ Found = namedtuple("Found", "name ok detail fix")
 
 # programs that keep a folder the same on several machines: how their folders are called, and what marks them
 SYNCHRONISED = {
-    "OneDrive": re.compile(r"onedrive( - .+)?$", re.IGNORECASE),
-    "Dropbox": re.compile(r"dropbox( \(.+\))?$", re.IGNORECASE),
-    "Google Drive": re.compile(r"(google ?drive(-.+)?|my drive)$", re.IGNORECASE),
-    "iCloud": re.compile(r"(com~apple~clouddocs|icloud ?drive)$", re.IGNORECASE),
-    "Nextcloud": re.compile(r"(nextcloud|owncloud)$", re.IGNORECASE),
-    "Box": re.compile(r"box sync$", re.IGNORECASE),
-    "a cloud's folder": re.compile(r"cloudstorage$", re.IGNORECASE),  # of macOS
+    "OneDrive": r"onedrive( - .+)?$",
+    "Dropbox": r"dropbox( \(.+\))?$",
+    "Google Drive": r"(google ?drive(-.+)?|my drive)$",
+    "iCloud": r"(com~apple~clouddocs|icloud ?drive)$",
+    "Nextcloud": r"(nextcloud|owncloud)$",
+    "Box": r"box sync$",
+    "a cloud's folder": r"cloudstorage$",  # of macOS
 }
 MARKS = {  # ".dropbox" is a file in a synchronised folder, and a folder in a person's own
     ".dropbox": "Dropbox", ".dropbox.cache": "Dropbox", ".stfolder": "Syncthing", ".nextcloudsync.log": "Nextcloud",
@@ -188,7 +188,7 @@ def synchronised(root):
     """The name of the program that synchronises `root`, "" where none is recognised."""
     for path in (root, *root.parents):
         for program, name in SYNCHRONISED.items():
-            if name.match(path.name):
+            if re.match(name, path.name, re.IGNORECASE):
                 return program
         for mark, program in MARKS.items():
             if (path / mark).exists() and not (mark == ".dropbox" and (path / mark).is_dir()):
@@ -250,15 +250,15 @@ def answer(problem, arguments):
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    checks = [problem]
-    if "doctor" in arguments:
-        checks += surroundings(ROOT, is_course=True) if sys.version_info >= OLDEST_PYTHON else []
+    checks = [problem] if "doctor" in arguments else []
+    if checks and sys.version_info >= OLDEST_PYTHON:
+        checks += surroundings(ROOT, is_course=True)
     if "--json" in arguments:
         error = {"code": "not-installed", "message": problem.detail, "hint": problem.fix}
-        data = {"checks": [check._asdict() for check in checks]} if "doctor" in arguments else None
+        data = {"checks": [check._asdict() for check in checks]} if checks else None
         print(json.dumps({"schema": 1, "ok": False, "data": data, "error": error}, indent=2))
         return 3
-    for check in checks if "doctor" in arguments else []:
+    for check in checks:
         print(f"{'ok' if check.ok else 'wrong':5}  {check.name:12}  {check.detail}")
         if not check.ok:
             print(f"    fix: {check.fix}")

@@ -112,7 +112,7 @@ def read_images(train, test):
     images, labels = test.transform(test.images), test.labels
     logits = logits_of(model.eval(), images)
     run.result("test accuracy", (logits.argmax(axis=1) == labels).mean())
-    if photos:  # a photograph and its mirror image are asked, as Krizhevsky et al. (2012) ask ten views of each
+    if photos:
         both = logits + logits_of(model, images[..., ::-1])
         run.result("test accuracy, asked twice", (both.argmax(axis=1) == labels).mean())
 
@@ -144,8 +144,8 @@ def read_images(train, test):
     )
     if photos:
         run.about(
-            "Asked twice, the network reads a photograph and its mirror image, and the mean of both outputs counts: it "
-            "was shown either in training, and errs on them in different ways."
+            "Asked twice, the network reads a photograph and its mirror image, and the mean of both outputs counts; "
+            "Krizhevsky, Sutskever and Hinton (2012) average ten views of each."
         )
         run.about(
             "He and his colleagues report 8.75 % mistakes, 91.25 % right, for ResNet-20 after 64,000 steps of 128 "

@@ -121,7 +121,7 @@ def _print_board(board, html):
         console.line(f"{division.name}: {division.title}{'' if ranking.official else ' (not official)'}")
         if ranking.ranked:
             console.table(*table(ranking))
-        if ranking.ranked and division.name in ("fast", "tokens"):
+        if ranking.ranked and division.ranks_by_time:
             console.line("ranked by the ratio; where intervals overlap, the order is not decided")
         for who, why in ranking.unranked:
             console.line(f"not ranked: {who}: {why}")

@@ -305,16 +305,18 @@ def _with_stub_of(project, module, stub, answer):
     """The notebook as it is, as bytes, but for the cell `answer`, which is as in `stub`; where it is gone it is put
     before the cell that followed it.
     """
-    handed_out = json.loads(stub)["cells"]
-    answers = [notebooks.grade_id(cell) for cell in map(_as_cell, handed_out) if notebooks.is_solution(cell)]
+    from nbformat import from_dict
+
+    handed_out = from_dict(json.loads(stub)).cells
+    answers = [notebooks.grade_id(cell) for cell in handed_out if notebooks.is_solution(cell)]
     if answer not in answers:
         hint = f"name one of: {', '.join(answers)}"
         raise UsageError(f"{answer!r} is no answer of {module.name}", hint, code="no-answer")
     notebooks.load(project, module.notebook)  # which says what is wrong with a file that is no notebook
-    document = json.loads(module.notebook.read_bytes())
-    cells = document["cells"]
-    place = next(number for number, cell in enumerate(handed_out) if _grade_id(cell) == answer)
-    own = [number for number, cell in enumerate(cells) if _grade_id(cell) == answer]
+    document = from_dict(json.loads(module.notebook.read_bytes()))
+    cells = document.cells
+    place = next(number for number, cell in enumerate(handed_out) if notebooks.grade_id(cell) == answer)
+    own = [number for number, cell in enumerate(cells) if notebooks.grade_id(cell) == answer]
     if own:
         cells[own[0]] = {**handed_out[place], "id": cells[own[0]].get("id", handed_out[place]["id"])}
     else:
@@ -324,18 +326,8 @@ def _with_stub_of(project, module, stub, answer):
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _as_cell(cell):
-    from nbformat import from_dict
-
-    return from_dict(cell)
-
-
-def _grade_id(cell):
-    return notebooks.grade_id(_as_cell(cell))
-
-
 def _key(cell):
-    return _grade_id(cell) or cell.get("id")
+    return notebooks.grade_id(cell) or cell.get("id")
 
 
 def _backups(project):

@@ -25,11 +25,19 @@ def number(value):
 
 def numbers(names):
     """The numbers of modules: 01–05 for five in a row, 01, 03 for two that are none, – for no module."""
-    runs = []
-    for one in (int(name[:2]) for name in names):
-        if runs and one == runs[-1][-1] + 1:
-            runs[-1].append(one)
-        else:
-            runs.append([one])
-    parts = [f"{run[0]:02}–{run[-1]:02}" if len(run) > 2 else ", ".join(f"{one:02}" for one in run) for run in runs]
+    parts = []
+    for first, last in runs(int(name[:2]) for name in names):
+        between = "–" if last > first + 1 else ", "
+        parts.append(f"{first:02}" if first == last else f"{first:02}{between}{last:02}")
     return ", ".join(parts) or "–"
+
+
+def runs(numbers):
+    """[(first, last)] of the numbers that follow each other."""
+    found = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return found

@@ -96,14 +96,13 @@ def _installs(checked, wheel, name, constraints, sdist=None):
     python = _environment(checked, name)
     file = checked.work / f"{name}.txt"
     file.write_text("\n".join(constraints), encoding="utf-8")
-    steps = [[f"{wheel}[{','.join(EXTRAS)}]", "-c", file]]
-    steps += [["--no-deps", "--force-reinstall", sdist]] if sdist else []
-    for step in steps:
-        done = _pip(python, *step)
+    steps = {wheel: [f"{wheel}[{','.join(EXTRAS)}]", "-c", file]}
+    if sdist:
+        steps[sdist] = ["--no-deps", "--force-reinstall", sdist]
+    for path, arguments in steps.items():
+        done = _pip(python, *arguments)
         if done.returncode:
-            what = (
-                f"{Path(step[-1] if step[0] == '--no-deps' else wheel).name} does not install ({name}): {_last(done)}"
-            )
+            what = f"{path.name} does not install ({name}): {_last(done)}"
             yield Breach("pyproject.toml", None, what, "fix its bounds")
             return
     done = _python(python, "-c", f"import tinytorch, tito.app, {', '.join(EXTRAS.values())}", cwd=checked.work)

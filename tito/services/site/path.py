@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 from tito.errors import ProjectError
-from tito.services import notebooks
+from tito.services import notebooks, words
 
 PLAN = "docs/terms.toml"
 NONE = "–"
@@ -61,13 +61,8 @@ def _last(catalog, milestone):
 
 def spans(numbers):
     """01–05, 08: module numbers as the texts of the course write them; – for none."""
-    runs = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(f"{a:02}" if a == b else f"{a:02}–{b:02}" for a, b in runs) or NONE
+    found = words.runs(sorted(numbers))
+    return ", ".join(f"{a:02}" if a == b else f"{a:02}–{b:02}" for a, b in found) or NONE
 
 
 def picture(project, catalog, milestones, plan):

@@ -36,7 +36,6 @@ MOST_CALLS = 400
 # where time does not rank: 20 times 64 images in 40 readings are 51,200, which tell 90 % to within 0.13 %; a small
 # model would read a million of them in 400 calls
 MOST_UNTIMED_CALLS = 20
-TIMED = ("fast", "tokens")
 ECHOES = 8  # readings of what the pipe costs
 IDLE_SECONDS, IDLE_SHARE = 0.03, 0.05  # what may be used of the processor between readings: both have to be passed
 UNITS_WITHOUT_ARRAYS = 12
@@ -217,7 +216,7 @@ class _Race:
         self.own, self.reference, self.pipes, self.shortest = [], [], [], []
         self.outputs = []  # of each reading: where its outputs begin and end among all
         self.calls = 1
-        self.most_calls = MOST_CALLS if division.name in TIMED else MOST_UNTIMED_CALLS
+        self.most_calls = MOST_CALLS if division.ranks_by_time else MOST_UNTIMED_CALLS
         self.watched, self.idle_seconds, self.idle_used = None, 0.0, 0.0
 
     def draw(self, units):
