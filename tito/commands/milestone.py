@@ -66,6 +66,8 @@ def list_milestones():
 
 
 def _print_list(milestones, found, warnings):
+    from tito.services.words import modules
+
     for warning in warnings:
         console.warn(warning)
     rows = []
@@ -74,7 +76,7 @@ def _print_list(milestones, found, warnings):
         if standing.state == "done":
             lines += [f"reached on {entry.data}: {entry.report}" for entry in standing.best if entry.reached]
         if standing.state == "locked":
-            lines.append(f"needs {', '.join(standing.missing)}; start with: {standing.next}")
+            lines.append(f"needs {modules(standing.missing)}; start with: {standing.next}")
         if standing.absent and standing.state != "done":
             lines += ["without a download:", *(f"--data {one.data}: {_first_claim(one)}" for one in milestone.bundled)]
         if standing.absent:

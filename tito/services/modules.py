@@ -147,8 +147,7 @@ def _locked(catalog, module, found):
     missing = tuple(below.name for below in catalog.prerequisites(module) if not found[below.name].usable)
     if standing.state not in ("ready", "started") or not missing:
         return None
-    few = ", ".join(missing) if len(missing) <= 2 else words.numbers(missing)
-    return replace(standing, state="locked", detail=f"needs {few}", missing=missing)
+    return replace(standing, state="locked", detail=f"needs {words.modules(missing)}", missing=missing)
 
 
 def _examine_reference(project, catalog, module, record):

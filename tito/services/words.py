@@ -32,6 +32,11 @@ def numbers(names):
     return ", ".join(parts) or "–"
 
 
+def modules(names):
+    """A few modules by their names, more of them by their numbers."""
+    return ", ".join(names) if len(names) <= 2 else numbers(names)
+
+
 def runs(numbers):
     """[(first, last)] of the numbers that follow each other."""
     found = []
