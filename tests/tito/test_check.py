@@ -370,6 +370,16 @@ def test_a_validator_that_cannot_run_is_no_success(course, monkeypatch):
     assert "PyTorch is not installed" in json.loads(done.stdout)["data"][0]["not_run"]
 
 
+@pytest.mark.parametrize("text", ["[1]", '{"times": "soon"}', "{", "null"])
+def test_a_record_of_times_that_is_none_is_written_anew(project, text):
+    record = project.state / gates.RECORD
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(text, encoding="utf-8")
+    assert gates.last_seconds(project) == {}
+    gates._remember(project, gates.VALIDATORS[0], 1.5)
+    assert gates.last_seconds(project) == {"times": 1.5}
+
+
 def test_a_name_that_is_none_and_a_workspace_are_refused(tmp_path):
     with pytest.raises(UsageError, match="no gate and no validator 'speeed'"):
         gates.chosen(["speeed"])

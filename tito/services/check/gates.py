@@ -176,9 +176,11 @@ def check(project, names=(), *, work, jobs=1, on_start=None):
 def last_seconds(project):
     """{name of a validator: seconds that it took when it last ran here}"""
     try:
-        return json.loads((project.state / RECORD).read_text(encoding="utf-8"))
+        known = json.loads((project.state / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    is_record = isinstance(known, dict) and all(isinstance(one, (int, float)) for one in known.values())
+    return known if is_record else {}
 
 
 def _remember(project, validator, seconds):
