@@ -63,10 +63,6 @@ def write_record_at(path, record):
     atomic_write(path, text + b"\n")
 
 
-def recorded_as(record, which):
-    return replace(record, recorded=which)
-
-
 def _result(document):
     known = {field.name for field in fields(SubmissionResult)}
     values = {name: value for name, value in document.items() if name in known}

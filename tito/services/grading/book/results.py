@@ -6,8 +6,6 @@ from tito.services.pristine import in_words
 
 # of a submission. tampered: graded, but its tests were not as handed out. ungraded: the system's own fault, run again.
 STATUSES = ("graded", "tampered", "crashed", "timeout", "unreadable", "missing", "ungraded")
-# of a graded cell
-CELL_STATUSES = ("passed", "failed", "todo", "blocked", "crashed", "timeout", "ungraded")
 
 
 @dataclass(frozen=True)
@@ -15,6 +13,7 @@ class CellScore:
     """What one graded test cell earned.
 
     question: grade_id of the answer that it is about, None for the test of the module as a whole.
+    status: passed, failed, todo, blocked, crashed, timeout or ungraded.
     hidden: whether its text stays with the instructor. second: points of the second try, in which earlier wrong
     answers were replaced by the reference's; None where there was none. reference: the questions of which the
     reference's answer stood in for a wrong one while this withheld test passed. deterred: it ran beside the

@@ -16,7 +16,6 @@ ARRAY_BYTES = 256 * 2**20
 AXES = 64
 SPARSE = 4  # a block this many times larger than what is wanted of it is not sent whole
 SPARSE_BYTES = 65536
-STATE = ("state", "inc", "has_uint32", "uinteger")
 
 
 class Shared:
