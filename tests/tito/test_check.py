@@ -22,8 +22,12 @@ MODULES = ("01_tensor", "02_activations", "03_layers", "04_losses", "05_autograd
 
 
 def run(name, root, work):
+    return found_by(name, checked(root, work))
+
+
+def found_by(name, looked_at):
     (validator,) = gates.chosen([name])
-    return validator.run(checked(root, work))
+    return list(validator.run(looked_at))
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +118,7 @@ def as_it_is(tmp_path_factory):
 def test_the_course_as_it_is_passes(as_it_is, monkeypatch, name):
     """`strength`, `builds`, `site` and `speed` take minutes: CI runs `tito check`, which is all of them."""
     monkeypatch.setattr(package, "_built", lambda checked: wheel_without_core(as_it_is.work))
-    (validator,) = gates.chosen([name])
-    assert validator.run(as_it_is) == []
+    assert found_by(name, as_it_is) == []
 
 
 def test_a_test_that_passes_anything_is_found(course):
@@ -129,8 +132,7 @@ def test_a_test_that_passes_anything_is_found(course):
     )
     assert count == 1
     source.write_text(text, encoding="utf-8")
-    (strength,) = gates.chosen(["strength"])
-    found = strength.run(checked(course, course.parent, ["02_activations"], jobs=2))
+    found = found_by("strength", checked(course, course.parent, ["02_activations"], jobs=2))
     assert "an untouched stub passes test-relu" in [one.what for one in found]
     weak = [one for one in found if one.what.startswith("relu: this change loses no points: ")]
     assert weak and {one.file for one in weak} == {"modules/02_activations/activations_dev.py"}
@@ -141,8 +143,7 @@ def test_a_reference_that_fails_is_a_finding_and_the_other_modules_are_looked_at
     source = course / "modules" / "02_activations" / "activations_dev.py"
     text = source.read_text(encoding="utf-8").replace("return np.maximum(x, 0, dtype", "return np.minimum(x, 0, dtype")
     source.write_text(text, encoding="utf-8")
-    (strength,) = gates.chosen(["strength"])
-    (found,) = strength.run(checked(course, course.parent, ["02_activations"], jobs=2))
+    (found,) = found_by("strength", checked(course, course.parent, ["02_activations"], jobs=2))
     assert found.file == "modules/02_activations/activations_dev.py" and "the reference itself stops here" in found.what
 
 
@@ -368,6 +369,21 @@ def test_a_validator_that_cannot_run_is_no_success(course, monkeypatch):
     done = typed(course, "check", "systems", "--json")
     assert done.exit_code == 1 and done.error["code"] == "not-run"
     assert "PyTorch is not installed" in json.loads(done.stdout)["data"][0]["not_run"]
+
+
+@pytest.mark.parametrize("stop", [gates.NotHere("no build"), gates.NotDecided("busy"), ProjectError("no source")])
+def test_what_was_found_before_a_validator_stopped_is_not_lost(project, tmp_path, monkeypatch, stop):
+    leak = gates.Breach("release: 01_alpha/alpha_dev.ipynb", 3, "it gives away double", "take it out")
+
+    def answers(looked_at):
+        yield leak
+        raise stop
+
+    monkeypatch.setattr(gates, "read_milestones", lambda project: ())
+    monkeypatch.setattr(package, "answers", answers)
+    (found,) = gates.check(project, ["answers"], work=tmp_path)
+    assert (found.status, found.findings[0]) == ("failed", leak)
+    assert [found.not_run, found.undecided, *(one.what for one in found.findings[1:])].count(str(stop)) == 1
 
 
 @pytest.mark.parametrize("text", ["[1]", '{"times": "soon"}', "{", "null"])

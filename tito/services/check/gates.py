@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tito.catalog import read_catalog, read_milestones
@@ -81,8 +81,9 @@ class Validator:
     about: str
 
     def run(self, checked):
+        """Yield each Breach as it is found."""
         home = importlib.import_module(f"{__package__}.{self.gate}")
-        return list(getattr(home, self.name.replace("-", "_"))(checked))
+        yield from getattr(home, self.name.replace("-", "_"))(checked)
 
 
 VALIDATORS = (
@@ -111,8 +112,8 @@ GATES = tuple(dict.fromkeys(one.gate for one in VALIDATORS))
 
 @dataclass(frozen=True)
 class Checkup:
-    """What a validator came to. findings: () where all is well; not_run, undecided: why it could not run, or not
-    decide, "" else.
+    """What a validator came to. findings: () where all is well; not_run, undecided: why it could not run (to its end,
+    where there are findings), or not decide, "" else.
     """
 
     validator: Validator
@@ -123,9 +124,11 @@ class Checkup:
 
     @property
     def status(self):
+        if self.findings:
+            return "failed"
         if self.not_run or self.undecided:
             return "not run" if self.not_run else "not decided"
-        return "failed" if self.findings else "passed"
+        return "passed"
 
 
 def chosen(names):
@@ -159,18 +162,20 @@ def check(project, names=(), *, work, jobs=1, on_start=None):
         if on_start:
             on_start(one)
         start = time.monotonic()
+        found, not_run, undecided = [], "", ""  # what stops a validator takes away nothing that it found before
         try:
-            found = Checkup(one, tuple(one.run(checked)))
+            for breach in one.run(checked):
+                found.append(breach)
         except NotHere as error:
-            found = Checkup(one, not_run=str(error))
+            not_run = str(error)
         except NotDecided as error:
-            found = Checkup(one, undecided=str(error))
+            undecided = str(error)
         except TitoError as error:  # what it needs is not in order, which is a finding as well
-            found = Checkup(one, (Breach(".", None, error.message, error.hint or "see the message"),))
+            found.append(Breach(".", None, error.message, error.hint or "see the message"))
         seconds = round(time.monotonic() - start, 2)
-        if not found.not_run:
+        if not not_run:
             _remember(project, one, seconds)
-        yield replace(found, seconds=seconds)
+        yield Checkup(one, tuple(found), seconds, not_run, undecided)
 
 
 def last_seconds(project):
