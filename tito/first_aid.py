@@ -99,7 +99,7 @@ def environment(root):
     if active and not _same(active, here):
         detail = f"{active} is active, but this is the Python of {here}"
         return Found("environment", False, detail, own_environment(root))
-    made = re.search(r"^command = .* -m venv (?:--\S+ )*(.+)$", _configuration(), re.MULTILINE)
+    made = re.search(r'^command = .* -m venv (?:--(?:prompt=".*"|\S+) )*(.+)$', _configuration(), re.MULTILINE)
     if made and not _same(made.group(1).strip(), here):
         detail = f"{here} was made as {made.group(1)} and moved or copied: its commands start what was there"
         return Found("environment", False, detail, new_environment(root, clear=True))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,19 @@ def test_an_environment_that_was_moved_is_made_again(workspace, tmp_path):
     assert not check["ok"] and f"{moved} was made as {made} and moved or copied" in check["detail"]
     assert check["fix"] == first_aid.new_environment(workspace.root, clear=True)
     assert " -m venv --clear .venv && " in check["fix"]
+
+
+@pytest.mark.parametrize("prompt", [None, "term1", "my course", 'the "new" one'])
+@pytest.mark.parametrize("name", [".venv", "my venv"])
+def test_an_environment_is_known_by_its_folder_whatever_its_prompt(tmp_path, monkeypatch, name, prompt):
+    made, moved = tmp_path / name, tmp_path / "moved"
+    venv.create(made, prompt=prompt)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(made))
+    assert first_aid.environment(tmp_path).ok
+    made.rename(moved)
+    monkeypatch.setattr(sys, "prefix", str(moved))
+    assert f"{moved} was made as {made} and moved" in first_aid.environment(tmp_path).detail
 
 
 @pytest.mark.parametrize(
