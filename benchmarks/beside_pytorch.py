@@ -56,12 +56,17 @@ def resident(kind):
 
 
 def child(setting, *arguments, program):
-    """Run `program`, a benchmark, with --child, in a process with that malloc setting; what it printed, from JSON."""
+    """Run `program`, a benchmark, with --child, in a process with that malloc setting; what it printed, from JSON.
+
+    Its last words are on stderr: where it stops, this process ends with its exit code and adds none.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in KEPT}
     environment |= KEPT if setting == "kept" else {}
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
     command = [sys.executable, str(Path(program).resolve()), "--child", *arguments]
-    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=True)
+    run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    if run.returncode:
+        sys.exit(run.returncode if run.returncode > 0 else f"{program} was ended by signal {-run.returncode}")
     return json.loads(run.stdout.splitlines()[-1])
 
 

@@ -202,6 +202,17 @@ def test_a_benchmark_that_stops_or_measures_nothing_is_a_finding(tmp_path, monke
     assert isinstance(words, str) and "nothing.py" in words
 
 
+def test_a_benchmark_whose_child_stops_says_the_childs_reason(tmp_path):
+    program = tmp_path / "benchmarks" / "some.py"
+    program.parent.mkdir()
+    program.write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT / 'benchmarks')!r})\nfrom beside_pytorch import child\n"
+        "if '--child' in sys.argv:\n    raise ImportError('no conv2d today')\nchild('kept', program=__file__)\n",
+        encoding="utf-8",
+    )
+    assert systems._run(program, "conv") == "ImportError: no conv2d today"
+
+
 def test_what_speed_runs_are_rows_of_the_benchmarks():
     """A row that was renamed would be measured by nobody."""
     for program, names in systems.RUNS:
