@@ -17,13 +17,14 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tito.errors import ProjectError
 from tito.project import read_project
 from tito.services.files import remove_tree
-from tito.services.grading.sandbox import bubblewrap, containers, interpreter
+from tito.services.grading.sandbox import bubblewrap, containers, fonts, interpreter
 from tito.services.grading.sandbox import find as sandbox
 from tito.services.grading.sandbox.find import MIB, Limits, Sandbox
 from tito.services.grading.sandbox.plain import Plain, base_environment
@@ -158,6 +159,12 @@ def test_there_is_no_network():
         "abstract": "ConnectionRefusedError",
         "name": "gaierror",
     }
+
+
+def test_a_list_of_fonts_that_takes_too_long_is_none_and_no_half_of_it_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(fonts, "SECONDS", 0.01)
+    assert fonts.prepare(SimpleNamespace(state=tmp_path)) is None
+    assert not list((tmp_path / "matplotlib").iterdir())
 
 
 @isolated

@@ -221,6 +221,17 @@ def test_without_sphinx_the_command_that_installs_it_is_named(project, catalog, 
     assert refused.value.hint == build.INSTALL
 
 
+def test_what_takes_too_long_is_said_with_the_command_to_type(project, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "SECONDS", 0.01)
+    put(tmp_path / "doctrees" / "some", "half of it")
+    with pytest.raises(ProjectError, match=r"Sphinx took more than 0\.01 seconds") as refused:
+        build._sphinx(project, tmp_path, tmp_path / "html")
+    assert refused.value.hint.endswith("tito site build") and not (tmp_path / "doctrees").exists()
+    monkeypatch.setattr(reference, "SECONDS", 0.01)
+    with pytest.raises(ProjectError, match=r"importing tinytorch took more than 0\.01 seconds"):
+        reference.offered(project)
+
+
 # Serving.
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tiny_course import ALPHA, ANSWERS, position, put
 
 from tito import recover
-from tito.services import merging, notebooks
+from tito.errors import ProjectError
+from tito.services import merging, notebooks, update
 
 pytestmark = pytest.mark.kernel
 
@@ -330,7 +331,6 @@ def test_a_notebook_that_is_saved_meanwhile_stops_it(workspace, course, monkeypa
     from tito.catalog import read_catalog
     from tito.errors import WorkError
     from tito.project import read_project
-    from tito.services import update
 
     project = read_project(workspace.root)
     path = workspace.path("01_alpha")
@@ -418,3 +418,9 @@ def test_who_changed_nothing_gets_the_new_notebook(base):
     notebooks._set_ids(new)
     merged, _ = merging.merge(notebooks.parse(notebooks.as_bytes(base), "mine.ipynb"), base, new, "2")
     assert [cell.source for cell in merged.cells] == [cell.source for cell in new.cells]
+
+
+def test_a_course_that_makes_no_workspace_in_time_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(update, "INIT_SECONDS", 0.01)
+    with pytest.raises(ProjectError, match=f"making a workspace from {tmp_path} took more than"):
+        update._workspace_of(SimpleNamespace(root=tmp_path), tmp_path / "new")

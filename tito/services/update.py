@@ -142,16 +142,20 @@ def _unpacked(archive, folder):
 
 def _workspace_of(course, folder):
     """A new workspace, made by the tito of the new version itself."""
-    child = subprocess.run(
-        [sys.executable, "-m", "tito", "init", str(folder), "--json"],
-        cwd=course.root,
-        env={**os.environ, "PYTHONPATH": str(course.root), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=INIT_SECONDS,
-    )
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "tito", "init", str(folder), "--json"],
+            cwd=course.root,
+            env={**os.environ, "PYTHONPATH": str(course.root), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=INIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        message = f"making a workspace from {course.root} took more than {INIT_SECONDS} seconds"
+        raise ProjectError(message, "close other programs, then run it again") from error
     if child.returncode != 0:
         try:
             reason = json.loads(child.stdout)["error"]["message"]

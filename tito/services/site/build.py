@@ -195,9 +195,14 @@ def _sphinx(project, home, folder):
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", home / "doctrees"]
     command += ["-D", f"release={project.version}", home / "source", folder]
     environment = {**os.environ, **THREADS, "PYTHONUTF8": "1"}
-    child = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=SECONDS
-    )
+    try:
+        child = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        remove_tree(home / "doctrees")  # what was read and not written would count as done the next time
+        hint = "close other programs, then: tito site build"
+        raise ProjectError(f"Sphinx took more than {SECONDS} seconds", hint, code="timeout") from error
     if child.returncode:
         said = (child.stderr + child.stdout).strip().replace(f"{home / 'source'}{os.sep}", "")
         # what was not written for a warning would count as done the next time

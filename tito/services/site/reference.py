@@ -81,15 +81,18 @@ class Offered:
 
 def offered(project):
     """{facade: {name: Offered}} as a new process finds them in the package."""
-    child = subprocess.run(
-        [sys.executable, "-c", ASK, *FACADES],
-        cwd=project.root,
-        env=views.child_environment(project.root, is_view=False),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=SECONDS,
-    )
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", ASK, *FACADES],
+            cwd=project.root,
+            env=views.child_environment(project.root, is_view=False),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProjectError(f"importing tinytorch took more than {SECONDS} seconds", "tito doctor") from error
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or ["no word"])[-1]
         raise ProjectError(f"tinytorch cannot be imported: {reason}", "tito doctor")

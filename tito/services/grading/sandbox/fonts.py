@@ -11,7 +11,8 @@ SECONDS = 120
 
 
 def prepare(project):
-    """A folder with a configuration of matplotlib that knows the fonts; None where matplotlib is not installed."""
+    """A folder with a configuration of matplotlib that knows the fonts; None where matplotlib is not installed or
+    makes none."""
     try:
         version = metadata.version("matplotlib")
     except metadata.PackageNotFoundError:
@@ -22,8 +23,12 @@ def prepare(project):
     folder.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "MPLCONFIGDIR": str(folder), "MPLBACKEND": "agg"}
     command = [sys.executable, "-c", "import matplotlib.font_manager"]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS, check=False)
-    if done.returncode or not any(folder.glob("fontlist-*.json")):
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=SECONDS, check=False)
+        is_made = done.returncode == 0 and any(folder.glob("fontlist-*.json"))
+    except subprocess.TimeoutExpired:
+        is_made = False
+    if not is_made:
         remove_tree(folder)
         return None
     return folder
