@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from tinytorch import Tensor, manual_seed, nn
 from tinytorch.core import residual
@@ -124,6 +125,21 @@ def test_half_precision_is_computed_in_float32():
     np.testing.assert_allclose(out.numpy(), wide.numpy(), atol=5e-3)
     out.sum().backward()
     assert np.isfinite(x.grad).all()
+
+
+def test_the_gradient_of_float16_arrays_is_pytorchs_where_sums_are_beyond_float16():
+    """65,536 values a channel, whose gradients add up to about a million. `backward` itself hands over float32."""
+    shape, half = (64, 4, 32, 32), np.float16
+    x, skip, grad = draw(*shape, dtype=half), draw(*shape, seed=1, dtype=half), 10 * draw(*shape, seed=2, dtype=half)
+    weight, bias = np.ones(4, half), np.zeros(4, half)
+    out = kernels.norm_relu(x, weight, bias, skip)
+    found = kernels.norm_relu_gradient(grad, out, x, weight, bias, skip, needs=(True,) * 4)
+    inputs = [torch.tensor(one.astype(np.float64), requires_grad=True) for one in (x, weight, bias, skip)]
+    normed = torch.nn.functional.batch_norm(inputs[0], None, None, *inputs[1:3], training=True)
+    torch.relu(normed + inputs[3]).backward(torch.tensor(grad.astype(np.float64)))
+    for mine, theirs in zip(found, inputs, strict=True):
+        np.testing.assert_allclose(mine, theirs.grad.numpy(), rtol=2e-3, atol=2e-3 * abs(theirs.grad).max())
+    assert found[0].dtype == found[3].dtype == half
 
 
 def network(**how):

@@ -102,6 +102,8 @@ def norm_relu(x, weight, bias, skip=None, *, eps=1e-5, statistics=None):
 
 def norm_relu_gradient(grad, out, x, weight, bias, skip=None, *, eps=1e-5, statistics=None, needs):
     """The gradients of x, weight, bias and skip, those of x and skip only if the bool in `needs` asks for it."""
+    kept = x.dtype
+    grad, x, weight = to_float32([grad, x, weight])
     mean, var = channel_statistics(x) if statistics is None else statistics
     inverse = 1 / np.sqrt(var + eps)
     rows, grads, outs = (rows_of(array) for array in (x, grad, out))
@@ -124,7 +126,7 @@ def norm_relu_gradient(grad, out, x, weight, bias, skip=None, *, eps=1e-5, stati
     sums = sum_over_blocks(gate, blocks).reshape(2, -1, x.shape[1]).sum(axis=1)
     for_bias, for_weight = sums[0], sums[1] * inverse
     if not needs[0]:
-        return None, for_weight, for_bias, passed
+        return None, for_weight, for_bias, passed.astype(kept, copy=False)
     back, back_rows = empty_rows(x) if skip is not None and needs[3] else (passed, passed_rows)
     count = x.size // x.shape[1]
     slope, level, scale = (
@@ -141,4 +143,5 @@ def norm_relu_gradient(grad, out, x, weight, bias, skip=None, *, eps=1e-5, stati
         np.multiply(part, scale, out=back_rows[place])
 
     sum_over_blocks(send_back, blocks)
-    return back, for_weight, for_bias, passed if back is not passed else None
+    for_skip = None if back is passed else passed.astype(kept, copy=False)
+    return back.astype(kept, copy=False), for_weight, for_bias, for_skip
