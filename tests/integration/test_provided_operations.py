@@ -21,6 +21,7 @@ from tinytorch.kernels import transformers as transformer_kernels
 from tinytorch.kernels.attention import causal
 from tinytorch.kernels.embeddings import lookup
 from tinytorch.kernels.operations import OPERATIONS, provided_operations
+from tinytorch.nn import functional
 from tinytorch.transformers import GPT, next_token_loss
 
 
@@ -109,6 +110,8 @@ def masks(n, m):
     lost = drawn(2, 1, n, m, seed=9)
     lost[1, 0, n - 1] = -np.inf
     found = {"none": (), "boolean, a row lost": (lost > 0,), "floating": (lost,), "one for all": (lost[0, 0] > -1,)}
+    found |= {"keys": (lost[0, 0, 0] > -1,), "floating for keys": (lost[0, 0, 0],), "queries": (lost[0, 0, :, :1] > 0,)}
+    found |= {"one entry": (np.array(True),), "one number": (np.array(0.5),), "one place": (np.ones((1, 1), bool),)}
     return found | {"no mask": (None,)} | ({"causal": (np.tri(n, dtype=bool),)} if n == m else {})
 
 
@@ -117,13 +120,25 @@ def test_attention_is_the_students_under_every_mask(small_blocks, n, m):
     sizes = (2, 3, n, 4), (2, 3, m, 4), (2, 3, m, 5)
     arrays = [drawn(*size, seed=i) for i, size in enumerate(sizes)]
     grad = drawn(2, 3, n, 5, seed=5)
-    for kind, mask in masks(n, m).items():
+    for mask in masks(n, m).values():
         out = attention_kernels.attention(*arrays, *mask, scale=0.4)
         assert_same([out], [attention.attention.forward(*arrays, *mask, scale=0.4)])
         found = attention_kernels.attention_gradient(grad, out, *arrays, *mask, scale=0.4)
         with np.errstate(all="ignore"):
             expected = attention.attention_gradient(grad, out, *arrays, *mask, scale=0.4)
-        assert_same(found, expected), kind
+        assert_same(found, expected)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (1, 1), (3, 1, 7)])
+@pytest.mark.parametrize("kind", ["boolean", "floating"])
+def test_a_mask_of_fewer_axes_or_entries_is_pytorchs_broadcast(small_blocks, shape, kind):
+    heads = [drawn(2, 3, 7, 4, seed=i) for i in range(3)]
+    mask = drawn(*shape, seed=9) if kind == "floating" else np.arange(np.prod(shape, dtype=int)).reshape(shape) % 5 != 4
+    with provided_operations():
+        mine = functional.scaled_dot_product_attention(*map(Tensor.wrap, heads), Tensor.wrap(np.asarray(mask)))
+    whole = torch.tensor(np.broadcast_to(mask, (2, 3, 7, 7)).copy())
+    expected = torch.nn.functional.scaled_dot_product_attention(*map(torch.tensor, heads), whole)
+    np.testing.assert_allclose(mine.numpy(), expected.numpy(), rtol=1e-12, atol=1e-12)
 
 
 def test_the_heads_of_one_sequence_are_shared_among_threads():
@@ -135,12 +150,13 @@ def test_the_heads_of_one_sequence_are_shared_among_threads():
 
 def test_a_causal_mask_is_told_from_one_with_a_hole(small_blocks):
     mask = np.tri(6, dtype=bool)
-    assert causal.is_causal(mask)
-    assert causal.is_causal(mask[None, None])
+    assert causal.is_causal(mask, 6, 6)
+    assert causal.is_causal(mask[None, None], 6, 6)
     mask[4, 1] = False
-    assert not causal.is_causal(mask)
-    assert not causal.is_causal(np.tri(6, 7, dtype=bool))
-    assert not causal.is_causal(np.tri(6))
+    assert not causal.is_causal(mask, 6, 6)
+    assert not causal.is_causal(np.tri(6, 7, dtype=bool), 6, 7)
+    assert not causal.is_causal(np.tri(6), 6, 6)
+    assert not causal.is_causal(np.ones((1, 1), bool), 6, 6)  # which lets all attend to all
 
 
 @pytest.mark.parametrize("one_hot", [0, 2**18])

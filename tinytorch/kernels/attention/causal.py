@@ -15,10 +15,9 @@ WEIGHTS = 2**15  # about so many in a block, of some heads: more would be fewer 
 SMALL = 2**18  # weights, which stay in the cache as a whole: blocks would only cost calls
 
 
-def is_causal(mask):
-    """Whether a boolean mask says no more than: nobody sees the future, and all see the whole past."""
-    n, m = mask.shape[-2:]
-    one = mask.dtype == bool and mask.size == n * m and n == m
+def is_causal(mask, n, m):
+    """Whether a boolean mask of n queries and m keys says no more than: nobody sees the future, all the whole past."""
+    one = mask.dtype == bool and mask.shape[-2:] == (n, m) and mask.size == n * m and n == m
     return one and np.array_equal(mask.reshape(n, m), np.tri(n, dtype=bool))
 
 
@@ -32,7 +31,7 @@ def plan(query, key, masks):
     count, step = leading[1], max(WEIGHTS // (QUERIES * m), 1)
     items = [(i, slice(head, head + step)) for i in range(leading[0]) for head in range(0, count, step)]
     mask = masks[0] if masks and masks[0] is not None else None
-    causal = mask is not None and is_causal(mask)
+    causal = mask is not None and is_causal(mask, n, m)
     cuts = [(i, min(i + QUERIES, n)) for i in range(0, n, QUERIES)]
     blocks = [(first, end, end if causal else m) for first, end in cuts]
     if mask is not None:
