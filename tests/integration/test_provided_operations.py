@@ -174,6 +174,18 @@ def test_the_gradient_of_an_embedding_is_the_students_however_often_an_id_comes(
     assert_same([nothing], [np.zeros((11, 5))])
 
 
+@pytest.mark.parametrize("count", [4, 40])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_gradient_that_is_not_finite_stays_in_the_row_of_its_id(count, value):
+    ids, grad = np.array([2, 0, 2, 3, 0, 0]), drawn(6, 5, seed=1)
+    grad[3, 1] = value
+    weight = torch.zeros(count, 5, dtype=torch.float64, requires_grad=True)
+    torch.nn.functional.embedding(torch.tensor(ids), weight).backward(torch.tensor(grad))
+    with np.errstate(invalid="ignore"):  # as `backward` does
+        found = embedding_kernels.embedding_gradient(grad, None, np.zeros((count, 5)), ids=ids)
+    np.testing.assert_allclose(found, weight.grad.numpy(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_adamw_is_the_students_after_several_steps(small_blocks, decay):
     for order in "CF":

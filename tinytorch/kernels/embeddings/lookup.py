@@ -10,9 +10,10 @@ def embedding_gradient(grad, out, weight, *, ids, padding_idx=None):
     """The sum of the rows of `grad` over all places of each id; the row `padding_idx` is 0."""
     ids, (count, width) = np.asarray(ids, np.int64).ravel(), weight.shape
     rows = grad.reshape(ids.size, width)
-    if ids.size * count <= ONE_HOT:
+    is_small = ids.size * count <= ONE_HOT
+    if is_small:
         table = (np.arange(count)[:, None] == ids).astype(grad.dtype) @ rows
-    else:
+    if not is_small or not np.isfinite(min(rows, table, key=len)).all():  # 0 times inf is not 0; the shorter one tells
         table = np.zeros((count, width), grad.dtype)
         found, sums = sums_by_id(ids, rows, count)
         table[found] = sums
