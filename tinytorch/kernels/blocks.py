@@ -52,8 +52,8 @@ class Scratch:
         self.buffers = {}
 
     def __call__(self, name, shape, dtype):
-        """An uninitialised array, in the memory that had this name before."""
-        size = math.prod(shape)
-        if name not in self.buffers or self.buffers[name].size < size:
-            self.buffers[name] = np.empty(size, dtype)
-        return self.buffers[name][:size].reshape(shape)
+        """An uninitialised array, in the memory that had this name and dtype before."""
+        size, key = math.prod(shape), (name, np.dtype(dtype))
+        if key not in self.buffers or self.buffers[key].size < size:
+            self.buffers[key] = np.empty(size, dtype)
+        return self.buffers[key][:size].reshape(shape)

@@ -49,6 +49,16 @@ def test_a_convolution_of_some_images_is_the_convolution_of_all(channels, stride
         close.agree(got, torch.tensor(expected[start : start + 4]), rtol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [(1, 4), (6, 8), (16, 16)])
+def test_a_convolution_of_some_images_has_their_dtype(channels):
+    c, o = channels
+    x, weight = draw(4, c, 16, 16), draw(o, c, 3, 3)
+    some = spatial.ConvolutionOfSome(weight, stride=(1, 1), padding=(0, 0))
+    for dtype in (np.float32, np.float64, np.float32):
+        expected = torch.nn.functional.conv2d(*(torch.tensor(array.astype(dtype)) for array in (x, weight)))
+        close.agree(some(x.astype(dtype)).transpose(0, 3, 1, 2), expected, rtol=1e-4)
+
+
 def test_gelu_in_blocks_is_pytorchs():
     x = draw(33, 7) * 4
     expected = torch.nn.functional.gelu(torch.tensor(x), approximate="tanh")
