@@ -286,6 +286,23 @@ def test_sums_do_not_depend_on_the_number_of_threads(c, o, monkeypatch):
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("channels", [(0, 3), (0, 20), (3, 0), (9, 0), (16, 0), (0, 0)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_without_channels_the_fast_kernels_give_what_the_product_gives(channels, stride):
+    """PyTorch knows no convolution to 0 channels."""
+    (c, o), found = channels, []
+    for kernels in ("product", "fast"):
+        inputs = [leaf(np.ones(shape)) for shape in ((2, c, 9, 9), (o, c, 3, 3), (o,))]
+        out = F.conv2d(*inputs, stride=stride, kernels=kernels)
+        out.backward(np.ones(out.shape))
+        found.append([out.numpy(), *(one.grad for one in inputs)])
+    for product, fast in zip(*found, strict=True):
+        np.testing.assert_array_equal(fast, product)
+        assert fast.dtype == product.dtype
+    some = spatial.ConvolutionOfSome(inputs[1].numpy(), stride=(stride, stride), padding=(0, 0))
+    np.testing.assert_array_equal(some(inputs[0].numpy()), np.zeros((2, *out.shape[2:], o)))
+
+
 def test_gradients_that_nobody_wants_are_not_computed():
     x, weight = np.ones((2, 3, 8, 8), np.float32), np.ones((4, 3, 3, 3), np.float32)
     grad = np.ones((2, 4, 6, 6), np.float32)

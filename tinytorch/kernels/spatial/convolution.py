@@ -31,6 +31,8 @@ def convolve_blocks(x, weight, bias, geometry):
     """The convolution of x (N, C, H, W) at the places that `geometry` names; memory channels last."""
     n, (o, c), (oh, ow) = len(x), weight.shape[:2], geometry.out_size
     out = np.empty((n, oh, ow, o), x.dtype)
+    if out.size == 0:
+        return out.transpose(0, 3, 1, 2)
     if winograd_pays(x, c, o, geometry):
         forward_by_winograd(x, weight, bias, geometry, out)
     elif c <= FEW_CHANNELS:
@@ -55,6 +57,8 @@ class ConvolutionOfSome:
         weight, scratch = self.weight, self.own.__dict__.setdefault("scratch", Scratch())
         (o, c), geometry = weight.shape[:2], window_geometry(images, weight.shape[2:], self.stride, self.padding)
         out = scratch("result", (len(images), *geometry.out_size, o), images.dtype)
+        if out.size == 0:
+            return out
         everything = slice(0, len(images)), slice(0, geometry.out_size[0])
         if winograd_pays(images, c, o, geometry):
             if self.kernels is None:  # two threads may both do it, with the same result
@@ -73,6 +77,8 @@ def input_gradient(grad, weight, geometry, x):
     Where that is a larger computation than its forward (few channels, or a stride, which leaves holes in grad), the
     planes are sent back instead.
     """
+    if grad.size == 0 or x.size == 0:
+        return np.zeros_like(x, dtype=grad.dtype)
     if weight.shape[1] <= 2 * FEW_CHANNELS or geometry.stride != (1, 1):
         return input_gradient_by_planes(grad.transpose(0, 2, 3, 1), weight, geometry, x)
     padding = tuple(k - 1 - p for k, p in zip(geometry.kernel, geometry.padding, strict=True))
@@ -94,7 +100,7 @@ def weight_gradient(grad, x, weight, geometry):
 def bias_gradient(grad):
     """The sum of grad (N, O, OH, OW) over images and pixels."""
     pixels = grad.transpose(0, 2, 3, 1)
-    if not pixels.flags.c_contiguous:
+    if grad.size == 0 or not pixels.flags.c_contiguous:
         return grad.sum(axis=(0, 2, 3))
     pixels = pixels.reshape(-1, grad.shape[1])
     return np.ones(len(pixels), grad.dtype) @ pixels  # faster than sum, which adds row by row
