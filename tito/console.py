@@ -34,12 +34,17 @@ class Console:
         self.json = False
         self.verbose = False
         self.data = None
+        self.stdout = None
+        self.is_told = False
 
     def configure(self, *, json, verbose=False):
-        """Prepare the streams: UTF-8 whatever the locale, and nothing but the document on stdout with `json`."""
+        """Prepare the streams: UTF-8 whatever the locale, each line at once, also where a program reads them, and
+        nothing but the document on stdout with `json`.
+        """
         self.json, self.verbose, self.data = json, verbose, None
+        self.stdout, self.is_told = sys.stdout, False  # app redirects stdout while a command runs
         for stream in (sys.stdout, sys.stderr):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
     @property
     def on_terminal(self):
@@ -102,17 +107,25 @@ class Console:
             )
 
     def error(self, message, hint):
-        if not self.json:
+        if not self.json or self.is_told:
             sys.stdout.flush()
             _print_error(f"error: {clean(message)}")
             if hint:
                 print(f"  next: {clean(hint)}", file=sys.stderr)
 
+    def stays(self):
+        """The command runs on until somebody ends it, so whoever reads the document has to have it now."""
+        if self.json:
+            self.document()
+
     def document(self, error=None):
-        """Print the one document of --json. error: {"code", "message", "hint"}, or None."""
+        """Print the one document of --json, unless it was. error: {"code", "message", "hint"}, or None."""
+        if self.is_told:
+            return
+        self.is_told = True
         document = {"schema": SCHEMA, "ok": error is None, "data": self.data, "error": error}
         text = json.dumps(document, indent=2, ensure_ascii=False, default=_plain)
-        print(CONTROLS.sub(_escaped, UNSEEN.sub(_escaped, text)))
+        print(CONTROLS.sub(_escaped, UNSEEN.sub(_escaped, text)), file=self.stdout)
 
 
 def clean(text):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -237,6 +238,19 @@ def test_an_interruption_that_left_something_does_not_say_so(tito, mini_course):
     assert outcome.exit_code == 130
     assert "nothing was changed" not in outcome.stderr
     assert "tito export --all --check" in outcome.stderr
+
+
+def test_a_pipe_gets_each_line_when_it_is_said(mini_course):
+    sabotage(mini_course, "from tito.console import console; console.line('now'); __import__('time').sleep(60)")
+    process = start(mini_course, "module", "list", stdout=subprocess.PIPE, env={"PYTHONUNBUFFERED": ""})
+    timer = threading.Timer(20, process.kill)
+    timer.start()
+    try:
+        assert process.stdout.readline() == b"now\n" and process.poll() is None
+    finally:
+        timer.cancel()
+        process.kill()
+        process.communicate()
 
 
 def test_a_reader_that_goes_away_is_no_error(mini_course):

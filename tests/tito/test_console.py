@@ -1,5 +1,6 @@
 """What is printed: a name from elsewhere drives no terminal, turns no line around and begins none."""
 
+import contextlib
 import json
 import sys
 import unicodedata
@@ -57,6 +58,19 @@ def test_whatever_prints_a_name(said, way):
     assert "ana" in text and not any(map(is_unseen, text)), ascii(text)
     if way == "json":
         assert json.loads(text)["data"] == {name: name}
+
+
+def test_the_document_of_a_command_that_stays_comes_once_and_an_error_afterwards_is_said(capsys):
+    console = Console()
+    console.configure(json=True)
+    with contextlib.redirect_stdout(sys.stderr):
+        console.show({"address": "here"}, lambda: None)
+        console.stays()
+    console.error("the server ended", "start it again")
+    console.document({"code": "ended", "message": "the server ended", "hint": "start it again"})
+    out, err = capsys.readouterr()
+    assert json.loads(out)["data"] == {"address": "here"}
+    assert err == "error: the server ended\n  next: start it again\n"
 
 
 @pytest.mark.parametrize("on_terminal", [False, True])

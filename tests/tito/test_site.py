@@ -8,7 +8,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from pathlib import Path
@@ -246,6 +249,31 @@ def test_serve_answers_with_the_pages_and_only_on_this_machine(tmp_path):
         with pytest.raises(UsageError, match="is in use"):
             serve.server(tmp_path, listening.server_address[1])
         listening.shutdown()
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_who_reads_from_a_pipe_gets_the_address_while_it_is_served(mini_course, tmp_path, options):
+    put(tmp_path / build.MARK, "")
+    put(tmp_path / "index.html", "hello")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tito", "site", "serve", "--to", tmp_path, "--port", "0", *options],
+        cwd=mini_course, env={**os.environ, "PYTHONPATH": str(mini_course), "PYTHONUNBUFFERED": ""},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+    )  # fmt: skip
+    timer = threading.Timer(20, process.kill)
+    timer.start()
+    try:
+        said = next((line for line in process.stdout if "http://" in line), "nothing")
+        assert process.poll() is None, process.communicate()
+        with urllib.request.urlopen(re.search(r"http://[\d.:]+/", said)[0]) as answer:
+            assert answer.read() == b"hello"
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate()
+        assert (process.returncode, "http" in "".join(rest)) == (0, False), "the document comes once"
+    finally:
+        timer.cancel()
+        process.kill()
+        process.communicate()
 
 
 def test_serve_without_a_site_names_the_command_that_builds_it(tito, mini_course):

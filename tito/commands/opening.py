@@ -74,7 +74,6 @@ def _open(project, path, data, standing, wanted, editor, port):
     lab = None
     if server is None:
         console.line(f"starting JupyterLab, whose log is {project.relative(project.state / 'jupyter.log')}")
-        sys.stdout.flush()
         lab = jupyter.launch(project, port=port)
         server = lab.server
         _explain(port, server)
@@ -85,7 +84,7 @@ def _open(project, path, data, standing, wanted, editor, port):
     _show(project, address, server)
     if lab:
         console.line("Leave this running while you work. Ctrl-C twice ends it, and your notebooks' kernels with it.")
-        sys.stdout.flush()
+        console.stays()
         lab.wait(lambda: _warn(address))
 
 

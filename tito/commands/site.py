@@ -56,6 +56,7 @@ def serve(
     with server((folder or default_folder(project)).resolve(), port) as listening:
         found = address(listening)
         console.show({"address": found}, lambda: console.line(f"{found}   (Ctrl-C ends it)"))
+        console.stays()
         try:
             listening.serve_forever()
         except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """`tito grade formgrade`: nbgrader's own page for what a person grades."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -26,5 +25,5 @@ def formgrade(no_open: NoOpen = False, port: Port = None):
     project, _ = open_project()
     server = service.server(project, port=port, open_browser=not no_open)
     console.show({"url": server.url}, lambda: console.line(f"the formgrader: {server.url}   (Ctrl-C ends it)"))
-    sys.stdout.flush()  # now: the command ends when the server does
+    console.stays()
     service.run(server)
