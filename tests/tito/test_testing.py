@@ -1,8 +1,10 @@
 """What `tito test` asks of pytest."""
 
 import pytest
+from said import typed
 
-from tito.errors import ProjectError
+import tito.project
+from tito.errors import ProjectError, WorkError
 from tito.services import testing
 
 
@@ -52,3 +54,40 @@ def test_several_jobs_need_xdist(asked, catalog, monkeypatch):
     monkeypatch.setattr(testing.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ProjectError, match="pytest-xdist"):
         asked(catalog, jobs=2)
+
+
+def ended(*tests, problem=""):
+    """A TestRun in which these tests failed."""
+    failures = tuple(testing.Failure(test, "no") for test in tests)
+    return testing.TestRun(1, len(failures), 0, "", failures, problem)
+
+
+ALPHA = "modules/01_alpha/test_alpha.py"
+FIX = "fix what it tests, then: python -m pytest"
+FIX_ALPHA = "fix modules/01_alpha/alpha_dev.py, then: tito module complete 01_alpha\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "run", "hint"),
+    [
+        (("1", "2"), ended(f"{ALPHA}::test_box[3]"), FIX_ALPHA),
+        (("--all",), ended(f"{ALPHA}::modules.01_alpha.test_alpha"), FIX_ALPHA),
+        (("--all",), ended("tests/test_a.py::test_b[3]"), f"{FIX} tests/test_a.py -k test_b\n"),
+        (("--all",), ended("tests/test_a.py::tests.test_a"), f"{FIX} tests/test_a.py\n"),
+        (("1", "-k", "typo"), ended(problem=testing.NO_TEST), f"python -m pytest --collect-only -q {ALPHA}   (lists"),
+        (("--all", "-k", "typo"), ended(problem=testing.NO_TEST), "python -m pytest --collect-only -q   (lists"),
+        (("1",), ended(problem=testing.NO_TEST), f"python -m pytest -rs {ALPHA}   (says why"),
+        (("1",), ended(problem="the tests took more than 3600 s"), f"python -m pytest -v {ALPHA}   (its last lines"),
+    ],
+)  # fmt: skip
+def test_whatever_failed_the_next_command_is_the_one_for_it(mini_course, monkeypatch, arguments, run, hint):
+    monkeypatch.setattr(tito.project, "require_own_tito", lambda project: None)
+    monkeypatch.setattr(testing, "run_tests", lambda *_, **__: run)
+    said = typed(mini_course, "test", *arguments)
+    assert said.exit_code == WorkError.exit_code and f"\n  next: {hint}" in said.stderr
+
+
+def test_names_that_no_test_has_are_no_failure_of_a_notebook(completed):
+    said = completed.tito("test", "1", "-k", "typo")
+    assert said.exit_code == WorkError.exit_code
+    assert said.stderr.startswith(f"error: {testing.NO_TEST}\n  next: python -m pytest --collect-only -q {ALPHA}")

@@ -60,5 +60,25 @@ def test(
     console.show(data, lambda: None)
     if not run.ok:
         message = f"{run.failed} of {run.passed + run.failed} tests failed" if run.failed else run.problem
-        hint = "fix the notebook of the first failure, then: tito module complete M"
+        hint = _hint(project, catalog, [] if all_ else chosen, named, run)
         raise WorkError(message, hint, code="tests-failed")
+
+
+def _hint(project, catalog, chosen, named, run):
+    """What to type after a run that is not in order. chosen: the modules that were named, none for all."""
+    from tito.services import testing
+
+    if run.failures:
+        first = run.failures[0]
+        file = first.test.partition("::")[0]
+        module = next((one for one in catalog if one.tests == project.root / file), None)
+        if module is None:
+            only = f" -k {first.name}" if first.name.isidentifier() else ""  # else the file was not even read
+            return f"fix what it tests, then: python -m pytest {file}{only}"
+        return f"fix {project.relative(module.source(project))}, then: tito module complete {module.name}"
+    files = [project.relative(one.tests) for one in chosen]
+    if run.problem != testing.NO_TEST:
+        return " ".join(["python -m pytest -v", *files, "  (its last lines say where it stops)"])
+    if named:
+        return " ".join(["python -m pytest --collect-only -q", *files, "  (lists the names of the tests)"])
+    return " ".join(["python -m pytest -rs", *files, "  (says why each was skipped)"])

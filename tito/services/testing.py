@@ -15,6 +15,7 @@ from tito.errors import ProjectError, WorkError
 from tito.services import views
 
 ALL = "all"
+NO_TEST = "no test ran"
 MESSAGE_LENGTH = 2000
 SLOWEST = ["--durations=25", "--durations-min=1"]
 PROPERTY = "tito"  # under which our plugin of pytest leaves what it knows of a failure
@@ -174,7 +175,7 @@ def _read_report(project, report, output, exit_code, problem):
     elif not problem:
         problem = f"pytest ended without a report (exit code {exit_code})"
     if not problem and not failures and counts["passed"] == 0:
-        problem = "no test ran"
+        problem = NO_TEST
     if not problem and not failures and exit_code != 0:
         problem = f"pytest ended with exit code {exit_code}"
     return TestRun(**counts, output=output, failures=tuple(failures), problem=problem)
