@@ -1085,7 +1085,7 @@ def file_bytes(model):
 
 # %% [markdown]
 r"""
-LeNet-5 from three starts on 360 unseen digits, and the GPT on held-out text. (Trained once, in about three minutes, and kept.)
+LeNet-5 from three starts on 360 unseen digits, and the GPT on held-out text. (Trained once, in under a minute, and kept.)
 **Predict**: what part of the file is left? How many images more are wrong?
 """
 

@@ -451,7 +451,7 @@ r"""
 All passes through the first layer's 288 numbers. The largest weight has most to spare.
 
 A control: the same masks on *fresh* weights, in as many steps, drawn for the fan-in that is left (divided by √d at density d) or not. **Predict**
-for 0.99: how many are wrong after pruning at once, while training, from either start? (Minutes.)
+for 0.99: how many are wrong after pruning at once, while training, from either start? (Slow.)
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}
@@ -957,7 +957,7 @@ expect(adapted(Tensor(np.eye(16))), whole.T + linear.bias.numpy(), "W + B A", at
 # %% [markdown]
 r"""
 Module 13's GPT knows Shakespeare. The other text is Python's own reference, without characters that Shakespeare lacks. Both Linears of each block get adapters of rank 4. **Predict**: which part of the model's file are
-the adapters, and which part of the way do they go that training everything goes in as many steps? (Some minutes; a line as each is done.)
+the adapters, and which part of the way do they go that training everything goes in as many steps? (Slow: a line as each is done.)
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}

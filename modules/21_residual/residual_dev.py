@@ -879,7 +879,7 @@ r"""
 
 Four stacks of 50 layers: plain; with BatchNorm; with BatchNorm and a skip over every two convolutions; the same with each branch's last
 BatchNorm starting at weight 0, so that every block starts as relu(x). **Predict**: which of them learn in 40 steps, and whose gradient
-is how long at the first layer? Normalization makes values the right size on the way forward. Does it do so on the way back? (A minute or two.)
+is how long at the first layer? Normalization makes values the right size on the way forward. Does it do so on the way back? (Slow.)
 """
 
 # %% tags=["measure"]

@@ -25,6 +25,12 @@ ANSWER = [
     "return tuple(x if y == 1 else y for x, y in pairs)",
 ]
 
+AT = """
+const source = cell => [...cell.querySelectorAll('.cm-line')].map(line => line.textContent).join('\\n')
+const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')].filter(
+    cell => source(cell).includes(arguments[0]))
+"""
+
 
 @contextmanager
 def chromium_for_jupyterlab(profile):
@@ -61,7 +67,7 @@ class Student:
             assert line, f"JupyterLab did not start: {said}"
             said += line
         self.browser.get(re.search(r"http://\S+", said)[0])
-        until(lambda: self.cells("def broadcast_shape"), "the notebook")
+        until(lambda: self.sources("def broadcast_shape"), "the notebook")
         until(lambda: "Idle" in self.text(".jp-StatusBar-Widget, #jp-main-statusbar"), "a kernel")
 
     def close(self):
@@ -70,47 +76,64 @@ class Student:
         self.lab.wait(SECONDS)
 
     def text(self, selector):
-        found = self.browser.find_elements("css selector", selector)
-        return " ".join(element.text for element in found)
+        script = "return [...document.querySelectorAll(arguments[0])].map(one => one.innerText).join(' ')"
+        return self.browser.execute_script(script, selector)
 
-    def cells(self, text):
-        """The code cells of the page that hold `text`."""
-        found = self.browser.find_elements("css selector", ".jp-Notebook .jp-CodeCell")
-        return [cell for cell in found if text in self.source(cell)]
+    # JupyterLab renders a notebook anew while it loads, and takes cells out of the page that nobody sees: a cell is
+    # told by a text in it, and looked up in the script that does something with it.
 
-    def source(self, cell):
-        script = "return [...arguments[0].querySelectorAll('.cm-line')].map(line => line.textContent).join('\\n')"
-        return self.browser.execute_script(script, cell)
+    def at(self, text, script, *arguments):
+        """What `script` gives for each code cell of the page that holds `text`; in it, `cell` and `arguments`."""
+        return self.browser.execute_script(f"{AT} return cells.map(cell => {{ {script} }})", text, *arguments)
 
-    def style(self, cell, name, pseudo=None):
-        editor = cell.find_element("css selector", ".jp-InputArea-editor")
-        script = "return getComputedStyle(arguments[0], arguments[1])[arguments[2]]"
-        return self.browser.execute_script(script, editor, pseudo, name)
+    def sources(self, text):
+        return self.at(text, "return source(cell)")
 
-    def enter(self, cell):
-        """Click into the text of a cell."""
-        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
-        cell.find_element("css selector", ".cm-content").click()
+    def style(self, text, name, pseudo=None):
+        (found,) = self.at(
+            text,
+            "const editor = cell.querySelector('.jp-InputArea-editor')\n"
+            "return getComputedStyle(editor, arguments[1])[arguments[2]]",
+            pseudo,
+            name,
+        )
+        return found
+
+    def enter(self, text):
+        """Click into the cell that holds `text`."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        def clicked():
+            try:
+                (editor,) = self.at(
+                    text, "cell.scrollIntoView({block: 'center'}); return cell.querySelector('.cm-content')"
+                )
+                editor.click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        until(clicked, f"a click into {text}")
 
     def answer_first(self):
         """Type ANSWER into the first answer, run the cells down to its test, save. Returns what the test printed."""
-        (answer,) = self.cells("def broadcast_shape")
-        self.enter(answer)
+        self.enter("def broadcast_shape")
         self.press("a", with_key="CONTROL")
         self.press("DELETE")
         for line in ANSWER:
             self.press(line, "ENTER")
-        assert "    return tuple(" in self.source(answer), "JupyterLab indents"
-        self.enter(self.cells("check_home()")[0])
-        (test,) = self.cells("def test_unit_broadcast_shape():")
+        (typed,) = self.sources("def broadcast_shape")
+        assert "    return tuple(" in typed, "JupyterLab indents"
+        self.enter("check_home()")
         for _ in range(6):  # from the first code cell to the test, over the text between
             self.press("ENTER", with_key="SHIFT")
-        (output, *_) = until(
-            lambda: test.find_elements("css selector", ".jp-OutputArea-output"), "what the test prints"
+        printed = "return [...cell.querySelectorAll('.jp-OutputArea-output')].map(one => one.innerText)[0]"
+        (output,) = until(
+            lambda: list(filter(None, self.at("def test_unit_broadcast_shape():", printed))), "what the test prints"
         )
         self.press("s", with_key="CONTROL")
         until(lambda: "does not fit" in json.dumps(self.saved), "the saved file")
-        return output.text
+        return output
 
     def press(self, *keys, with_key=None):
         from selenium.webdriver import ActionChains, Keys
