@@ -1,21 +1,14 @@
-"""axe-core in a page: what keeps somebody from reading it who uses a keyboard, a screen reader or other colours.
+"""axe-core in a page: what keeps somebody from reading it who uses a keyboard, a screen reader or other colours."""
 
-Its archive comes from npm; the version and the hash of the one that is run stand here.
-"""
-
-import base64
-import hashlib
 import io
 import tarfile
 from functools import cache
-from pathlib import Path
 
-from chromium import missing
+from npm import Package
 
-VERSION = "4.14.1"
-SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
-INSTALL = f"mkdir -p .tito && npm pack axe-core@{VERSION} --pack-destination .tito"
-ARCHIVE = Path(__file__).resolve().parents[2] / ".tito" / f"axe-core-{VERSION}.tgz"
+AXE_CORE = Package(
+    "axe-core", "4.14.1", "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
+)
 
 # Of WCAG's rules what is serious fails. Of axe's own, which it calls less than that, those that the course demands of
 # its pages: headings in order, everything in a landmark, tables whose headers have names.
@@ -55,10 +48,5 @@ def _indented(text):
 @cache
 def source():
     """The script, from the archive that npm packed."""
-    if not ARCHIVE.is_file():
-        missing(INSTALL)
-    data = ARCHIVE.read_bytes()
-    digest = base64.b64encode(hashlib.sha512(data).digest()).decode()
-    assert digest == SHA512, f"{ARCHIVE} is not axe-core {VERSION} as it was published; remove it, then: {INSTALL}"
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(AXE_CORE.archive())) as archive:
         return archive.extractfile("package/axe.min.js").read().decode("utf-8")

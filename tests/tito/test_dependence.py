@@ -4,7 +4,7 @@ import pytest
 
 from tito.services.dependence import Dependence
 
-TENSOR = '''
+TENSOR = """
 class Tensor:
     def __init__(self, data):
         self.data = data
@@ -15,8 +15,8 @@ class Tensor:
     def exp(self): return exp(self)
     total = property(lambda self: reduce_sum(self))
     plus = __add__
-'''
-OP = '''
+"""
+OP = """
 class Op:
     engine = None
     def __init__(self, forward): self.forward, self.rule = forward, None
@@ -24,7 +24,7 @@ class Op:
         self.rule = rule
         return rule
     def __call__(self, *inputs): return Tensor(self.forward(*inputs))
-'''
+"""
 
 
 def answer(name, body="return x", decorator=""):
