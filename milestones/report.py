@@ -14,7 +14,7 @@ COLORS = ("#3b82c4", "#d9822b", "#3f9b6c", "#9a6bc2", "#8a8f98")  # legible on b
 COLORED = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 PIXELS_PER_INCH = 92  # of a plot on the page: 8 inches fill it, and all have letters of one size
 KINDS = {"reached": "passed", "not reached": "lost"}  # classes of style.css; whatever else is open
-RUNS, METRICS = "runs.json", "metrics.json"
+RUNS, METRICS, PAGE = "runs.json", "metrics.json", "index.html"
 SCHEMA = 1
 
 
@@ -88,9 +88,10 @@ def _exchange_colors(figure):
 def write_report(folder, facts, metrics, parts):
     """Write everything into `folder`. metrics: what goes into metrics.json; parts: as Run collects them.
 
-    The page is written last: as long as it is the old one, so is what it shows.
+    The page is written last: as long as it is the old one, so is what it shows. Of what else lies in the folder, only
+    the plots of the report before are removed.
     """
-    blocks, written = [], set()
+    blocks, written, before = [], {METRICS, PAGE}, files_of(folder)
     for kind, name, *rest in parts:
         metrics["order"].append(kind)
         if kind == "figure":
@@ -107,10 +108,19 @@ def write_report(folder, facts, metrics, parts):
             metrics["notes"].append(name)
             blocks.append({"note": name})
     write(folder / METRICS, json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    write(folder / "index.html", _page(facts, metrics, blocks))
-    for old in folder.glob("*.png"):
-        if old.name not in written:
-            old.unlink()
+    write(folder / PAGE, _page(facts, metrics, blocks))
+    for name in before - written:
+        (folder / name).unlink(missing_ok=True)
+
+
+def files_of(folder):
+    """The names of the files of the report in `folder`, as it says itself; none where there is no report."""
+    try:
+        figures = json.loads((folder / METRICS).read_text(encoding="utf-8"))["figures"]
+        plots = [Path(figure[which]).name for figure in figures for which in ("file", "dark")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    return {METRICS, PAGE, *plots}
 
 
 def hashes(root):
@@ -219,14 +229,14 @@ def keep_best(folder, name, data, new):
     """Before the report `name` is replaced by one that is worse than the best so far, move it out of the way."""
     runs, _ = read_runs(folder)
     best = runs["best"].get(data)
-    if best is None or best["report"] != name or score(new) >= score(best) or not (folder / name / METRICS).is_file():
+    if best is None or best["report"] != name or score(new) >= score(best) or not files_of(folder / name):
         return
     best["report"] = f"{name}-best"
     target = folder / best["report"]
     target.mkdir(exist_ok=True)
-    for file in (folder / name).iterdir():
-        if file.suffix in (".png", ".json", ".html"):
-            file.replace(target / file.name)
+    for file in files_of(folder / name):
+        if (folder / name / file).is_file():
+            (folder / name / file).replace(target / file)
     write(folder / RUNS, json.dumps(runs, indent=2, ensure_ascii=False) + "\n")
 
 

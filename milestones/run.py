@@ -188,6 +188,12 @@ class Run:
 
         tinytorch.manual_seed(self.seed)
         report.set_style()
+        if self.elsewhere and self.folder.is_dir() and any(self.folder.iterdir()) and not report.files_of(self.folder):
+            raise Problem(
+                f"{self.folder} holds something that is no report of a milestone",
+                "name an empty folder, or one that does not exist yet: --report FOLDER",
+                code="report",
+            )
         try:
             for folder in (self.folder, self.records):
                 report.write(folder / ".writable", "")
@@ -387,7 +393,7 @@ class Run:
             raise _unwritable(self.folder, error) from error
         if warning:
             voice.tell("say", f"warning: {warning}")
-        page = self.folder / "index.html"
+        page = self.folder / report.PAGE
         voice.tell("result", f"report: {page}")
         if undecided:
             voice.tell("result", "not decided: close other programs, and run it again")

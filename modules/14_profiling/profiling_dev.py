@@ -1020,6 +1020,6 @@ images want no gradient, attention computes its scores again, or elementwise rul
 r"""
 ## What comes next
 
-Module 15 makes the bytes smaller: eight bits for a number instead of 32. Module 16 makes the numbers fewer, and module 18 goes for the distance to the roof. All of them prove their gains with `measure`, `Profile` and `held_bytes`.
+Module 15 makes the bytes smaller: eight bits for a number instead of 32. Module 16 makes the numbers fewer, and module 18 goes for the distance to the roof. They prove their gains in time with `measure` and `speedup`.
 Next: `tito module complete 14_profiling`.
 """

@@ -363,8 +363,8 @@ for name, got in (("one scale", by_tensor), ("64 scales", by_channel)):
 r"""
 ### Find the fault
 
-The same weights without the outlier, square this time: a layer's outputs from codes, in 8 bits. That gave over
-40 dB above, and gives 12 here. Run it: which line is wrong?
+Such weights without an outlier, square: a layer's outputs from codes, in 8 bits. With a scale for each row, weights
+had over 40 dB above; these outputs have 12. Run it: which line is wrong?
 """
 
 # %%
@@ -522,7 +522,7 @@ expect(int8_matmul(left, right), left.astype(np.int64) @ right.astype(np.int64),
 
 # %% [markdown]
 r"""
-Say it before you hope: a processor multiplies int8 fast only through instructions that NumPy does not use. **Predict**: for 512 by 512 codes, how many
+Before you hope: a processor multiplies int8 fast only through instructions that NumPy does not use. **Predict**: for 512 by 512 codes, how many
 times as long as a product of float32 take NumPy's product of integers, and yours?
 """
 
@@ -1177,7 +1177,7 @@ show("GPT", gpt, [some], lambda model: f"loss {text_loss(model):.4f}", lambda mo
 
 # %% [markdown]
 r"""
-Above a quarter lie what stays float32 (biases, norms, embeddings), the scales, and an archive's few hundred bytes for each array. LeNet-5 is slower:
+What lies above a quarter is what stays float32 (biases, norms, embeddings), the scales, and an archive's few hundred bytes for each array. LeNet-5 is slower:
 codes become float32 for every product, and inputs are rounded too.
 
 **Predict**: 2 or 3 bits for the weights of *one* layer only: which one costs most images?

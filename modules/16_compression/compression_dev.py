@@ -448,10 +448,10 @@ analyze_sensitivity()
 
 # %% [markdown]
 r"""
-All passes through the first layer's 288 numbers. The largest weight has most to spare.
+Everything passes through the first layer's 288 numbers. The largest weight has most to spare.
 
 A control: the same masks on *fresh* weights, in as many steps, drawn for the fan-in that is left (divided by √d at density d) or not. **Predict**
-for 0.99: how many are wrong after pruning at once, while training, from either start? (Slow.)
+for 0.99: how many are wrong, pruned at once, pruned while training, from either start? (Slow.)
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}
@@ -730,7 +730,7 @@ after the change, from `small.parameters()`. (Module 07's `Trainer` would have r
 
 ### Two thin matrices
 
-Any weight is a sum of *ranks*, U · diag(σ) · Vᵀ, with the singular values σ in descending order. Its first r are the best matrix of rank r, and the squared
+Any weight is a sum of matrices of rank 1, U · diag(σ) · Vᵀ, with the singular values σ in descending order. The first r make the best matrix of rank r, and the squared
 error is what was left out, σ²ᵣ₊₁ + … (Eckart and Young, 1936). The share of Σσ² that stays is the *energy*:
 
     σ = 4, 2, 1      σ² = 16, 4, 1 of 21      energy 0.76, 0.95, 1      0.9 needs rank 2
@@ -956,7 +956,7 @@ expect(adapted(Tensor(np.eye(16))), whole.T + linear.bias.numpy(), "W + B A", at
 
 # %% [markdown]
 r"""
-Module 13's GPT knows Shakespeare. The other text is Python's own reference, without characters that Shakespeare lacks. Both Linears of each block get adapters of rank 4. **Predict**: which part of the model's file are
+Module 13's GPT knows Shakespeare. The other text is Python's own reference, without characters that Shakespeare lacks. Each block's `up` and `down` get adapters of rank 4. **Predict**: which part of the model's file are
 the adapters, and which part of the way do they go that training everything goes in as many steps? (Slow: a line as each is done.)
 """
 
@@ -1170,7 +1170,7 @@ test_module()
 r"""
 ## Measure: a fifteenth
 
-Three readers are pruned to a fifth, lose channels, get their large Linear in two factors, and eight bits (weights and inputs of each layer). Before the last step they train on. **Predict** for each: bytes, time, wrong images.
+Three readers are pruned to a fifth, lose channels, get their large Linear in two factors, and eight bits (weights and inputs of each layer). They train on in each step but the last. **Predict** for each: bytes, time, wrong images.
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}

@@ -2,7 +2,7 @@
 r"""
 # 17 Memoization
 
-To write its hundredth token, module 13's GPT computes the other ninety-nine again. Here you write a cache of keys and values, generation with it, and a store
+To write its fiftieth token, module 13's GPT computes the other forty-nine again. Here you write a cache of keys and values, generation with it, and a store
 for shared prompts. *Checkpoints* turn the trade around: they compute again, to save memory.
 
 Answer before you unfold:

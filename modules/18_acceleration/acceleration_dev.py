@@ -7,7 +7,7 @@ in fewer passes, on both cores.
 
 ## Three questions first
 
-**1.** (09) How many multiply-adds is (n, m) times (m, p)?
+**1.** (09) (n, m) times (m, p): how many multiply-adds?
 <details><summary>Answer</summary> n·m·p, in any order. </details>
 
 **2.** (12) Why does attention in blocks shrink its sum when a larger score comes?
@@ -421,10 +421,10 @@ Bias and ReLU keep the order of numbers, so they may come after the maximum. Of 
 then the larger of the two rows.
 
 **Write `relu_pool_block(pixels, bias)`** for pixels (n, H, W, C), channels last, H and W even, and bias (C,): `out` (n, H/2, W/2, C) and `places`,
-the same in uint8. Arithmetic on small bytes is several times faster than `np.where`: `(a > b).view(np.uint8)` is 0 or 1 and copies nothing.
+the same in uint8. Arithmetic on bytes is several times faster than `np.where`: `(a > b).view(np.uint8)` is 0 or 1 and copies nothing.
 """
 
-# %% nbgrader={"grade": false, "grade_id": "relu_pool_block", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["A reshape to (n, H, W/2, 2, C) gives left and right pixels as two views, without a loop.", "With is_lower 0 or 1, the place within the row is that of the upper row times (1 - is_lower) plus that of the lower row times is_lower. And the row itself adds two.", "The maximum comes before the bias; the fourth place is decided by what is left after ReLU."], "minutes": 45, "objective": "fusion"}
+# %% nbgrader={"grade": false, "grade_id": "relu_pool_block", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["A reshape to (n, H, W/2, 2, C) gives left and right pixels as two views, without a loop.", "With is_lower 0 or 1, the place within the row is that of the upper row times (1 - is_lower) plus that of the lower row times is_lower. And the row itself adds two.", "The maximum comes before the bias; place 4 is decided by what is left after ReLU."], "minutes": 45, "objective": "fusion"}
 #| export
 def relu_pool_block(pixels, bias):
     """max_pool2d(relu(pixels + bias), 2) of pixels (n, H, W, C), H and W even, and bias (C,), in few passes.
@@ -1250,7 +1250,7 @@ gradients are added into a model:
 
 `replicate(model, count)` gives the model and copies of it. **Write `parallel_gradients(replicas, loss, inputs, targets)`**:
 
-1. every copy takes over the numbers of `replicas[0]` (`parameter.data`, the array itself) and forgets its old gradients (`grad = None`);
+1. every replica takes over the numbers of `replicas[0]` (`parameter.data`, the array itself); all forget their old gradients (`grad = None`), `replicas[0]` too;
 2. the batch is cut as `np.array_split` cuts it, one part for each replica; a part without examples is left out;
 3. `map_blocks` runs, for each part, `loss(replica(Tensor(inputs[part])), targets[part])` and its `backward()`;
 4. the weighted sum of the gradients becomes `grad` of the parameters of `replicas[0]`; that of the losses is returned, a float.

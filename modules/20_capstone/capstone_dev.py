@@ -56,7 +56,7 @@ r"""
 # %%
 for division in DIVISIONS.values():
     floor = f"{division.quality} at {'least' if division.quality == 'accuracy' else 'most'} {division.floor}"
-    print(f"{division.name:6} {division.title}: {division.counts}, {division.best} wins; {floor}")
+    print(f"{division.name:6} {division.title}: {division.counts}, least wins; {floor}")
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "question-design", "locked": true, "schema_version": 3, "solution": false, "task": false}
 r"""
@@ -335,13 +335,13 @@ looks at the sizes that are declared before it unpacks anything; a few kilobytes
 
 ### Sizes, types, no objects
 
-**Write `check(submission, most)`**: the bytes of all arrays, an int. Refused, as `ValueError`s with the name of the entry:
+**Write `check(submission, most)`**: the bytes of all arrays, an int. Refused, as `ValueError`s, 1 and 3 with the name of the entry:
 
 1. what is no NumPy array (a list, a Tensor), and every dtype but those of `DTYPES` (float32, float16, int8, uint8, int32), with the dtype; objects are among them, and numbers in another byte order;
 2. arrays that together have more than `most` bytes, with both numbers: known from shapes, *before* any entry is read;
 3. nan and infinity, in floats.
 
-First 1 for all entries, then 2, then 3. The sum of 2 names no entry.
+First 1 for all entries, then 2, then 3.
 """
 
 # %% nbgrader={"grade": false, "grade_id": "check", "locked": false, "schema_version": 3, "solution": true, "task": false} tinytorch={"hints": ["Three passes over the entries, each with one question.", "A dtype compares with a class of NumPy; what does one of the other byte order say to it?", "Only floats can hold what is not finite."], "minutes": 20, "objective": "submission"}
@@ -1043,7 +1043,7 @@ for seeds, epochs in [(2, 9), (5, 30), (11, 12)]:
 
 # %% [markdown]
 r"""
-Now both, for a small reader. **Predict**: how many bytes has the smallest file that reads 0.02 more than the floor? Which configurations fail?
+Now both, for a small reader. **Predict**: how many bytes has the smallest file whose accuracy is at least 0.02 above the floor? Which configurations fail?
 """
 
 # %% tags=["measure"] jupyter={"source_hidden": true}

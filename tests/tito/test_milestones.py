@@ -340,6 +340,27 @@ def test_a_report_can_go_elsewhere(milestone, course, tmp_path):
     assert "the report cannot be written to" in done.stderr
 
 
+def test_a_report_leaves_what_it_did_not_write(milestone, course, tmp_path):
+    home = tmp_path / "home"
+    assert milestone("run", "1", "--report", home, "--seed", "0").exit_code == 0
+    plots = set(home.glob("*.png"))
+    document = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
+    document["figures"].append({"file": "old.png", "dark": "old-dark.png"})
+    (home / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
+    for name in ("old.png", "old-dark.png", "holiday.png"):
+        (home / name).write_bytes(b"a picture")
+    assert milestone("run", "1", "--report", home, "--seed", "0").exit_code == 0
+    assert set(home.glob("*.png")) == {*plots, home / "holiday.png"}, "the plots of the report before are gone"
+
+    album = tmp_path / "album"
+    album.mkdir()
+    (album / "index.html").write_text("mine", encoding="utf-8")
+    done = milestone("run", "1", "--report", album)
+    assert done.exit_code == 3
+    assert "holds something that is no report of a milestone" in done.stderr
+    assert (album / "index.html").read_text(encoding="utf-8") == "mine"
+
+
 def test_the_same_seed_gives_the_same_run_and_another_one_does_not(milestone, course):
     notes = []
     for seed in (0, 0, 1):

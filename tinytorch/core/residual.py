@@ -76,7 +76,7 @@ class BatchNorm(Module):
     """Normalization of each channel of (N, C, …), by the batch or by running statistics.
 
     momentum: the share of a batch in the running statistics; None: their mean over all batches. Raises
-    ValueError for an input that does not fit, and in training for one value a channel.
+    ValueError for an input that does not fit, and for one value a channel where the batch normalizes itself.
     """
 
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True, track_running_stats=True):
