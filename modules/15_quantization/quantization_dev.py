@@ -363,7 +363,7 @@ for name, got in (("one scale", by_tensor), ("64 scales", by_channel)):
 r"""
 ### Find the fault
 
-Such weights without an outlier, square: a layer's outputs from codes, in 8 bits. With a scale for each row, weights
+Such weights without an outlier, square: a layer's outputs from codes, in 8 bits. With row scales, weights
 had over 40 dB above; these outputs have 12. Run it: which line is wrong?
 """
 
@@ -1177,7 +1177,7 @@ show("GPT", gpt, [some], lambda model: f"loss {text_loss(model):.4f}", lambda mo
 
 # %% [markdown]
 r"""
-What lies above a quarter is what stays float32 (biases, norms, embeddings), the scales, and an archive's few hundred bytes for each array. LeNet-5 is slower:
+Above a quarter lies what stays float32 (biases, norms, embeddings), the scales, and an archive's few hundred bytes for each array. LeNet-5 is slower:
 codes become float32 for every product, and inputs are rounded too.
 
 **Predict**: 2 or 3 bits for the weights of *one* layer only: which one costs most images?
