@@ -136,8 +136,7 @@ def read_catalog(project):
         if folder.is_dir():
             modules.append(_read_module(project, folder))
     if not modules:
-        hint = "restore the folder, or make a new workspace: tito init DEST"
-        raise ProjectError(f"no modules in {project.modules}", hint)
+        raise ProjectError(f"no modules in {project.modules}", project.restoring(project.modules))
     catalog = Catalog(modules)
     numbers = [module.number for module in catalog]
     if len(set(numbers)) != len(numbers):
@@ -275,7 +274,7 @@ def read_milestones(project):
     folders = sorted(folder for folder in home.glob("[0-9]*") if folder.is_dir()) if home.is_dir() else []
     milestones = Milestones(_read_milestone(project, folder) for folder in folders)
     if not milestones:
-        raise ProjectError(f"no milestones in {home}", "restore the folder, or make a new workspace: tito init DEST")
+        raise ProjectError(f"no milestones in {home}", project.restoring(home))
     if len({milestone.number for milestone in milestones}) != len(milestones):
         raise ProjectError(f"two folders in {home} have the same number", "rename one of them")
     return milestones

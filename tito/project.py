@@ -51,6 +51,14 @@ class Project:
         except ValueError:
             return str(path)
 
+    def restoring(self, folder):
+        """The command that brings `folder` back, which is part of the project and is gone."""
+        if self.is_course:
+            return f"git restore {self.relative(folder)}"
+        if folder == self.modules:  # without it tito update does not know what the workspace holds
+            return "copy modules from a new workspace (tito init DEST, in the course repository)"
+        return "tito update SOURCE   (the folder or zip of the course that this workspace was made from)"
+
 
 def read_project(root):
     """The project at `root`, or None where no `[tool.tito]` says that there is one."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tito import first_aid
+from tito.errors import TitoError
+from tito.services import doctor
 
 pytestmark = pytest.mark.kernel
 
@@ -152,6 +154,34 @@ def test_a_folder_that_cannot_be_written_to(workspace):
     _, checks = examine(workspace.tito)
     subprocess.run(["chmod", "u+w", workspace.root / "modules"], check=True)
     assert wrong(checks) == ["write access"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "also", "fix"),
+    [
+        ("tinytorch", ["tinytorch", "kernel"], "tito update SOURCE   (the folder or zip of the course"),
+        ("modules", ["modules", "kernel", "kernelspecs", "untouched notebooks"], "copy modules from a new workspace"),
+    ],
+)
+def test_a_folder_that_is_missing_is_a_row_with_the_command_that_brings_it_back(workspace, folder, also, fix):
+    shutil.rmtree(workspace.root / folder)
+    outcome, checks = examine(workspace.tito)
+    assert (outcome.exit_code, wrong(checks)) == (3, ["write access", *also])
+    assert checks["write access"]["detail"] == f"{workspace.root / folder} is missing"
+    assert all(checks[name]["fix"].startswith(fix) for name in ("write access", *also)), checks
+
+
+def test_a_folder_that_is_missing_in_a_clone_is_taken_from_git(project):
+    shutil.rmtree(project.package)
+    with pytest.raises(TitoError, match="tinytorch is missing") as missing:
+        doctor._writable(project)
+    assert missing.value.hint == "git restore tinytorch"
+
+
+def test_an_update_brings_back_the_package(workspace, mini_course):
+    shutil.rmtree(workspace.root / "tinytorch")
+    assert workspace.tito("update", mini_course).exit_code == 0
+    assert (workspace.root / "tinytorch" / "__init__.py").is_file()
 
 
 READ_ONLY = """

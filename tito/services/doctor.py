@@ -150,6 +150,7 @@ def _own_tito(project):
 
 
 def _writable(project):
+    _require_there(project, project.modules, project.package)
     for folder in (project.root, project.modules, project.package):
         probe = folder / f".tito-{uuid.uuid4().hex}"
         try:
@@ -163,7 +164,14 @@ def _writable(project):
     return str(project.root)
 
 
+def _require_there(project, *folders):
+    for folder in folders:
+        if not folder.exists():
+            raise TitoError(f"{folder} is missing", project.restoring(folder))
+
+
 def _child(project):
+    _require_there(project, project.package)
     views.check_child(project.root)
     return f"a new process imports {project.package}"
 
@@ -191,6 +199,7 @@ def _installed(project):
 def _kernel(project):
     from tito.services import kernel
 
+    _require_there(project, project.modules, project.package)
     # no view: nothing has to be written to look
     kernel.run_cells(["pass"], folder=project.root, cwd=project.modules, limits=kernel.TimeLimits())
     return "a Jupyter kernel starts and imports the package"

@@ -73,9 +73,8 @@ def _sweep(parent):
 
 def _copy_package(project, modules, target):
     if not (project.package / "__init__.py").is_file():
-        raise ProjectError(
-            f"{project.relative(project.package)}/__init__.py is missing", "restore the folder tinytorch"
-        )
+        missing = f"{project.relative(project.package)}/__init__.py is missing"
+        raise ProjectError(missing, project.restoring(project.package))
     shutil.copytree(project.package, target, ignore=shutil.ignore_patterns("__pycache__"))
     wanted = {"__init__.py", *(module.core_file for module in modules)}
     for file in (target / "core").glob("*.py"):
