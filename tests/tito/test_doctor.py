@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -417,6 +418,21 @@ def test_a_kernel_of_another_environment_is_removed_by_the_command(workspace, tm
     assert check["fix"] == "jupyter kernelspec remove -y python3"
     typed(check["fix"].replace("jupyter", f"{sys.executable} -m jupyter"), tmp_path, **found)
     assert surrounded(workspace.root, **found)["kernelspecs"]["ok"]
+
+
+@on_posix
+@pytest.mark.parametrize("text", ['{"argv": ["python", ', "[]", '{"argv": 3}', "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_a_damaged_kernel_is_named_and_removed_by_the_command(project, tmp_path, monkeypatch, text):
+    path = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="latin-1")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    with pytest.raises(TitoError, match=f"{re.escape(str(path))} is damaged: ") as damaged:
+        doctor._kernelspecs(project)
+    assert damaged.value.hint == "jupyter kernelspec remove -y python3"
+    if text.startswith("{"):
+        typed(damaged.value.hint.replace("jupyter", f"{sys.executable} -m jupyter"), tmp_path)
+        assert doctor._kernelspecs(project)
 
 
 def test_a_notebook_that_asks_for_the_kernel_of_another_environment(workspace, tmp_path):

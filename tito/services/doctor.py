@@ -208,6 +208,7 @@ def _kernel(project):
 def _kernelspecs(project):
     """The Pythons behind the names of kernels that JupyterLab starts for this project's notebooks."""
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    from traitlets import TraitError
 
     manager, asking = KernelSpecManager(), {NATIVE: ""}
     for module in read_catalog(project):
@@ -218,11 +219,15 @@ def _kernelspecs(project):
             spec = manager.get_kernel_spec(name)
         except NoSuchKernel:  # JupyterLab asks which one to take
             continue
+        except (ValueError, TypeError, TraitError) as error:
+            folder = manager.find_kernel_specs()[name.lower()]
+            reason = " ".join(str(error).split())
+            raise TitoError(f"{Path(folder, 'kernel.json')} is damaged: {reason}", _kernel_fix(folder, name)) from error
         if spec.argv and _is_foreign(spec.argv[0]):
             told = f"{notebook} asks for" if notebook else "new notebooks get"
             raise TitoError(
                 f"{told} the kernel {name}, which is the Python {spec.argv[0]}: see {spec.resource_dir}",
-                _kernel_fix(spec, name),
+                _kernel_fix(spec.resource_dir, name),
             )
     return "notebooks get this environment's Python"
 
@@ -241,8 +246,9 @@ def _is_foreign(program):
     return folder != Path() and os.path.normcase(folder.parent) != os.path.normcase(sys.prefix)
 
 
-def _kernel_fix(spec, name):
-    if Path(sys.prefix) in Path(spec.resource_dir).parents or name != NATIVE:
+def _kernel_fix(folder, name):
+    """The command that puts right the kernel of that name, whose kernel.json is in `folder`."""
+    if Path(sys.prefix) in Path(folder).parents or name != NATIVE:
         return f"python -m ipykernel install --sys-prefix --name {name}"
     return f"jupyter kernelspec remove -y {name}"
 
