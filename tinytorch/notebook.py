@@ -125,8 +125,18 @@ def keep_trained(name, model):
 
 
 def _enclosing_root(start):
+    """The nearest folder above with [tool.tito] in its pyproject.toml, or None. Raises ImportError for a broken one."""
     for folder in (start.resolve(), *start.resolve().parents):
         path = folder / "pyproject.toml"
-        if path.is_file() and "tito" in tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}):
+        try:
+            text = path.read_bytes()
+            settings = tomllib.loads(text.decode("utf-8"))
+        except OSError:  # not there, or not for us to read
+            continue
+        except ValueError as error:  # no TOML, or not in UTF-8: somebody else's, unless it names tito
+            if b"[tool.tito]" not in text:
+                continue
+            raise ImportError(f"{path} cannot be read: {error}. Fix the file, and run this cell again") from error
+        if "tito" in settings.get("tool", {}):
             return folder
     return None

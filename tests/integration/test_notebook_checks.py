@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinytorch import Tensor
-from tinytorch.notebook import expect, expect_error, no_warnings
+from tinytorch.notebook import check_home, expect, expect_error, no_warnings
 
 NAN, INF = float("nan"), float("inf")
 
@@ -231,3 +231,18 @@ def test_a_missing_error_names_the_call_with_its_settings_functions_and_shapes()
     called, got = said.split(": ", 1)
     assert called == "accepts(a Tensor of shape (3, 40), axis=2)"
     assert got == "expected a ValueError, but it returned a Tensor of shape (3, 40)"
+
+
+@pytest.mark.parametrize("broken", [b"[tool\n", b"name = 'caf\xe9'\n"])
+def test_a_broken_pyproject_is_named_where_it_is_a_projects_and_passed_over_elsewhere(monkeypatch, tmp_path, broken):
+    path, folder = tmp_path / "pyproject.toml", tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.delenv("TINYTORCH_VIEW", raising=False)
+    monkeypatch.chdir(folder)
+    path.write_bytes(broken)
+    check_home()
+    path.write_bytes(b"[tool.tito]\nrole = 'workspace'\n" + broken)
+    with pytest.raises(ImportError) as raised:
+        check_home()
+    assert str(path) in str(raised.value)
+    assert "Fix the file" in str(raised.value)
