@@ -39,8 +39,8 @@ class Recorder:
     gradients as written.
     An operation that runs others has only the time between them in its own row.
 
-    Raises RuntimeError where somebody else observes already, for a clock that stands still and for a block in which no
-    operation ran.
+    Raises RuntimeError where somebody else observes already, for a clock that stands still, for a block in which no
+    operation ran, and for a table of a block that has not ended.
     """
 
     def __init__(self, op, flops_of, bytes_of, clock=time.perf_counter):
@@ -51,7 +51,7 @@ class Recorder:
     def __enter__(self):
         if self._op.observer is not None:
             raise RuntimeError(f"{type(self).__name__}: somebody observes the operations already")
-        self.rows, self._counting, self._inside, self._start = [], 0.0, 0.0, self._clock()
+        self.rows, self.seconds, self._counting, self._inside, self._start = [], 0.0, 0.0, 0.0, self._clock()
         self._op.observer = self._observe
         return self
 
@@ -104,6 +104,9 @@ class Recorder:
 
     def table(self, limit=10):
         """The operations that took longest, as text; its last line says how much of the block they all are."""
+        if not self.seconds > 0:
+            advice = "the time of the block is not known before it ends; call table() below the `with`"
+            raise RuntimeError(f"{type(self).__name__}.table: {advice}")
         heads = f"{'calls':>6}{'ms':>9}{'share':>7}{'MFLOP':>10}{'GFLOP/s':>9}{'MB':>9}{'FLOP/B':>8}"
         lines = [f"{'operation':18}{'way':10}{heads}"]
         for row in [*self.by_operation()[:limit], self.total()]:

@@ -320,6 +320,16 @@ def test_a_table_says_what_the_operations_do_not_explain():
     assert "operations take 95% of" in profile.table()
 
 
+def test_a_table_of_a_block_that_has_not_ended_is_refused():
+    profile = Profile(ticking())
+    for _ in range(2):  # the time of the first block is not that of the second
+        with profile:
+            numbers(3) + 1.0
+            with pytest.raises(RuntimeError, match="Profile.table: .* below the `with`"):
+                profile.table()
+        assert "add" in profile.table()
+
+
 def test_a_profile_without_operations_is_an_error():
     with pytest.raises(RuntimeError, match="no operation"), Profile():
         pass
