@@ -25,8 +25,8 @@ def pack(value, arrays):
         return {type(value).__name__: [pack(part, arrays) for part in value]}
     if value is None or type(value) in (bool, int, float, str):
         return value
-    kind = type(value).__name__
-    raise TypeError(f"a checkpoint holds numbers, texts, arrays, lists, tuples and dictionaries, not a {kind}")
+    kind = f"{type(value).__name__} of dtype {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+    raise TypeError(f"a checkpoint holds numbers, texts, arrays of them, lists, tuples and dictionaries, and no {kind}")
 
 
 def unpack(packed, arrays):

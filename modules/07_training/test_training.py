@@ -532,6 +532,12 @@ def test_what_is_no_data_is_refused_before_anything_is_written(value, tmp_path):
     assert load_checkpoint(path) == "old"
 
 
+def test_an_array_of_objects_is_refused_by_its_dtype(tmp_path):
+    for value in (np.array([None]), np.zeros(1, [("name", object)])[0]):
+        with pytest.raises(TypeError, match="arrays of them.*no .* of dtype .*(object|'O')"):
+            save_checkpoint(tmp_path / "x.npz", value)
+
+
 @pytest.mark.parametrize("failing", ["replace", "fsync"])
 @pytest.mark.parametrize("error", [OSError("no space left"), KeyboardInterrupt()])
 def test_a_crash_in_the_middle_of_writing_costs_nothing(failing, error, tmp_path, monkeypatch):
