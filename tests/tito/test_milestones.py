@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -482,6 +483,44 @@ def test_a_dataset_that_is_asked_for_and_not_here_is_an_error_and_no_other_exper
         assert done.exit_code == 3
         assert f"--data {wanted} learns from {wanted}, which is not here; --data digits" in done.stderr
         assert f"tito data fetch {wanted}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("usual", "wanted", "taken", "is_said"),
+    [("mnist", None, "digits", True), ("digits", None, "digits", False), ("mnist", "digits", "digits", False),
+     ("mnist", "part", "part", False)],
+)  # fmt: skip
+def test_only_another_dataset_is_taken_meanwhile(monkeypatch, usual, wanted, taken, is_said):
+    """Nothing is here. `part` learns from the digits, which are fetched each time."""
+    from milestones import run as running
+
+    fetched, told, run = [], [], object.__new__(running.Run)
+
+    def load(self, name):
+        if self._images(name) not in fetched:
+            raise FileNotFoundError(name)
+        return "two parts"
+
+    monkeypatch.setattr(running.Run, "_load", load)
+    monkeypatch.setattr(running.Run, "_fetch", lambda self, name: fetched.append(name))
+    monkeypatch.setattr(running, "voice", SimpleNamespace(tell=lambda event, text: told.append(text)))
+    run.facts = {"datasets": {"mnist": {}, "part": {"images": "digits"}, "digits": {}}, "default": usual}
+    assert run._find_data(wanted) == (taken, "two parts")
+    assert fetched == ["digits"]
+    assert told == ["mnist is not here; get it with: tito data fetch mnist. Meanwhile: digits"] * is_said
+
+
+def test_a_batch_within_one_tick_of_a_slow_clock_has_its_rate(monkeypatch):
+    from milestones import run as running
+
+    told, loader = [], type("Loader", (list,), {"batch_size": 20})([None] * 3)
+    trainer = SimpleNamespace(epoch=0, last_epoch=1, position={"step": 1}, running=dict)
+    monkeypatch.setattr(running, "time", SimpleNamespace(monotonic=lambda: 100.0, perf_counter=time.perf_counter))
+    monkeypatch.setattr(running, "voice", SimpleNamespace(tell=lambda event, text, **values: told.append(values)))
+    progress = running.Progress(None, loader, dict)
+    for event in (progress.on_fit_start, progress.on_epoch_start, progress.on_batch_end):
+        event(trainer)
+    assert [values["images_per_second"] > 0 for values in told] == [True]
 
 
 def test_a_program_prints_and_it_is_seen(milestone, course):
