@@ -1,5 +1,6 @@
 """`tito milestone` in both roles, on small programs that train with the real package, fail, or are interrupted."""
 
+import importlib.util
 import json
 import os
 import re
@@ -15,7 +16,9 @@ from types import SimpleNamespace
 import pytest
 
 from tito.catalog import read_milestones
+from tito.errors import WorkError
 from tito.project import read_project
+from tito.services.site import build
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONG = 60
@@ -434,6 +437,51 @@ def test_what_was_missed_outweighs_what_is_not_decided(milestone, course):
         assert done.exit_code == code, done.stdout
         assert "not decided: gain 1.1 (from 0.9 to 1.3); expected: not slower" in done.stdout
         assert ("gain" in done.stderr) == (code == 4), "the error is about what decided"
+
+
+REACHED = {"outcome": "reached", "interval": None, "verdict": "reached: accuracy"}
+OPEN = {"outcome": "not decided", "interval": [0.9, 1.3], "verdict": "not decided: gain"}
+LATE = {"outcome": "not reached", "interval": [0.5, 0.7], "verdict": "not reached: gain"}
+MISSED = {"outcome": "not reached", "interval": None, "verdict": "not reached: accuracy"}
+
+
+@pytest.fixture
+def ci():
+    """.ci/milestones.py"""
+    spec = importlib.util.spec_from_file_location("ci_milestones", REPOSITORY / ".ci" / "milestones.py")
+    ci = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ci)
+    return ci
+
+
+@pytest.mark.parametrize(
+    ("asserts", "exit_code", "fails"),
+    [
+        ([REACHED], 0, False),
+        ([REACHED, OPEN], 4, False),
+        ([REACHED, OPEN, LATE], 1, False),
+        ([MISSED], 1, True),
+        ([LATE, MISSED], 1, True),
+    ],
+)
+def test_a_ratio_of_times_that_was_missed_fails_neither_ci_nor_the_site(ci, monkeypatch, asserts, exit_code, fails):
+    said = {"data": {"asserts": asserts}, "error": {"message": "what it says"}}
+    assert ci.failed(exit_code, said) == (("what it says", "") if fails else ("", "what it says" if exit_code else ""))
+    outcome = SimpleNamespace(asserts=asserts, reached=exit_code == 0, undecided=exit_code == 4)
+    monkeypatch.setattr(build.runs, "run", lambda *_, **__: outcome)
+    monkeypatch.setattr(build.shown, "report", lambda *_: "the report")
+    monkeypatch.setattr(build.shown, "dataset", lambda _: "points")
+    milestone, clock = SimpleNamespace(name="01_quick", number=1), build._Clock(None)
+    if fails:
+        with pytest.raises(WorkError, match=r"^01_quick: not reached: accuracy$"):
+            build._run_milestone(None, None, milestone, clock)
+    else:
+        assert build._run_milestone(None, None, milestone, clock) == "the report"
+
+
+def test_a_milestone_that_stops_fails_ci(ci):
+    for exit_code in (1, 3, 70, 130):
+        assert ci.failed(exit_code, {"data": None, "error": {"message": "it stopped"}}) == ("it stopped", "")
 
 
 def test_a_run_of_an_earlier_version_is_read(milestone, course):

@@ -163,13 +163,14 @@ def _run_module(project, catalog, module, clock):
 
 
 def _run_milestone(project, catalog, milestone, clock):
-    """The report of a fresh run. Raises WorkError where what the milestone expects is not reached."""
+    """The report of a fresh run. Raises WorkError where it missed what the milestone expects: see milestones.missed."""
     clock.start(f"the run of {milestone.name}")
     dataset = shown.dataset(milestone)
     outcome = runs.run(project, catalog, milestone, dataset=dataset, fresh=True)
     found = shown.report(project, milestone)
-    if not (outcome.reached or outcome.undecided) or found is None:
-        reason = "; ".join(one["verdict"] for one in outcome.asserts if one["outcome"] == "not reached")
+    missed = runs.missed(outcome.asserts)
+    if missed or found is None:
+        reason = "; ".join(one["verdict"] for one in missed)
         again = f"tito milestone run {milestone.number:02} --data {dataset}"
         raise WorkError(f"{milestone.name}: {reason or 'its sources changed meanwhile'}", again, code="not-reached")
     return found
