@@ -286,6 +286,11 @@ def _read_milestone(project, folder):
         raise ProjectError(f"{path}: year and the folder's name say different years", f"fix {path}")
     if not (folder / metadata["program"]).is_file():
         raise ProjectError(f"{path}: there is no program {metadata['program']}", f"fix {path}")
+    if missing := [name for name in metadata["needs"] if not (project.modules / name).is_dir()]:
+        raise ProjectError(
+            f"{path} needs {missing[0]}, which is no module of this course",
+            f"fix the name, or leave the milestone out as well: remove {project.relative(folder)}",
+        )
     try:
         results = tuple(
             Result(name, facts["epochs"], tuple(claim["words"] for claim in facts["asserts"]), facts.get("images", ""))

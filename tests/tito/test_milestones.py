@@ -751,6 +751,10 @@ def test_a_report_that_cannot_be_written_afterwards_loses_nothing(milestone, cou
         ('title = "a"\n', "year is missing or of the wrong type"),
         (TOML.format(short="quick", year=1958, needs="[]"), "different years"),
         (TOML.format(short="gone", year=1957, needs="[]"), "there is no program gone.py"),
+        (
+            TOML.format(short="quick", year=1957, needs='["07_gone"]'),
+            "needs 07_gone, which is no module of this course",
+        ),
         (TOML.format(short="quick", year=1957, needs="[]"), "datasets needs a table for each dataset"),
         (TOML.format(short="quick", year=1957, needs="[]") + "[datasets.x]\nepochs = 3\n", "datasets needs a table"),
     ],
