@@ -87,6 +87,13 @@ def test_whatever_failed_the_next_command_is_the_one_for_it(mini_course, monkeyp
     assert said.exit_code == WorkError.exit_code and f"\n  next: {hint}" in said.stderr
 
 
+def test_notebooks_are_tested_one_at_a_time(mini_course, monkeypatch):
+    monkeypatch.setattr(tito.project, "require_own_tito", lambda project: None)
+    for arguments, first in ((("2", "3"), "02_beta"), (("--all",), "01_alpha")):
+        said = typed(mini_course, "test", *arguments, "--notebook")
+        assert said.exit_code == 2 and f"next: tito test {first} --notebook" in said.stderr
+
+
 def test_names_that_no_test_has_are_no_failure_of_a_notebook(completed):
     said = completed.tito("test", "1", "-k", "typo")
     assert said.exit_code == WorkError.exit_code

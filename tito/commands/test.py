@@ -37,7 +37,8 @@ def test(
         raise UsageError("name the modules to test, or all of them", "tito test --all")
     chosen = testing.ALL if all_ else find_modules(catalog, names)
     if notebook and (all_ or len(chosen) != 1):
-        raise UsageError("--notebook is for one module at a time", "tito test M --notebook")
+        first = next(iter(catalog if all_ else chosen)).name
+        raise UsageError("--notebook is for one module at a time", f"tito test {first} --notebook")
     with export.stage(project, catalog, chosen) if notebook else nullcontext() as stage:
         run = testing.run_tests(
             project,
