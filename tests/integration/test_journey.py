@@ -402,15 +402,15 @@ def test_17_the_course_changes_in_the_middle_of_the_term(journey):
     text = text[: harder.start()] + "raise AssertionError('stricter now')" + text[harder.end() :]
     text = text[: easier.start()] + "pass" + text[easier.end() :]
     source.write_text(text, encoding="utf-8", newline="\n")
-    term = '[tool.tito.grading]\nslip-days = 3\nlate-penalty = 10\n\n[project]\nversion = "0.2.0"\n'
+    term = '[tool.tito.grading]\nslip-days = 3\nlate-penalty = 10\n\n[project]\nversion = "1.1.0"\n'
     project = re.sub(r'^version = ".+"$', "", settings.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
     settings.write_text(project.replace("[project]\n", term), encoding="utf-8", newline="\n")
 
     said = [person(f". .venv/bin/activate && {line}", journey.clone) for line in readme_block("term").splitlines()]
     history, table, written, _, _ = said
-    assert "released" in history and "export canvas" in history and "0.1.0" in history
-    assert "0.1.0 to 0.2.0" in table and "nothing was changed" in table and "emil " in table
-    assert "graded with 0.2.0" in written and "keep points that were published" in written
+    assert "released" in history and "export canvas" in history and COURSE.version in history
+    assert f"{COURSE.version} to 1.1.0" in table and "nothing was changed" in table and "emil " in table
+    assert "graded with 1.1.0" in written and "keep points that were published" in written
     again = json.loads(person(". .venv/bin/activate && tito grade autograde 09 --json", journey.clone))
     assert not any(row["graded_now"] for row in again["data"]["students"])
     points = {row["student"]: row["points"] for row in again["data"]["students"] if row["status"] == "graded"}

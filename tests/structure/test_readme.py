@@ -102,3 +102,11 @@ def test_the_page_about_the_sandbox_states_the_limits_that_hold():
         "output beside what cells print": limits.output // MIB,
     }
     assert {name: int(number.replace(",", "")) for name, number in stated.items()} == held
+
+
+def test_one_version_stands_in_the_package_the_citation_and_the_changelog():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^version: (.+)$", citation, re.MULTILINE)
+    (day,) = re.findall(r"^date-released: (.+)$", citation, re.MULTILINE)
+    newest = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    assert (version, newest) == (PROJECT.version, f"{PROJECT.version}, {day}")
