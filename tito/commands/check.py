@@ -36,7 +36,7 @@ def check(gates: Names = None, list_: List = False, jobs: Jobs = None):
     with tempfile.TemporaryDirectory(prefix="tito-check-") as work:
         run = service.check(
             project, gates or (), work=work, jobs=jobs or os.cpu_count() or 1,
-            on_start=lambda one: console.on_terminal and console.line(f"… {one.gate}: {one.name}"),
+            on_start=lambda one: console.line(f"… {one.gate}: {one.name}"),
         )  # fmt: skip
         found = list(run)
     console.show([_data(one) for one in found], lambda: _print(found))
