@@ -361,6 +361,8 @@ def test_each_part_of_a_module_is_linked_to_where_it_begins():
         wanted = [str(number) for number, _ in enumerate(module.parts, 1)]
         assert re.findall(r'<a href="#part-(\d+)">', text) == wanted, module.name
         assert re.findall(r'<span id="part-(\d+)"></span>\n\n#+ Part \1 of', text) == wanted, module.name
+        heads = re.findall(r"^\|.*\| hours \||^\| hours \||^\| time \|", text, re.MULTILINE)
+        assert len(heads) == 1 + bool(module.parts), f"{module.name}: hours, or those of the parts, are said twice"
 
 
 def test_each_milestone_of_a_term_stands_beside_the_module_after_which_it_comes():

@@ -11,6 +11,10 @@ from tito.services.site.links import lines
 from tito.services.site.path import spans
 
 PART = re.compile(r"^#+ Part (\d+) of \d+", re.MULTILINE)
+# what a README may say itself, so that the page does not say it twice: a table of parts; time and difficulty
+PARTS = re.compile(r"^\| part \| hours \|.*\n(?:\|.*\n?)+", re.MULTILINE)
+ROW = re.compile(r"^\| ((\d+)\.? [^|]+?) \|", re.MULTILINE)
+TIME = re.compile(r"^\| time \| difficulty \|", re.MULTILINE)
 HEADING = re.compile(r"(#{1,5})(?= )")
 TITLED = {"title", "set_title", "suptitle"}
 LABELLED = {"xlabel", "set_xlabel", "ylabel", "set_ylabel"}
@@ -27,23 +31,25 @@ def page(project, catalog, module, links, outputs):
     title, _, about = readme.partition("\n")
     about = links.moved(f"\n{about}", project.relative(module.folder / "README.md"), name)
     body, pictures = _notebook(project, module, links, outputs.cells if outputs else {})
-    parts = [title, _facts(catalog, module), about.strip(), "## The notebook"]
+    facts = _facts(catalog, module, with_time=not TIME.search(about), with_parts=not PARTS.search(about))
+    about = PARTS.sub(lambda table: ROW.sub(r'| <a href="#part-\2">\1</a> |', table[0]), about)
+    parts = [title, facts, about.strip(), "## The notebook"]
     parts.append(_introduction(outputs is not None))
     return "\n\n".join([*parts, *body]) + "\n", pictures
 
 
-def _facts(catalog, module):
+def _facts(catalog, module, *, with_time, with_parts):
     needs = spans(one.number for one in catalog.prerequisites(module))
+    time = [("hours", f"about {module.hours:g}"), ("difficulty", f"{module.difficulty} of 5")]
     rows = [
-        ("hours", f"about {module.hours:g}"),
-        ("difficulty", f"{module.difficulty} of 5"),
+        *(time if with_time else []),
         ("needs", needs),
         ("builds", f"[`tinytorch.core.{module.short}`](../reference/{module.short}.md)"),
     ]
     rows += [("kind", "an elective")] * module.elective
     head, rule = "| " + " | ".join(title for title, _ in rows) + " |", "|" + "---|" * len(rows)
     table = [head, rule, "| " + " | ".join(fact for _, fact in rows) + " |"]
-    if module.parts:
+    if module.parts and with_parts:
         table += ["", "| part | hours | what works at its end |", "|---|---|---|"]
         for number, one in enumerate(module.parts, 1):
             table.append(f'| <a href="#part-{number}">{escape(one.title)}</a> | {one.hours:g} | {one.works} |')
