@@ -25,7 +25,10 @@ class LossByStep(Callback):
         self.losses, self.before = [], (0.0, 0)
 
     def on_epoch_start(self, trainer):
-        self.before = trainer.position["sums"].get("loss", (0.0, 0))  # of an epoch that was interrupted
+        if trainer.position["step"] == 0:
+            self.before = 0.0, 0
+        elif tuple(trainer.position["sums"]["loss"]) != self.before:
+            self.on_batch_end(trainer)  # Ctrl-C came within a step: it was made, and nobody was told of its end
 
     def on_batch_end(self, trainer):
         (total, count), (old_total, old_count) = trainer.position["sums"]["loss"], self.before
@@ -33,7 +36,7 @@ class LossByStep(Callback):
         self.before = total, count
 
     def state_dict(self):
-        return {"losses": self.losses}
+        return {"losses": self.losses, "before": self.before}
 
     def load_state_dict(self, state):
-        self.losses = list(state["losses"])
+        self.losses, self.before = list(state["losses"]), tuple(state["before"])

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tito.catalog import read_milestones
@@ -556,6 +557,45 @@ def test_only_another_dataset_is_taken_meanwhile(monkeypatch, usual, wanted, tak
     assert run._find_data(wanted) == (taken, "two parts")
     assert fetched == ["digits"]
     assert told == ["mnist is not here; get it with: tito data fetch mnist. Meanwhile: digits"] * is_said
+
+
+@pytest.mark.parametrize("stop", range(1, 9))
+def test_the_step_in_which_ctrl_c_came_keeps_its_loss(tmp_path, stop):
+    """Of eight steps in two epochs; the run that goes on has the losses of one that was not interrupted."""
+    from milestones.callbacks import LossByStep
+    from tinytorch import Tensor, manual_seed, nn, optim
+    from tinytorch.training import Trainer
+    from tinytorch.utils.data import DataLoader, TensorDataset
+
+    class Loss:
+        def __init__(self, stop):
+            self.calls, self.stop = 0, stop
+
+        def __call__(self, outputs, targets):
+            self.calls += 1
+            if self.calls == self.stop:
+                signal.raise_signal(signal.SIGINT)
+            return nn.MSELoss()(outputs, targets)
+
+    x = np.arange(32, dtype=np.float32).reshape(16, 2) / 16
+
+    def trainer(stop=0):
+        manual_seed(0)
+        model, seen = nn.Linear(2, 1), LossByStep()
+        made = Trainer(model, Loss(stop), optim.SGD(model.parameters(), lr=0.1), callbacks=[seen], progress=False)
+        return made, DataLoader(TensorDataset(Tensor(x), Tensor(x[:, :1])), 4, shuffle=True), seen
+
+    whole, loader, expected = trainer()
+    whole.fit(loader, 2)
+    assert len(expected.losses) == 8
+    begun, loader, _ = trainer(stop)
+    begun.fit(loader, 2)
+    assert begun.stopped.startswith("interrupted")
+    begun.save_checkpoint(tmp_path / "checkpoint.npz")
+    again, loader, seen = trainer()
+    again.load_checkpoint(tmp_path / "checkpoint.npz")
+    again.fit(loader, 2 - again.epoch)
+    assert seen.losses == expected.losses
 
 
 def test_a_batch_within_one_tick_of_a_slow_clock_has_its_rate(monkeypatch):
