@@ -44,7 +44,7 @@ def test_a_packed_writer_with_a_cache_is_ranked(measured):
     arrays, layers = pack(model)
     found = measured(arrays, manifest_of("tokens", layers))
     assert (found.status, found.detail) == ("ranked", "")
-    assert found.quality < 2.05 and found.bytes < 1_000_000
+    assert found.quality < 2.15 and found.bytes < 1_000_000  # 1.89 on average, 0.06 the standard deviation of a run
 
 
 def test_a_packed_reader_is_ranked_and_without_training_it_is_not(measured):
