@@ -190,13 +190,14 @@ class Run:
 
         tinytorch.manual_seed(self.seed)
         report.set_style()
-        if self.elsewhere and self.folder.is_dir() and any(self.folder.iterdir()) and not report.files_of(self.folder):
-            raise Problem(
-                f"{self.folder} holds something that is no report of a milestone",
-                "name an empty folder, or one that does not exist yet: --report FOLDER",
-                code="report",
-            )
         try:
+            is_used = self.elsewhere and self.folder.is_dir() and any(self.folder.iterdir())
+            if is_used and not report.files_of(self.folder):
+                raise Problem(
+                    f"{self.folder} holds something that is no report of a milestone",
+                    "name an empty folder, or one that does not exist yet: --report FOLDER",
+                    code="report",
+                )
             for folder in (self.folder, self.records):
                 report.write(folder / ".writable", "")
                 (folder / ".writable").unlink()

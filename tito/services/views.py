@@ -99,26 +99,32 @@ def child_environment(folder, *, is_view):
     return environment
 
 
-def check_child(folder):
-    """Raise ProjectError where a child process for `folder` would import another `tinytorch` than the one in it."""
-    program = "import json, tinytorch; print(json.dumps(list(tinytorch.__path__)))"
+def asked(folder, program, *arguments, is_view=True, seconds=START_SECONDS):
+    """What a child process prints, as JSON in its last line, that runs `program`, which imports the `tinytorch` of
+    `folder`. Raises ProjectError where that fails, or takes more than so many seconds.
+    """
     try:
         child = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", program, *arguments],
             cwd=folder,
-            env=child_environment(folder, is_view=True),
+            env=child_environment(folder, is_view=is_view),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=START_SECONDS,
+            timeout=seconds,
         )
     except subprocess.TimeoutExpired as error:
-        raise ProjectError(f"importing tinytorch took more than {START_SECONDS} seconds", "tito doctor") from error
+        raise ProjectError(f"importing tinytorch took more than {seconds} seconds", "tito doctor") from error
     if child.returncode != 0:
         reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
         raise ProjectError(f"tinytorch cannot be imported: {reason}", "tito doctor")
-    for path in json.loads(child.stdout.splitlines()[-1]):
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def check_child(folder):
+    """Raise ProjectError where a child process for `folder` would import another `tinytorch` than the one in it."""
+    for path in asked(folder, "import json, tinytorch; print(json.dumps(list(tinytorch.__path__)))"):
         if not Path(path).resolve().is_relative_to(Path(folder).resolve()):
             raise ProjectError(
                 f"a new process imports tinytorch from {path}, not from {folder}",

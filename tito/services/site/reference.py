@@ -1,10 +1,7 @@
 """The API reference: every public name of the package, from its docstring, with the module that builds it."""
 
 import ast
-import json
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 
 from tito.errors import ProjectError
@@ -81,22 +78,7 @@ class Offered:
 
 def offered(project):
     """{facade: {name: Offered}} as a new process finds them in the package."""
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", ASK, *FACADES],
-            cwd=project.root,
-            env=views.child_environment(project.root, is_view=False),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProjectError(f"importing tinytorch took more than {SECONDS} seconds", "tito doctor") from error
-    if child.returncode:
-        reason = (child.stderr.strip().splitlines() or ["no word"])[-1]
-        raise ProjectError(f"tinytorch cannot be imported: {reason}", "tito doctor")
-    found = json.loads(child.stdout)
+    found = views.asked(project.root, ASK, *FACADES, is_view=False, seconds=SECONDS)
     return {facade: {name: Offered(*home) for name, home in names.items()} for facade, names in found.items()}
 
 
